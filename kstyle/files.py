@@ -1,0 +1,42 @@
+"""Files that are whole or absent: everything kstyle writes goes through here."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """Yield a temporary path beside `path` that replaces it when the block succeeds.
+
+    A reader never sees half a file, and what was there before stays until the new
+    file is complete. The temporary name keeps the suffix, since image libraries
+    choose the format by it. On an error the temporary file is removed.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    """Write `text` to `path` as UTF-8, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def new_folder(parent, name):
+    """Make and return `parent/name`, or `name-2`, `name-3`, … if that is taken.
+
+    `mkdir` is what decides, so two runs started at once get two folders.
+    """
+    for attempt in range(1, 10_000):
+        folder = Path(parent) / (name if attempt == 1 else f"{name}-{attempt}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise FileExistsError(f"{Path(parent) / name}: ten thousand runs of this name")
