@@ -1,0 +1,144 @@
+"""What the picture is optimised for: content, style and total variation.
+
+Every formula is in the `reference` convention (S. Singla, "Experiments on different
+loss configurations for style transfer", 2017): 0..255 units, halves from TensorFlow's
+`l2_loss`, and a fixed 1e-4 on style, so that the weights 8 / 200 / 200 of that article
+mean the same here. The image variable is in [0, 1]; `total_variation` brings it to
+0..255 and the extractor does so for the rest.
+"""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+# The reference multiplies the style loss by this, out of sight of its options; a style
+# weight of 200 is 0.02 without it.
+STYLE_FACTOR = 1e-4
+IMAGE = "image"  # the name under which the picture itself is one of the features
+
+
+def half_squared_error(target, features):
+    """`sum((features - target)^2) / 2` over all but the batch axis: `(batch,)`."""
+    difference = features - target
+    axes = tuple(range(1, len(difference.shape)))
+    return ops.sum(ops.square(difference), axis=axes) / 2
+
+
+def gram_matrix(features):
+    """Which channels are active together: `(batch, H, W, C)` to `(batch, C, C)`.
+
+    Gatys et al. 2016, eq. 3, divided by H W so that a picture's size does not count.
+    """
+    batch, height, wide, channels = ops.shape(features)
+    flat = ops.reshape(features, (batch, height * wide, channels))
+    gram = ops.matmul(ops.transpose(flat, (0, 2, 1)), flat)
+    return gram / ops.cast(height * wide, gram.dtype)
+
+
+def total_variation(image):
+    """Roughness of `(batch, H, W, 3)` pixels in [0, 1]: `(batch,)`, 0 when flat.
+
+    `sum(d^2) / 2 / size(d)` for the vertical and the horizontal neighbour
+    differences d in 0..255 units, added. A direction with one pixel counts as flat.
+    """
+    down = 255 * (image[:, 1:] - image[:, :-1])
+    right = 255 * (image[:, :, 1:] - image[:, :, :-1])
+    return half_mean_square(down) + half_mean_square(right)
+
+
+def half_mean_square(difference):
+    """`mean(difference^2) / 2` over all but the batch axis; 0 of nothing."""
+    count = max(1, difference.shape[1] * difference.shape[2] * difference.shape[3])
+    return ops.sum(ops.square(difference), axis=(1, 2, 3)) / 2 / count
+
+
+class TermLoss(keras.losses.Loss):
+    """A loss that represents its target once, then compares at every step."""
+
+    def __init__(self, name, reduction="sum", dtype="float32"):
+        # One picture a batch, and "sum" keeps the formula free of Keras's averaging.
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def represent(self, features):
+        """What is kept of the target's features `(batch, H, W, C)`."""
+        return features
+
+
+@keras.saving.register_keras_serializable("kstyle")
+class ContentLoss(TermLoss):
+    """`sum((F - F_content)^2) / 2 / (H W C)`: what is where (Gatys 2016, eq. 1)."""
+
+    def __init__(self, name="content", **kwargs):
+        super().__init__(name, **kwargs)
+
+    def call(self, target, features):
+        _, height, wide, channels = features.shape
+        return half_squared_error(target, features) / (height * wide * channels)
+
+
+@keras.saving.register_keras_serializable("kstyle")
+class GramLoss(TermLoss):
+    """`1e-4 sum((G - G_style)^2) / 2 / C^2`: how it is painted (Gatys 2016, eq. 4)."""
+
+    def __init__(self, name="style", **kwargs):
+        super().__init__(name, **kwargs)
+
+    def represent(self, features):
+        return gram_matrix(ops.cast(features, "float32"))
+
+    def call(self, target, features):
+        error = half_squared_error(target, gram_matrix(features))
+        return STYLE_FACTOR * error / features.shape[-1] ** 2
+
+
+@keras.saving.register_keras_serializable("kstyle")
+class TotalVariationLoss(TermLoss):
+    """`total_variation` of the picture; it has no target."""
+
+    def __init__(self, name="tv", **kwargs):
+        super().__init__(name, **kwargs)
+
+    def call(self, target, features):
+        del target
+        return total_variation(features)
+
+
+@dataclasses.dataclass(frozen=True)
+class LossTerm:
+    """One summand of the objective: `weight * loss(target, features[layer])`.
+
+    `tag` names it in logs ("style/conv3_1"); `source` is the picture its target comes
+    from: "content", "style", or `None`. A weight of 0 means measured, not optimised.
+    """
+
+    tag: str
+    layer: str
+    loss: TermLoss
+    weight: float
+    source: str | None
+
+
+def loss_terms(content, style, tv=0.0):
+    """The terms for `{layer: weight}` of content and of style, and the weight of TV.
+
+    `loss_terms({"conv2_2": 8}, {"conv3_1": 200}, tv=200)` is the article's objective.
+    """
+    terms = [
+        LossTerm(f"{kind}/{layer}", layer, loss, float(weight), kind)
+        for kind, loss, layers in (
+            ("content", ContentLoss(), content),
+            ("style", GramLoss(), style),
+        )
+        for layer, weight in layers.items()
+    ]
+    return (*terms, LossTerm("tv", IMAGE, TotalVariationLoss(), float(tv), None))
+
+
+def build_terms(config):
+    """The terms of a `StyleConfig`: each layer's weight times that of its kind."""
+    return loss_terms(
+        {k: w * config.content_weight for k, w in config.content_layers.items()},
+        {k: w * config.style_weight for k, w in config.style_layers.items()},
+        config.tv_weight,
+    )

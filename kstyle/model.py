@@ -1,0 +1,156 @@
+"""`StyleTransfer`: a picture as the only trainable weight of a Keras model."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kstyle.losses import IMAGE
+
+
+@keras.saving.register_keras_serializable("kstyle")
+class PixelRange(keras.constraints.Constraint):
+    """Clamp to [0, 1], so that what is optimised is what can be saved."""
+
+    def __call__(self, image):
+        return ops.clip(image, 0.0, 1.0)
+
+
+class StyleTransfer(keras.Model):
+    """Optimises a picture for the losses of `terms` by `fit()`, without data.
+
+    extractor: from `build_extractor`, with every layer that `terms` name.
+    terms: from `loss_terms` (or `build_terms` of a config).
+    content, style: `(height, width, 3)` float RGB in [0, 1]; they may differ in size.
+    init: start picture of the content's size; the content if `None`.
+    start_step: the value of `global_step` to go on from.
+
+    `train_step` moves the picture once and then looks at it: the losses of step n
+    are those of the picture after n moves, and the gradient found on the way serves
+    the next move. So a log, a snapshot and the result always speak of one picture.
+    """
+
+    def __init__(self, extractor, terms, content, style, init=None, *, start_step=0):
+        super().__init__(name="style_transfer")
+        self.extractor = extractor
+        self.extractor.trainable = False
+        self.terms = tuple(terms)
+        pictures = {"content": batch_of_one(content), "style": batch_of_one(style)}
+        start = pictures["content"] if init is None else batch_of_one(init)
+        if start.shape != pictures["content"].shape:
+            raise ValueError(
+                f"`init` must have the content's shape {pictures['content'].shape[1:]}."
+                f" Received: {start.shape[1:]}"
+            )
+        self.image = self._variable("image", start, constraint=PixelRange())
+        self.gradient = self._variable("gradient", np.zeros_like(start))
+        self.global_step = self._variable("global_step", np.int64(start_step))
+        self.targets = self._represent(pictures)
+        self.first_look = {}  # the losses at the start of the last `fit`
+        self.built = True
+
+    def _variable(self, name, value, **kwargs):
+        value = np.asarray(value)
+        return self.add_weight(
+            shape=value.shape,
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(value, dtype),
+            dtype=str(value.dtype),
+            trainable=name == "image",
+            name=name,
+            **kwargs,
+        )
+
+    def _represent(self, pictures):
+        """What each term compares with, computed once: `{tag: tensor}`."""
+        sources = {term.source for term in self.terms if term.source}
+        features = {name: self.extractor(pictures[name]) for name in sources}
+        return {
+            term.tag: term.loss.represent(features[term.source][term.layer])
+            for term in self.terms
+            if term.source
+        }
+
+    def compile(self, optimizer="adam", *, jit_compile=False, **kwargs):
+        """As `keras.Model.compile`, but XLA only when asked: it is slower on a CPU."""
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+
+    def fit(self, *, epochs=1, steps_per_epoch=1, verbose=0, **kwargs):
+        """`epochs * steps_per_epoch` moves; an epoch is what callbacks report on.
+
+        Other arguments (`callbacks`, `initial_epoch`, …) are `keras.Model.fit`'s.
+        """
+        self.optimizer.build([self.image])
+        self.first_look = self.look()
+        return super().fit(
+            tf.data.Dataset.from_tensors(0).repeat(),
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            verbose=verbose,
+            shuffle=False,
+            **kwargs,
+        )
+
+    def call(self, inputs=None):
+        """The features of the picture as it is, the picture among them."""
+        return {**self.extractor(self.image), IMAGE: self.image.value}
+
+    def compute_losses(self, features):
+        """`{"loss", tag: weighted, "raw/" + tag: unweighted}` as float32 scalars."""
+        weighted, raw = {}, {}
+        for term in self.terms:
+            value = features[term.layer]
+            if not term.weight:  # measured only: no backward pass for it
+                value = ops.stop_gradient(value)
+            target = self.targets.get(term.tag, value)
+            raw[f"raw/{term.tag}"] = term.loss(target, value)
+            weighted[term.tag] = term.weight * raw[f"raw/{term.tag}"]
+        return {"loss": sum(weighted.values()), **weighted, **raw}
+
+    @tf.function(reduce_retracing=True)
+    def look(self):
+        """The losses of the picture as it is; their gradient is kept for a move."""
+        return self._look()
+
+    def _look(self):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.image.value)
+            losses = self.compute_losses(self())
+            loss = self.optimizer.scale_loss(losses["loss"])
+        self.gradient.assign(tape.gradient(loss, self.image.value))
+        return losses
+
+    def train_step(self, data):
+        """Move once, then look. Returns the losses and the `change` of the picture.
+
+        `change` is the mean absolute change of the pixels in grey levels of 0..255.
+        """
+        del data  # the picture is the only input; fit() only counts
+        before = tf.identity(self.image.value)
+        self.optimizer.apply([self.gradient.value], [self.image])
+        change = 255 * ops.mean(ops.abs(self.image.value - before))
+        self.global_step.assign_add(1)
+        return {**self._look(), "change": change}
+
+    @tf.function
+    def gradient_norms(self):
+        """`{tag: 2-norm of the weighted term's gradient at the picture}` in [0, 1]
+        units. One backward pass a term."""
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(self.image.value)
+            losses = self.compute_losses(self())
+        slopes = {
+            term.tag: tape.gradient(losses[term.tag], self.image.value)
+            for term in self.terms
+        }
+        none = tf.constant(0.0)
+        return {k: none if g is None else tf.norm(g) for k, g in slopes.items()}
+
+    def pixels(self):
+        """The picture: float32 `(height, width, 3)` in [0, 1]."""
+        return np.clip(self.image.numpy()[0], 0.0, 1.0)
+
+
+def batch_of_one(picture):
+    """`(height, width, 3)` (or already with a batch axis) as `(1, height, width, 3)`."""
+    picture = np.asarray(picture, "float32")
+    return picture if picture.ndim == 4 else picture[None]

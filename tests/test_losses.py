@@ -1,0 +1,90 @@
+"""Each formula with numbers that can be worked by hand."""
+
+import keras
+import numpy as np
+import pytest
+
+from kstyle.losses import (
+    ContentLoss,
+    GramLoss,
+    TotalVariationLoss,
+    gram_matrix,
+    loss_terms,
+    total_variation,
+)
+
+
+def features(rows):
+    """`rows` (H, W, C) nested lists as a batch of one."""
+    return np.array([rows], "float32")
+
+
+def test_gram_matrix_of_channels_that_never_meet_is_diagonal():
+    x = features([[[1.0, 0.0]], [[0.0, 2.0]]])  # H 2, W 1, C 2
+    np.testing.assert_allclose(gram_matrix(x), [[[0.5, 0.0], [0.0, 2.0]]])
+
+
+def test_gram_matrix_keeps_the_pictures_of_a_batch_apart():
+    x = np.stack([np.full((2, 2, 1), 1.0), np.full((2, 2, 1), 3.0)])
+    np.testing.assert_allclose(gram_matrix(x), [[[1.0]], [[9.0]]])
+
+
+def test_gram_matrix_does_not_depend_on_where_or_how_often():
+    x = np.random.default_rng(0).normal(size=(1, 4, 3, 5)).astype("float32")
+    tiled = np.tile(x[:, ::-1], (1, 2, 3, 1))
+    np.testing.assert_allclose(gram_matrix(x), gram_matrix(tiled), rtol=1e-5)
+
+
+def test_content_loss_is_half_the_mean_squared_difference():
+    loss = ContentLoss()
+    a, b = (
+        features([[[1.0, 2.0]], [[3.0, 4.0]]]),
+        features([[[1.0, 2.0]], [[3.0, 6.0]]]),
+    )
+    # One difference of 2 in four numbers: 4 / 2 / 4.
+    assert float(loss(loss.represent(a), b)) == pytest.approx(0.5)
+    assert float(loss(a, a)) == 0
+
+
+def test_style_loss_has_the_half_the_square_of_the_channels_and_the_hidden_factor():
+    loss = GramLoss()
+    target = loss.represent(features([[[1.0, 0.0]]]))  # Gram [[1, 0], [0, 0]]
+    # Gram of (3, 0): [[9, 0], [0, 0]]; difference 8: 1e-4 * 64 / 2 / 2^2.
+    assert float(loss(target, features([[[3.0, 0.0]]]))) == pytest.approx(8e-4)
+
+
+def test_total_variation_is_in_grey_levels_and_counts_both_directions():
+    # Down: differences 1 and 1 (times 255), mean of squares / 2. Across: none.
+    step = np.zeros((1, 2, 2, 3), "float32")
+    step[:, 1] = 1.0
+    assert float(total_variation(step)[0]) == pytest.approx(255**2 / 2)
+    assert float(total_variation(np.swapaxes(step, 1, 2))[0]) == pytest.approx(
+        255**2 / 2
+    )
+    both = np.zeros((1, 2, 2, 3), "float32")
+    both[:, 1, 1] = 1.0  # one of two differences each way
+    assert float(total_variation(both)[0]) == pytest.approx(255**2 / 2)
+
+
+def test_total_variation_of_a_single_pixel_is_zero():
+    assert float(total_variation(np.full((1, 1, 1, 3), 0.3, "float32"))[0]) == 0
+
+
+def test_terms_carry_the_product_of_the_weights_and_a_tag_a_layer():
+    terms = loss_terms({"conv2_2": 8}, {"conv3_1": 200, "conv4_1": 100}, tv=2)
+    assert [(t.tag, t.layer, t.weight, t.source) for t in terms] == [
+        ("content/conv2_2", "conv2_2", 8.0, "content"),
+        ("style/conv3_1", "conv3_1", 200.0, "style"),
+        ("style/conv4_1", "conv4_1", 100.0, "style"),
+        ("tv", "image", 2.0, None),
+    ]
+
+
+@pytest.mark.parametrize("kind", [ContentLoss, GramLoss, TotalVariationLoss])
+def test_a_loss_survives_keras_serialisation(kind):
+    copy = keras.losses.deserialize(keras.losses.serialize(kind(name="mine")))
+    assert type(copy) is kind
+    assert copy.name == "mine"
+    x = np.random.default_rng(0).normal(size=(1, 4, 4, 2)).astype("float32")
+    target = kind().represent(2 * x)
+    assert float(copy(target, x)) == float(kind()(target, x))
