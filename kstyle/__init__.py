@@ -22,7 +22,7 @@ _HOMES = {
     "loss_terms": "losses",
     "make_optimizer": "optimizers",
     "plan_scales": "schedule",
-    "save_picture": "images",
+    "save_picture": "saving",
     "stylize": "pipeline",
     "total_variation": "losses",
 }

@@ -151,6 +151,6 @@ class StyleTransfer(keras.Model):
 
 
 def batch_of_one(picture):
-    """`(height, width, 3)` (or already with a batch axis) as `(1, height, width, 3)`."""
+    """`(height, width, 3)`, or a batch of one already, as `(1, height, width, 3)`."""
     picture = np.asarray(picture, "float32")
     return picture if picture.ndim == 4 else picture[None]

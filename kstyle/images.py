@@ -1,0 +1,191 @@
+"""Picture files: reading into float sRGB, and the built-in samples.
+
+In memory a picture is always float32 `(height, width, 3)` in [0, 1], sRGB-encoded and
+upright.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import stat
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kstyle import deep, icc
+from kstyle.errors import ImageError
+from kstyle.resize import resize
+
+log = logging.getLogger("kstyle")
+
+SAMPLES = Path(__file__).parent / "samples"
+SAMPLE_TYPES = (".jpg", ".png")
+READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """An upright sRGB picture.
+
+    pixels: float32 `(height, width, 3)` in [0, 1], not multiplied by alpha.
+    alpha: float32 `(height, width)` in [0, 1], or `None` when all of it is opaque.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+
+    @property
+    def size(self):
+        """`(height, width)`."""
+        return self.pixels.shape[:2]
+
+    def resized(self, size):
+        """The same picture at `size`, `(height, width)`."""
+        alpha = None if self.alpha is None else resize(self.alpha, size)
+        return Picture(resize(self.pixels, size), alpha)
+
+
+def sample_names():
+    """The names that `load_picture("sample:NAME")` knows."""
+    return sorted(p.stem for p in SAMPLES.glob("*") if p.suffix in SAMPLE_TYPES)
+
+
+def load_picture(path):
+    """Read a picture file, turned upright and converted to sRGB.
+
+    path: a JPEG, PNG, WebP, TIFF, BMP or GIF (of an animation, the first frame), or
+        `sample:NAME`. 16-bit grey and RGB keep their precision, also through matrix
+        ICC profiles; 16-bit CMYK and table profiles go through 8 bits. Floats in a
+        TIFF count as sRGB-encoded. A profile that cannot be used is logged and the
+        picture taken as sRGB.
+
+    Raises: ImageError: there is no such file or sample, or it cannot be used.
+    """
+    path = regular_file(_sample_path(path))
+    with reading(path):
+        samples, profile, turn = _decode(path)
+    samples = _upright(samples, turn)
+    colours, alpha = samples, None
+    if samples.shape[2] in (2, 4):
+        colours, alpha = samples[..., :-1], np.ascontiguousarray(samples[..., -1])
+    pixels = np.broadcast_to(icc.to_srgb(colours, profile), (*samples.shape[:2], 3))
+    return Picture(np.ascontiguousarray(pixels, np.float32), alpha)
+
+
+def _sample_path(path):
+    """The file behind `sample:NAME`; other paths as they are."""
+    name = str(path).removeprefix("sample:")
+    if name == str(path):
+        return Path(path)
+    if name not in sample_names():
+        raise ImageError(f"no sample is called {name!r}. There are {sample_names()}.")
+    return next(p for p in SAMPLES.glob(f"{name}.*") if p.suffix in SAMPLE_TYPES)
+
+
+def regular_file(path):
+    """`path`, a `Path`, if it is a file with something in it.
+
+    Raises: ImageError: it is not.
+    """
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(
+            f"{path}: {reason}. Name a picture file, or sample:NAME."
+        ) from error
+    # To open a device or a pipe could wait for ever, so this comes before it.
+    if not stat.S_ISREG(state.st_mode):
+        kind = "a folder" if stat.S_ISDIR(state.st_mode) else "not a regular file"
+        raise ImageError(f"{path} is {kind}. Name a picture file.")
+    if state.st_size == 0:
+        raise ImageError(f"{path} is empty. Make or download it again.")
+    return path
+
+
+@contextlib.contextmanager
+def reading(path):
+    """Turn what the decoders raise into an `ImageError`, and keep them quiet.
+
+    For the block that decodes `path`; one thread at a time, since Pillow's limit and
+    the warnings' filter are global.
+    """
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None  # deep.check_size has a limit of its own
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as error:  # damaged files make the decoders raise all kinds
+        raise ImageError(_reason(path, error)) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _reason(path, error):
+    """The sentence for what a decoder raised."""
+    if isinstance(error, ImageError):
+        return f"{path}: {error}"
+    if isinstance(error, PermissionError):
+        return f"{path} may not be read by you. Change its permissions."
+    if isinstance(error, Image.UnidentifiedImageError):
+        types = ", ".join(READABLE)
+        return f"{path} is not a picture that can be read. Use {types}."
+    return f"{path} is damaged or cut short ({error}). Make or download it again."
+
+
+def _decode(path):
+    """`(samples, ICC bytes or None, EXIF orientation)` of a file.
+
+    samples: float32 `(height, width, 1 to 4)`, alpha last if there are 2 or 4.
+    """
+    with open(path, "rb") as file:
+        head = file.read(26)
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        found = deep.read_tiff(path)
+        if found is not None:
+            return found
+    with Image.open(path, formats=READABLE) as image:
+        deep.check_size(image.height, image.width)
+        deep_png = image.format == "PNG" and head[24] == 16
+        samples = deep.read_png(path, image) if deep_png else None
+        image.load()  # before the tags: the TIFF reader turns the picture itself
+        profile, turn = image.info.get("icc_profile"), _orientation(image)
+        if samples is None:
+            samples, profile = _shallow(image, profile), None
+    return samples, profile, turn
+
+
+def _orientation(image):
+    try:
+        return image.getexif().get(deep.ORIENTATION, 1)
+    except Exception:  # a damaged EXIF block does not spoil the picture
+        log.info("the EXIF data cannot be read; the picture is not turned")
+        return 1
+
+
+def _upright(samples, orientation):
+    """`(H, W, C)` turned as the EXIF value 1 to 8 says; other values do nothing."""
+    if orientation in (5, 6, 7, 8):
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return samples
+
+
+def _shallow(image, profile):
+    """Samples of a picture of any 8-bit mode, in sRGB already."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise ImageError("its samples are of an unusual depth. Use 8 or 16 bits.")
+    alpha = None
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+    rgb = icc.profile_to_srgb(image, profile)
+    bands = [rgb] if alpha is None else [rgb, alpha]
+    return np.dstack([np.asarray(band) for band in bands]).astype(np.float32) / 255

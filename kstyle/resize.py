@@ -1,0 +1,100 @@
+"""Sizes, crops and resampling of pictures held as NumPy arrays."""
+
+import re
+
+import numpy as np
+from PIL import Image
+
+from kstyle.errors import ConfigError
+
+SQUARES = ("left", "center", "right")
+EXAMPLE = f"Use {', '.join(SQUARES)}, or X,Y,W,H such as 25%,0,50%,100%."
+
+
+def resize(array, size):
+    """Resample `(H, W, C)` or `(H, W)` in [0, 1] to `size`, `(height, width)`.
+
+    Lanczos, widened to the old pixels when the picture shrinks, so that fine patterns
+    average out instead of making new ones. Returns: float32, clipped to [0, 1].
+    """
+    array = np.asarray(array, np.float32)
+    height, width = size
+    if array.shape[:2] == (height, width):
+        return array
+    bands = array.reshape(*array.shape[:2], -1)
+    # Pillow resamples floats one band at a time, and its sizes are (width, height).
+    resized = [
+        Image.fromarray(np.ascontiguousarray(band)).resize(
+            (width, height), Image.Resampling.LANCZOS
+        )
+        for band in np.moveaxis(bands, -1, 0)
+    ]
+    result = np.stack([np.asarray(band) for band in resized], axis=-1)
+    return np.clip(result, 0.0, 1.0).reshape(height, width, *array.shape[2:])
+
+
+def fit_long_edge(size, edge):
+    """`(height, width)` of the same shape as `size` whose longer edge is `edge`."""
+    return _scaled(size, edge / max(size))
+
+
+def fit_short_edge(size, edge):
+    """`(height, width)` of the same shape as `size` whose shorter edge is `edge`."""
+    return _scaled(size, edge / min(size))
+
+
+def _scaled(size, factor):
+    """Both edges times `factor`, halves rounded up, at least one pixel."""
+    height, width = (max(1, int(n * factor + 0.5)) for n in size)
+    return height, width
+
+
+def parse_crop(text):
+    """Check a crop before there is a picture.
+
+    text: `left`, `center` or `right` (the largest square there; of a portrait, left is
+        the top and right the bottom), or `X,Y,W,H`, each in pixels or with `%`.
+
+    Returns: the name, or four pairs (number, whether it is a percentage).
+    Raises: ConfigError: `text` is neither.
+    """
+    name = text.strip().lower()
+    if name in SQUARES:
+        return name
+    parts = [part.strip() for part in name.split(",")]
+    found = [re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", part, re.ASCII) for part in parts]
+    if len(found) != 4 or not all(found):
+        raise ConfigError(f"{text!r} is not a crop. {EXAMPLE}")
+    return tuple((float(match[1]), match[2] == "%") for match in found)
+
+
+def crop_box(text, size):
+    """`(top, left, bottom, right)` in pixels of crop `text` in a picture of `size`.
+
+    Raises: ConfigError: `text` is no crop, or the box is empty or not all inside.
+    """
+    spec = parse_crop(text)
+    height, width = size
+    if isinstance(spec, str):
+        edge = min(size)
+        # Of the rest on the long axis, nothing, half or all lies before the square.
+        part = SQUARES.index(spec)
+        top, left = (height - edge) * part // 2, (width - edge) * part // 2
+        return top, left, top + edge, left + edge
+    lengths = (width, height, width, height)
+    x, y, w, h = (
+        int(number * (length / 100 if percent else 1) + 0.5)
+        for (number, percent), length in zip(spec, lengths, strict=True)
+    )
+    if w < 1 or h < 1 or x + w > width or y + h > height:
+        raise ConfigError(
+            f"crop {text!r} is empty or reaches outside the picture, which is {width} "
+            f"wide and {height} high. {EXAMPLE}"
+        )
+    return y, x, y + h, x + w
+
+
+def crop(array, text):
+    """The part of `(H, W, …)` that `text` names; see `parse_crop`."""
+    top, left, bottom, right = crop_box(text, array.shape[:2])
+    return array[top:bottom, left:right]
