@@ -47,6 +47,9 @@ class StyleTransfer(keras.Model):
         self.global_step = self._variable("global_step", np.int64(start_step))
         self.targets = self._represent(pictures)
         self.first_look = {}  # the losses at the start of the last `fit`
+        # A graph of its own for every model: a decorated method would share one cache
+        # among all scales of a run, and TensorFlow would warn of retracing.
+        self._norms_graph = tf.function(self._norms)
         self.built = True
 
     def _variable(self, name, value, **kwargs):
@@ -73,13 +76,13 @@ class StyleTransfer(keras.Model):
     def compile(self, optimizer="adam", *, jit_compile=False, **kwargs):
         """As `keras.Model.compile`, but XLA only when asked: it is slower on a CPU."""
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self._look_graph = tf.function(self._look)  # it tells this optimizer the loss
 
     def fit(self, *, epochs=1, steps_per_epoch=1, verbose=0, **kwargs):
         """`epochs * steps_per_epoch` moves; an epoch is what callbacks report on.
 
         Other arguments (`callbacks`, `initial_epoch`, …) are `keras.Model.fit`'s.
         """
-        self.optimizer.build([self.image])
         self.first_look = self.look()
         return super().fit(
             tf.data.Dataset.from_tensors(0).repeat(),
@@ -106,10 +109,12 @@ class StyleTransfer(keras.Model):
             weighted[term.tag] = term.weight * raw[f"raw/{term.tag}"]
         return {"loss": sum(weighted.values()), **weighted, **raw}
 
-    @tf.function(reduce_retracing=True)
     def look(self):
         """The losses of the picture as it is; their gradient is kept for a move."""
-        return self._look()
+        if not self.compiled:
+            raise ValueError("Call compile() before look() or fit().")
+        self.optimizer.build([self.image])
+        return self._look_graph()
 
     def _look(self):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -131,10 +136,12 @@ class StyleTransfer(keras.Model):
         self.global_step.assign_add(1)
         return {**self._look(), "change": change}
 
-    @tf.function
     def gradient_norms(self):
-        """`{tag: 2-norm of the weighted term's gradient at the picture}` in [0, 1]
-        units. One backward pass a term."""
+        """`{tag: 2-norm of the weighted term's gradient at the picture}`, the picture
+        in [0, 1]. One backward pass a term."""
+        return self._norms_graph()
+
+    def _norms(self):
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(self.image.value)
             losses = self.compute_losses(self())

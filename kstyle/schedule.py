@@ -16,7 +16,7 @@ class Scale:
     steps: int
 
 
-def plan_scales(size, steps, scales="auto", scale_steps=100):
+def plan_scales(size, steps, scales, scale_steps):
     """The scales from coarse to the long edge `size`, as a tuple of `Scale`.
 
     scales: "auto": by sqrt 2 down from `size` while it is 128 px or more

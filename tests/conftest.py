@@ -15,6 +15,8 @@ with warnings.catch_warnings():
     import keras  # noqa: E402
     import tensorflow  # noqa: E402, F401
 
+import kstyle  # noqa: E402
+
 
 @pytest.fixture(autouse=True)
 def fixed_seed():
@@ -31,3 +33,40 @@ def random_picture():
         return generator.uniform(0.1, 0.9, (height, width, 3)).astype("float32")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory):
+    """An .npz of random weights, down to conv2_1, where both networks are alike."""
+    generator, arrays = np.random.default_rng(3), {}
+    for name, channels, width in (
+        ("conv1_1", 3, 64),
+        ("conv1_2", 64, 64),
+        ("conv2_1", 64, 128),
+    ):
+        scale = np.sqrt(2 / (9 * channels))  # He et al. 2015: keeps the features' size
+        kernel = scale * generator.standard_normal((3, 3, channels, width))
+        arrays[f"{name}/kernel"] = kernel.astype("float32")
+        arrays[f"{name}/bias"] = np.zeros(width, "float32")
+    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.fixture
+def small_run(tmp_path, tiny_weights, random_picture):
+    """Options of a run of a second: content 24 x 16 pixels, style 14 x 18, 4 steps."""
+    kstyle.save_picture(tmp_path / "content.png", random_picture(16, 24))
+    kstyle.save_picture(tmp_path / "style.png", random_picture(14, 18, seed=1))
+    return {
+        "content": str(tmp_path / "content.png"),
+        "style": str(tmp_path / "style.png"),
+        "logdir": str(tmp_path / "logs"),
+        "weights": str(tiny_weights),
+        "content_layers": "conv1_2",
+        "style_layers": "conv1_1,conv2_1",
+        "size": 18,
+        "steps": 4,
+        "report_every": 2,
+        "snapshot_every": 2,
+    }

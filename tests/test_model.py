@@ -190,6 +190,21 @@ def test_standard_callbacks_work(make_model, tmp_path):
     assert list(tmp_path.glob("train/events*"))
 
 
+def test_fit_before_compile_is_refused(make_model):
+    model = make_model()
+    fresh = StyleTransfer(model.extractor, model.terms, *[model.pixels()] * 2)
+    with pytest.raises(ValueError, match=r"Call compile\(\) before"):
+        fresh.fit()
+
+
+def test_a_second_compile_tells_the_new_optimizer_the_loss(make_model):
+    model = make_model()
+    model.fit(steps_per_epoch=2)
+    model.compile(LBFGS())
+    model.fit(steps_per_epoch=2)
+    assert np.isfinite(float(model.optimizer.trial_loss))
+
+
 def test_lbfgs_by_name_and_adam_by_string_compile(make_model):
     model = make_model()
     model.compile("adam")

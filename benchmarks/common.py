@@ -1,0 +1,94 @@
+"""What the benchmarks share: the problem, the clock, the machine, the last line."""
+
+import json
+import os
+import platform
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line sets it
+
+import numpy as np
+import tensorflow as tf
+
+import kstyle
+from kstyle.layers import layer_table, trunk
+from kstyle.resize import fit_long_edge, resize
+
+CONTENT_LAYER = "conv4_2"
+STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+
+
+def pictures(size, square=False):
+    """The default samples, long edge (or both edges) at `size` pixels."""
+    pair = []
+    for name in ("sample:coffee", "sample:night"):
+        pixels = kstyle.load_picture(name).pixels
+        shape = (size, size) if square else fit_long_edge(pixels.shape[:2], size)
+        pair.append(resize(pixels, shape))
+    return pair
+
+
+def problem(net, size, *, square=False, init=None, weights="builtin"):
+    """An uncompiled `StyleTransfer` with five style layers."""
+    content, style = pictures(size, square)
+    layers = (CONTENT_LAYER, *STYLE_LAYERS)
+    extractor = kstyle.build_extractor(net, layers, weights=weights)
+    terms = kstyle.loss_terms(
+        {CONTENT_LAYER: 8}, dict.fromkeys(STYLE_LAYERS, 200), tv=200
+    )
+    if init == "noise":
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, content.shape)
+        init = (noise + 127.5) / 255
+    return kstyle.StyleTransfer(extractor, terms, content, style, init)
+
+
+def step_gflop(net, height, width):
+    """1e9 operations of one step: forward, and backward to the picture, which costs
+    the same (no gradient of the kernels); the Gram matrices both ways as well."""
+    names = trunk(net, (CONTENT_LAYER, *STYLE_LAYERS))
+    table = {i.name: i for i in layer_table(net, (height, width))}
+    grams = [table[n] for n in STYLE_LAYERS]
+    gram = sum(2 * i.height * i.width * i.channels**2 for i in grams) / 1e9
+    return 2 * sum(table[n].gflops for n in names) + 2 * gram
+
+
+def matmul_peak(size=2048, rounds=5):
+    """GFLOP/s of the best of `rounds` float32 matrix products."""
+    a = tf.random.normal((size, size))
+    product = tf.function(lambda: tf.reduce_sum(a @ a))
+    product().numpy()
+    return 2 * size**3 / min(seconds(lambda: product().numpy(), rounds)) / 1e9
+
+
+def seconds(call, rounds):
+    """The seconds of each of `rounds` calls."""
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begun)
+    return times
+
+
+def machine():
+    """The processor, cores and versions that a number belongs to."""
+    name = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            models = [line for line in file if line.startswith("model name")]
+        name = models[0].split(":")[1].strip() if models else name
+    return {
+        "cpu": name,
+        "cores": len(os.sched_getaffinity(0)),
+        "gpus": len(tf.config.list_physical_devices("GPU")),
+        "tensorflow": tf.__version__,
+        "kstyle": kstyle.__version__,
+    }
+
+
+def report(name, figures):
+    """Print the figures, then all of them as one JSON object on the last line."""
+    for key, value in figures.items():
+        print(f"{key}: {value:.4g}" if isinstance(value, float) else f"{key}: {value}")
+    print(json.dumps({"benchmark": name, "machine": machine(), **figures}))

@@ -1,0 +1,5 @@
+"""`python -m kstyle`."""
+
+from kstyle.cli import cli
+
+cli(prog_name="kstyle")

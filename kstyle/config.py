@@ -1,0 +1,263 @@
+"""`StyleConfig`: every option of a run, its default and its limits, in one place.
+
+The command line, YAML files, experiments and the record of a run all take their keys,
+defaults and help texts from the fields below.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+import yaml
+from pydantic import BeforeValidator, Field
+
+from kstyle.errors import ConfigError
+from kstyle.layers import check_layers
+from kstyle.resize import parse_crop
+
+SAMPLE_CONTENT = "sample:coffee"
+SAMPLE_STYLE = "sample:night"
+
+
+def parse_layers(value):
+    """`"conv3_1:2,conv4_1"`, a list of such, or a mapping, to `{layer: weight}`."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, str):
+        value = [part for part in value.split(",") if part.strip()]
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("give layers as 'conv3_1:2,conv4_1' or as a mapping")
+    layers = {}
+    for part in value:
+        name, _, weight = str(part).strip().partition(":")
+        if name in layers:
+            raise ValueError(f"layer {name!r} is named twice")
+        layers[name] = weight or 1.0
+    return layers
+
+
+def parse_scales(value):
+    """`"auto"`, a count, or long edges as `"128,256,512"` or a list."""
+    if isinstance(value, str) and value != "auto":
+        value = [part.strip() for part in value.split(",")]
+        value = value[0] if len(value) == 1 else value
+    return no_bool(value)
+
+
+def empty_as_none(value):
+    return None if value in ("", "none") else no_bool(value)
+
+
+def no_bool(value):
+    """YAML reads `yes` and `on` as true, which Python would take for 1."""
+    if isinstance(value, bool):
+        raise ValueError("give a number, not yes or no")
+    return value
+
+
+def as_integer(value):
+    """A choice among numbers, also as a flag or the environment spells it."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Number = BeforeValidator(no_bool)
+Weight = Annotated[float, Number, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Number, Field(gt=0, allow_inf_nan=False)]
+Natural = Annotated[int, Number, Field(ge=0)]
+Count = Annotated[int, Number, Field(ge=1)]
+Edge = Annotated[int, Number, Field(ge=1, le=65_535)]
+Edges = Annotated[tuple[Edge, ...], Field(min_length=1)]
+Scales = Annotated[Literal["auto"] | Edge | Edges, BeforeValidator(parse_scales)]
+Layers = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]
+
+
+class StyleConfig(pydantic.BaseModel):
+    """One run of `stylize`. Frozen, and checked when made (`ConfigError`)."""
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=False
+    )
+
+    content: str = Field(
+        SAMPLE_CONTENT, description="photograph: a file or sample:NAME"
+    )
+    style: str = Field(SAMPLE_STYLE, description="painting: a file or sample:NAME")
+    output: str | None = Field(
+        None,
+        description="where the picture goes; default: result.png in the run's folder",
+    )
+    net: Literal["vgg16", "vgg19"] = Field(
+        "vgg19", description="the network that looks"
+    )
+    pool: Literal["avg", "max"] = Field("avg", description="pooling of the network")
+    padding: Literal["same", "valid", "reflect", "replicate"] = Field(
+        "replicate", description="padding of its convolutions"
+    )
+    weights: str = Field(
+        "builtin", description="builtin, keras (keras.applications' file) or a file"
+    )
+    content_layers: Layers = Field(
+        {"conv4_2": 1.0}, description="layers that keep the content, as conv4_2:1"
+    )
+    style_layers: Layers = Field(
+        # Chosen so that each layer's pull is of one order; with equal weights conv4_1
+        # is nearly all of the loss and colours go astray.
+        {"conv1_1": 20, "conv2_1": 4, "conv3_1": 2, "conv4_1": 0.3, "conv5_1": 20},
+        description="layers that carry the style, as conv3_1:2,conv4_1:0.5",
+    )
+    content_weight: Weight = Field(8.0, description="weight of the content")
+    style_weight: Weight = Field(100.0, description="weight of the style")
+    tv_weight: Weight = Field(120.0, description="weight of the total variation")
+    init: str = Field("content", description="start from: content, noise or a file")
+    optimizer: Literal["lbfgs", "adam"] = Field("lbfgs", description="the optimiser")
+    learning_rate: Positive | None = Field(
+        None,
+        description="adam: grey levels of 0..255 (default 5); lbfgs: factor (or 1)",
+    )
+    steps: Natural = Field(
+        60, description="steps at the last scale, one evaluation of the loss each"
+    )
+    size: Edge = Field(512, description="long edge of the result in pixels")
+    scales: Scales = Field(
+        "auto", description="coarse to fine: auto, how many, or long edges a,b,c"
+    )
+    scale_steps: Count = Field(60, description="steps at each coarser scale")
+    style_size: Annotated[
+        Literal["original"] | Edge | None, BeforeValidator(empty_as_none)
+    ] = Field(
+        None,
+        description="short edge of the style picture in pixels, or original; "
+        "default: its long edge is --size, never enlarged",
+    )
+    style_crop: Annotated[str | None, BeforeValidator(empty_as_none)] = Field(
+        None,
+        description="part of the style picture: left, center, right (a square) or "
+        "X,Y,W,H in pixels or per cent",
+    )
+    style_scale: Positive = Field(1.0, description="factor on the style picture's size")
+    seed: Annotated[Natural, Field(lt=2**32)] = Field(
+        0, description="of the noise init"
+    )
+    logdir: str = Field("logs", description="folder that the run's folder is made in")
+    report_every: Count = Field(
+        10, description="steps from one logged row of losses to the next"
+    )
+    snapshot_every: Natural = Field(
+        50, description="steps from one saved picture to the next; 0: none"
+    )
+    log_gradients: bool = Field(
+        False, description="log each term's gradient norm (a backward pass a term)"
+    )
+    all_losses: bool = Field(
+        False, description="first print the unweighted losses of every layer"
+    )
+    bits: Annotated[Literal[8, 16], BeforeValidator(as_integer)] = Field(
+        8, description="per channel of the result (PNG, TIFF)"
+    )
+    quality: Annotated[Count, Field(le=100)] = Field(
+        95, description="of a JPEG or WebP result"
+    )
+
+    def __init__(self, **options):
+        try:
+            super().__init__(**options)
+        except pydantic.ValidationError as error:
+            raise ConfigError(explain(error, type(self).model_fields)) from None
+
+    @pydantic.model_validator(mode="after")
+    def _check(self):
+        check_layers(self.net, (*self.content_layers, *self.style_layers))
+        if not self.layers():
+            raise ConfigError("No layers: give content_layers or style_layers.")
+        if not self.wants_something():
+            raise ConfigError("Every weight is 0. Give content, style or tv a weight.")
+        if self.style_crop is not None:
+            parse_crop(self.style_crop)
+        return self
+
+    def layers(self):
+        """Every layer that some loss looks at."""
+        return tuple(dict.fromkeys((*self.content_layers, *self.style_layers)))
+
+    def wants_something(self):
+        """Whether there is anything to optimise: some weight that is not 0."""
+        content = self.content_weight * max(self.content_layers.values(), default=0)
+        style = self.style_weight * max(self.style_layers.values(), default=0)
+        return max(content, style, self.tv_weight) > 0
+
+    def replace(self, **changes):
+        """A checked copy with `changes`."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+    def to_yaml(self):
+        """Every option as YAML that `from_yaml` reads back to an equal config."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    @classmethod
+    def from_yaml(cls, text, **overrides):
+        """The config of a YAML mapping `text`, with `overrides` before it."""
+        return cls(**{**read_options(text), **overrides})
+
+
+class StrictLoader(yaml.SafeLoader):
+    """Safe YAML in which a key given twice is an error and not a surprise.
+
+    An alias is one too: a few lines of them can stand for more text than fits memory.
+    """
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise ConfigError("A config has no aliases (*name). Write the value out.")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ConfigError(f"The key {key!r} is given twice. Keep one of them.")
+        return super().construct_mapping(node, deep)
+
+
+def read_options(text):
+    """The options in YAML `text`, a mapping; not yet checked."""
+    try:
+        options = yaml.load(text, StrictLoader)  # noqa: S506 - it is a SafeLoader
+    except ConfigError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"This is not YAML: {' '.join(str(error).split())}") from None
+    if options is None:
+        return {}
+    if not isinstance(options, dict):
+        kind = type(options).__name__
+        raise ConfigError(f"A config is a mapping like 'net: vgg19'. This is a {kind}.")
+    return {str(key): value for key, value in options.items()}
+
+
+def read_config_file(path):
+    """The options in the YAML file `path`."""
+    try:
+        return read_options(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Cannot read the config {str(path)!r}: {error}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def explain(error, fields):
+    """One sentence for the first thing that pydantic found wrong."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, ConfigError):  # ours, already a sentence
+        return str(cause)
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(place, fields, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"Known: {sorted(fields)}."
+        return f"Unknown option {place!r}. {hint}"
+    name, value = first["loc"][0], first["input"]
+    wanted = first["msg"].removeprefix("Value error, ")
+    if len({part["loc"] for part in error.errors() if part["loc"][0] == name}) > 1:
+        place, wanted = name, f"expected {fields[name].description}"  # of several kinds
+    return f"{place}: {wanted[0].lower()}{wanted[1:]}. Received: {value!r}"

@@ -1,0 +1,72 @@
+"""The options of `kstyle stylize`, made from the fields of `StyleConfig`.
+
+So a flag, an environment variable and a YAML key are one thing with one help text and
+one default, and none can be forgotten.
+"""
+
+import typing
+
+import click
+from click.core import ParameterSource
+
+from kstyle.config import StyleConfig, read_config_file
+
+ARGUMENTS = ("content", "style")
+SHORT = {"output": "-o"}
+
+
+def config_options(command):
+    """Decorate `command` with an option for every field of `StyleConfig`."""
+    for name, field in reversed(StyleConfig.model_fields.items()):
+        if name not in ARGUMENTS:
+            command = field_option(name, field)(command)
+    return command
+
+
+def field_option(name, field):
+    """The click option of one field: `--style-size`, `$KSTYLE_STYLE_SIZE`."""
+    flag = f"--{name.replace('_', '-')}"
+    help_text = field.description
+    settings = {"default": None, "envvar": f"KSTYLE_{name.upper()}"}
+    if isinstance(field.default, bool):
+        flag = f"{flag}/--no-{name.replace('_', '-')}"
+    else:
+        settings |= {"type": click_type(field.annotation), "metavar": metavar(field)}
+        if field.default is not None:
+            help_text += f"  [default: {readable(field.default)}]"
+    flags = [flag, SHORT[name]] if name in SHORT else [flag]
+    return click.option(*flags, help=help_text, **settings)
+
+
+def click_type(annotation):
+    """A choice where the field is one; the config checks everything else."""
+    choices = typing.get_args(annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        return click.Choice([str(choice) for choice in choices])
+    return str
+
+
+def metavar(field):
+    """What stands for the value in the help: the choices, or a word for the type."""
+    if typing.get_origin(field.annotation) is typing.Literal:
+        return None
+    kinds = {int: "N", float: "X"}
+    return kinds.get(type(field.default), "TEXT")
+
+
+def readable(value):
+    """A default as it would be typed."""
+    if isinstance(value, dict):
+        return ",".join(f"{k}:{v:g}" if v != 1 else k for k, v in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def chosen_options(context, config_file):
+    """Flags before environment before the YAML file; defaults are the config's own."""
+    given = read_config_file(config_file) if config_file else {}
+    for source in (ParameterSource.ENVIRONMENT, ParameterSource.COMMANDLINE):
+        for name, value in context.params.items():
+            if name in StyleConfig.model_fields and value is not None:
+                if context.get_parameter_source(name) is source:
+                    given[name] = value
+    return given

@@ -1,0 +1,96 @@
+"""What a run writes for TensorBoard: scalars, pictures, the config, a chart layout."""
+
+import time
+
+import tensorflow as tf
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import summary as custom_scalar
+
+from kstyle.callbacks import EverySteps
+
+
+class Scalars(EverySteps):
+    """Every logged value at the global step, weighted and `raw/…`; also the optimiser's
+    `step/learning_rate`, the picture's `step/change` in grey levels, and `step/ms`.
+
+    gradients: also the 2-norm of each weighted term's gradient, as `gradient/…`, which
+        costs a backward pass a term.
+    """
+
+    def __init__(self, writer, every, *, gradients=False):
+        super().__init__(every)
+        self.writer, self.gradients = writer, gradients
+        self.steps, self.seconds, self.begun = 0, 0.0, 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.begun = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seconds += time.perf_counter() - self.begun
+        self.steps += 1
+        super().on_train_batch_end(batch, logs)
+
+    def report(self, step, logs):
+        if "change" in logs:
+            logs["step/change"] = logs.pop("change")
+        logs["step/learning_rate"] = float(self.model.optimizer.learning_rate)
+        if self.steps:
+            logs["step/ms"] = 1e3 * self.seconds / self.steps
+            self.steps, self.seconds = 0, 0.0
+        if self.gradients:
+            norms = self.model.gradient_norms()
+            logs |= {f"gradient/{tag}": float(norm) for tag, norm in norms.items()}
+        with self.writer.as_default(step=step):
+            for tag, value in logs.items():
+                tf.summary.scalar(tag, value)
+        self.writer.flush()
+
+
+class Snapshots(EverySteps):
+    """The picture as the image `snapshot` at the global step."""
+
+    def __init__(self, writer, every):
+        super().__init__(every)
+        self.writer = writer
+
+    def report(self, step, logs):
+        with self.writer.as_default(step=step):
+            tf.summary.image("snapshot", self.model.pixels()[None])
+        self.writer.flush()
+
+
+def write_header(writer, config, terms, content, style):
+    """Once a run: both pictures, the config as text, and the custom-scalars layout."""
+    with writer.as_default(step=0):
+        tf.summary.image("picture/content", content[None])
+        tf.summary.image("picture/style", style[None])
+        text = "".join(f"    {line}\n" for line in config.to_yaml().splitlines())
+        tf.summary.text("config", text)  # four spaces: code in Markdown
+        layout = custom_scalar.pb(chart_layout(terms)).SerializeToString()
+        tf.summary.experimental.write_raw_pb(layout, step=0)
+    writer.flush()
+
+
+def chart_layout(terms):
+    """All style layers on one chart and all content layers on another, twice."""
+
+    def category(title, prefix):
+        kinds = {term.tag.split("/")[0] for term in terms}
+        charts = [
+            layout_pb2.Chart(
+                title=f"{prefix}{kind}",
+                multiline=layout_pb2.MultilineChartContent(
+                    tag=[f"^{prefix}{kind}(/|$)"]
+                ),
+            )
+            for kind in ("content", "style", "tv")
+            if kind in kinds
+        ]
+        return layout_pb2.Category(title=title, chart=charts)
+
+    return layout_pb2.Layout(
+        category=[
+            category("weighted losses", ""),
+            category("unweighted losses", "raw/"),
+        ]
+    )

@@ -1,0 +1,194 @@
+"""What watches a run: rows of losses, snapshot files, progress, the NaN guard."""
+
+import csv
+import io
+import itertools
+import math
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from kstyle import load_picture
+from kstyle.callbacks import EverySteps, LossCSV, Progress, SnapshotFiles, StopOnNaN
+from kstyle.errors import DivergedError
+from kstyle.extractor import build_extractor
+from kstyle.losses import loss_terms
+from kstyle.model import StyleTransfer
+from kstyle.optimizers import make_optimizer
+from kstyle.schedule import Scale
+
+TAGS = ["content/conv1_2", "style/conv1_1", "style/conv1_2", "tv"]
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    return build_extractor("vgg16", ["conv1_1", "conv1_2"], weights=None)
+
+
+@pytest.fixture
+def make_model(extractor, random_picture):
+    """A function that makes a small compiled model, each time the same."""
+
+    def make(start_step=0):
+        terms = loss_terms({"conv1_2": 8}, {"conv1_1": 200, "conv1_2": 100}, tv=3)
+        content, style = random_picture(9, 8), random_picture(7, 11, seed=1)
+        model = StyleTransfer(extractor, terms, content, style, start_step=start_step)
+        model.compile(make_optimizer("adam"))
+        return model
+
+    return make
+
+
+class Recorder(EverySteps):
+    """Keeps the step and the total loss of each report."""
+
+    def __init__(self, every):
+        super().__init__(every)
+        self.rows = []
+
+    def report(self, step, logs):
+        assert all(type(value) is float for value in logs.values())
+        self.rows.append((step, logs["loss"]))
+
+
+def two_scales(make_model, callback, first=5, second=3):
+    """Run `first` steps of one model and `second` of another that goes on from it."""
+    for model, steps in ((make_model(), first), (make_model(first), second)):
+        model.fit(steps_per_epoch=steps, callbacks=[callback])
+
+
+def test_reports_come_at_the_start_every_so_many_steps_and_at_the_end(make_model):
+    callback = Recorder(2)
+    make_model().fit(steps_per_epoch=5, callbacks=[callback])
+    assert [step for step, _ in callback.rows] == [0, 2, 4, 5]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 4])
+def test_reports_count_steps_and_not_epochs(make_model, epochs):
+    callback = Recorder(3)
+    steps = 4 // epochs
+    make_model().fit(epochs=epochs, steps_per_epoch=steps, callbacks=[callback])
+    assert [step for step, _ in callback.rows] == [0, 3, 4]
+
+
+def test_no_step_is_reported_twice_over_two_scales(make_model):
+    callback = Recorder(2)
+    two_scales(make_model, callback)
+    # 5 ends the first scale; the start of the second, also 5, is another picture.
+    assert [step for step, _ in callback.rows] == [0, 2, 4, 5, 6, 8]
+
+
+def test_every_0_reports_never(make_model):
+    callback = Recorder(0)
+    make_model().fit(steps_per_epoch=3, callbacks=[callback])
+    assert callback.rows == []
+
+
+def test_the_first_report_is_of_the_initial_picture(make_model):
+    callback, model = Recorder(2), make_model()
+    start = float(model.look()["loss"])
+    model.fit(steps_per_epoch=3, callbacks=[callback])
+    assert callback.rows[0] == (0, pytest.approx(start, rel=1e-6))
+    assert callback.rows[-1] == (
+        3,
+        pytest.approx(float(model.look()["loss"]), rel=1e-5),
+    )
+
+
+def csv_rows(make_model, every=2):
+    """The rows of `LossCSV` over two scales, the headings first."""
+    file = io.StringIO()
+    two_scales(make_model, LossCSV(file, every))
+    return list(csv.reader(io.StringIO(file.getvalue())))
+
+
+def test_the_columns_and_rows_of_the_losses(make_model):
+    headings, *rows = csv_rows(make_model)
+    assert headings == ["step", "loss", *TAGS, *(f"raw/{tag}" for tag in TAGS)]
+    assert [int(row[0]) for row in rows] == [0, 2, 4, 5, 6, 8]
+    for row in rows:
+        values = dict(zip(headings, map(float, row), strict=True))
+        parts = [values[tag] for tag in TAGS]
+        assert values["loss"] == pytest.approx(sum(parts), rel=1e-6)
+        assert values["style/conv1_2"] == pytest.approx(
+            100 * values["raw/style/conv1_2"], rel=1e-6
+        )
+    first = dict(zip(headings, map(float, rows[0]), strict=True))
+    assert first["content/conv1_2"] == 0  # it starts from the content
+    assert first["style/conv1_1"] > 0
+
+
+def test_rows_can_be_read_while_the_run_goes_on(make_model, tmp_path):
+    path, seen = tmp_path / "losses.csv", []
+
+    class Reader(keras.callbacks.Callback):
+        """Reads the file in the middle of the run, as a user would."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(len(path.read_text().splitlines()))
+
+    with open(path, "w", newline="") as file:
+        make_model().fit(steps_per_epoch=3, callbacks=[LossCSV(file, 1), Reader()])
+    assert seen == [3, 4, 5]  # headings, row 0, row 1; and so on
+
+
+def test_snapshots_are_the_pictures_under_their_steps(make_model, tmp_path):
+    model = make_model()
+    model.fit(steps_per_epoch=5, callbacks=[SnapshotFiles(tmp_path / "s", 2)])
+    names = ["step_000000.png", "step_000002.png", "step_000004.png", "step_000005.png"]
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == names
+    last = load_picture(tmp_path / "s" / names[-1]).pixels
+    np.testing.assert_allclose(last, model.pixels(), atol=0.51 / 255)
+    assert np.abs(load_picture(tmp_path / "s" / names[0]).pixels - last).max() > 0.02
+
+
+def test_snapshot_every_0_makes_no_folder(make_model, tmp_path):
+    make_model().fit(steps_per_epoch=2, callbacks=[SnapshotFiles(tmp_path / "s", 0)])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_the_guard_stops_at_every_number_that_is_not_finite(make_model, loss):
+    guard = StopOnNaN()
+    guard.set_model(make_model(start_step=7))
+    guard.on_train_batch_end(0, {"loss": 1e30})  # large, but a number
+    with pytest.raises(DivergedError, match=rf"The loss is {loss} after step 7"):
+        guard.on_train_batch_end(1, {"loss": loss})
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_at_once(make_model):
+    model, recorder = make_model(), Recorder(1)
+
+    class Poison(keras.callbacks.Callback):
+        """Spoils the picture before the third step."""
+
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 2:
+                self.model.image.assign(self.model.image * np.nan)
+
+    with pytest.raises(DivergedError, match=r"after step 3.*--learning-rate") as caught:
+        model.fit(steps_per_epoch=6, callbacks=[StopOnNaN(), Poison(), recorder])
+    assert caught.value.exit_code == 3
+    assert [step for step, _ in recorder.rows] == [0, 1, 2]
+    assert all(math.isfinite(loss) for _, loss in recorder.rows)
+
+
+def test_progress_reckons_what_is_left_in_pixels_and_not_in_steps(
+    make_model, monkeypatch
+):
+    clock = itertools.count(step=2)  # seconds; every report is 2 s after the last
+    time = types.SimpleNamespace(perf_counter=lambda: next(clock))
+    monkeypatch.setattr("kstyle.callbacks.time", time)
+    told, scales = [], (Scale(edge=10, steps=5), Scale(edge=20, steps=3))
+    callback = Progress(lambda *values: told.append(values), 2, scales)
+    two_scales(make_model, callback)
+    # A step costs 100, later 400: 1700 in all. After 2 steps 200 are done in 2 s, so
+    # the other 1500 take 15 s; after step 5 the last 2 s did 100, and 1200 are left.
+    assert [step for step, *_ in told] == [0, 2, 4, 5, 6, 8]
+    assert [speed for _, _, speed, _ in told] == [0, 1, 1, 0.5, 0.5, 1]
+    left = [left for *_, left in told]
+    assert math.isnan(left[0])  # no step yet, so nobody knows
+    assert left[1:] == pytest.approx([15, 13, 24, 4, 0])
+    assert all(loss > 0 for _, loss, *_ in told)
