@@ -1,5 +1,7 @@
 """`StyleTransfer`: a picture as the only trainable weight of a Keras model."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -47,9 +49,7 @@ class StyleTransfer(keras.Model):
         self.global_step = self._variable("global_step", np.int64(start_step))
         self.targets = self._represent(pictures)
         self.first_look = {}  # the losses at the start of the last `fit`
-        # A graph of its own for every model: a decorated method would share one cache
-        # among all scales of a run, and TensorFlow would warn of retracing.
-        self._norms_graph = tf.function(self._norms)
+        self._norms_graph = own_graph(self._norms)
         self.built = True
 
     def _variable(self, name, value, **kwargs):
@@ -76,7 +76,7 @@ class StyleTransfer(keras.Model):
     def compile(self, optimizer="adam", *, jit_compile=False, **kwargs):
         """As `keras.Model.compile`, but XLA only when asked: it is slower on a CPU."""
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-        self._look_graph = tf.function(self._look)  # it tells this optimizer the loss
+        self._look_graph = own_graph(self._look)  # it tells this optimizer the loss
 
     def fit(self, *, epochs=1, steps_per_epoch=1, verbose=0, **kwargs):
         """`epochs * steps_per_epoch` moves; an epoch is what callbacks report on.
@@ -155,6 +155,15 @@ class StyleTransfer(keras.Model):
     def pixels(self):
         """The picture: float32 `(height, width, 3)` in [0, 1]."""
         return np.clip(self.image.numpy()[0], 0.0, 1.0)
+
+
+def own_graph(method):
+    """`method` as a `tf.function` of one model alone.
+
+    TensorFlow counts traces by code object and warns of too many; the models of a
+    run's scales share the code, but each has to be traced. A partial has no code.
+    """
+    return tf.function(functools.partial(method))
 
 
 def batch_of_one(picture):

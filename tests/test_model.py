@@ -190,6 +190,12 @@ def test_standard_callbacks_work(make_model, tmp_path):
     assert list(tmp_path.glob("train/events*"))
 
 
+def test_many_models_do_not_make_tensorflow_warn_of_retracing(make_model, caplog):
+    for _ in range(7):
+        make_model().look()
+    assert "retracing" not in caplog.text
+
+
 def test_fit_before_compile_is_refused(make_model):
     model = make_model()
     fresh = StyleTransfer(model.extractor, model.terms, *[model.pixels()] * 2)

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import kstyle
@@ -138,6 +139,15 @@ def test_several_scales_count_on_and_end_at_the_full_size(small_run):
     ]
 
 
+def test_a_scale_starts_from_the_picture_of_the_one_before(small_run):
+    options = {"scales": "9,18", "scale_steps": 2, "steps": 0}
+    result = stylize(StyleConfig(**small_run | options))
+    before = load_picture(result.folder / "snapshots" / "step_000002.png").pixels
+    assert before.shape == (6, 9, 3)
+    enlarged = resize(before, (12, 18))
+    np.testing.assert_allclose(result.picture.pixels, enlarged, atol=1.5 / 255)
+
+
 def test_the_alpha_of_the_content_is_put_back(small_run, tmp_path, random_picture):
     alpha = np.zeros((16, 24), "float32")
     alpha[:, 12:] = 1
@@ -169,7 +179,16 @@ def test_an_output_of_ones_own_is_replaced_only_when_told_so(small_run, tmp_path
 
 
 @pytest.mark.parametrize("step", [1, 5])
-def test_ctrl_c_keeps_the_picture_and_closes_the_event_file(small_run, step):
+def test_ctrl_c_keeps_the_picture_and_closes_the_event_file(
+    small_run, step, monkeypatch
+):
+    writers, create = [], tf.summary.create_file_writer
+
+    def keep(path):  # or the garbage collector would close the file anyway
+        writers.append(create(path))
+        return writers[-1]
+
+    monkeypatch.setattr(tf.summary, "create_file_writer", keep)
     options = {"scales": "9,18", "scale_steps": 3, "report_every": 1}
     result = stylize(StyleConfig(**small_run | options), callbacks=[StopAt(step)])
     assert (result.interrupted, result.steps) == (True, step)
@@ -178,6 +197,7 @@ def test_ctrl_c_keeps_the_picture_and_closes_the_event_file(small_run, step):
     assert [int(row["step"]) for row in rows_of(result.folder)] == [*range(step + 1)]
     open_files = {os.path.realpath(f"/proc/self/fd/{n}") for n in open_descriptors()}
     assert not [name for name in open_files if str(result.folder) in name]
+    assert len(writers) == 1
     shots = sorted((result.folder / "snapshots").glob("*.png"))
     assert shots[0].name == "step_000000.png"
 
