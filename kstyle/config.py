@@ -5,7 +5,6 @@ defaults and help texts from the fields below.
 """
 
 import difflib
-from pathlib import Path
 from typing import Annotated, Literal
 
 import pydantic
@@ -15,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from kstyle.errors import ConfigError
 from kstyle.layers import check_layers
 from kstyle.resize import parse_crop
+from kstyle.yaml_options import read_options
 
 SAMPLE_CONTENT = "sample:coffee"
 SAMPLE_STYLE = "sample:night"
@@ -198,51 +198,6 @@ class StyleConfig(pydantic.BaseModel):
     def from_yaml(cls, text, **overrides):
         """The config of a YAML mapping `text`, with `overrides` before it."""
         return cls(**{**read_options(text), **overrides})
-
-
-class StrictLoader(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error and not a surprise.
-
-    An alias is one too: a few lines of them can stand for more text than fits memory.
-    """
-
-    def compose_node(self, parent, index):
-        if self.check_event(yaml.AliasEvent):
-            raise ConfigError("A config has no aliases (*name). Write the value out.")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise ConfigError(f"The key {key!r} is given twice. Keep one of them.")
-        return super().construct_mapping(node, deep)
-
-
-def read_options(text):
-    """The options in YAML `text`, a mapping; not yet checked."""
-    try:
-        options = yaml.load(text, StrictLoader)  # noqa: S506 - it is a SafeLoader
-    except ConfigError:
-        raise
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"This is not YAML: {' '.join(str(error).split())}") from None
-    if options is None:
-        return {}
-    if not isinstance(options, dict):
-        kind = type(options).__name__
-        raise ConfigError(f"A config is a mapping like 'net: vgg19'. This is a {kind}.")
-    return {str(key): value for key, value in options.items()}
-
-
-def read_config_file(path):
-    """The options in the YAML file `path`."""
-    try:
-        return read_options(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the config {str(path)!r}: {error}") from None
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
 
 
 def explain(error, fields):

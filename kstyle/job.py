@@ -11,7 +11,7 @@ from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import new_folder, write_text
 from kstyle.layers import layer_names, minimum_size, trunk
-from kstyle.resize import crop, fit_long_edge, resize
+from kstyle.resize import crop, fit_long_edge, resize, scaled
 from kstyle.schedule import Scale, plan_scales
 from kstyle.weights import NetWeights, load_weights
 
@@ -56,8 +56,7 @@ def prepare(config, *, overwrite=False):
     start = None
     if config.init not in ("content", "noise"):
         start = images.load_picture(config.init)
-    scales = plan_scales(config.size, config.steps, config.scales, config.scale_steps)
-    check_sizes(config, content.size, style.shape[:2], scales)
+    scales = usable_scales(config, content.size, style.shape[:2])
     if config.output is not None:
         has_alpha = content.alpha is not None
         saving.check_writable(
@@ -89,24 +88,34 @@ def style_size(config, size, edge):
     else:
         factor = config.style_size / min(size)
     factor *= config.style_scale * edge / config.size
-    return fit_long_edge(size, factor * max(size))  # rounded once, so not distorted
+    return scaled(size, factor)  # rounded once, so not distorted
 
 
-def check_sizes(config, content, style, scales):
-    """Refuse pictures that are too small for the layers at some scale."""
+def usable_scales(config, content, style):
+    """The scales of the run for pictures of those sizes, (height, width) each.
+
+    "auto" begins where the pictures are large enough for the layers; scales that were
+    asked for are refused where they are not.
+    """
+    scales = plan_scales(config.size, config.steps, config.scales, config.scale_steps)
     least = minimum_size(config.net, config.layers(), config.padding)
-    for scale in scales:
-        sizes = {
-            "content": fit_long_edge(content, scale.edge),
-            "style": style_size(config, style, scale.edge),
-        }
-        for name, (height, width) in sizes.items():
+
+    def sizes(edge):
+        shapes = fit_long_edge(content, edge), style_size(config, style, edge)
+        return dict(zip(("content", "style"), shapes, strict=True))
+
+    if config.scales == "auto":
+        fits = [min(map(min, sizes(s.edge).values())) >= least for s in scales]
+        scales = scales[fits.index(True) if any(fits) else -1 :]
+    for edge in (scale.edge for scale in scales):
+        for name, (height, width) in sizes(edge).items():
             if min(height, width) < least:
                 raise ConfigError(
                     f"The {name} picture is {width} x {height} pixels at scale "
-                    f"{scale.edge}, but these layers with {config.padding} padding "
+                    f"{edge}, but these layers with {config.padding} padding "
                     f"need {least} each way. Use a larger size or shallower layers."
                 )
+    return scales
 
 
 def make_folder(config):

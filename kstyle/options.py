@@ -9,7 +9,8 @@ import typing
 import click
 from click.core import ParameterSource
 
-from kstyle.config import StyleConfig, read_config_file
+from kstyle.config import StyleConfig
+from kstyle.yaml_options import read_config_file
 
 ARGUMENTS = ("content", "style")
 SHORT = {"output": "-o"}

@@ -47,18 +47,19 @@ def run(job, callbacks=()):
     """Run a `Job`. Ctrl-C ends it early and keeps the picture so far."""
     begun, config = time.perf_counter(), job.config
     extractor = make_extractor(job, config.layers())
-    interrupted, model, step = False, None, 0
+    interrupted, model = False, None
     with contextlib.ExitStack() as stack:
         watchers = [*open_watchers(stack, job), *callbacks]
         try:
             for scale in job.scales:
-                model = scale_model(job, scale, extractor, model, step)
+                model = scale_model(job, scale, extractor, model)
                 fit(model, scale.steps, config.report_every, watchers)
-                step += scale.steps
         except KeyboardInterrupt:
             if model is None:
                 raise
             interrupted = True
+            for watcher in watchers:  # Keras ends a fit only where nothing was raised
+                watcher.on_train_end()
     picture = finish(job, model)
     return StyleResult(
         picture,
@@ -96,13 +97,14 @@ def open_watchers(stack, job):
     ]
 
 
-def scale_model(job, scale, extractor, before, step):
+def scale_model(job, scale, extractor, before):
     """The compiled model of one scale, starting where `before` left off."""
     content = job.content_at(scale.edge)
     if before is None:
-        start = initial_picture(job, content)
+        start, step = initial_picture(job, content), 0
     else:
         start = resize(before.pixels(), content.shape[:2])
+        step = int(before.global_step)
     terms = build_terms(job.config)
     style = job.style_at(scale.edge)
     model = StyleTransfer(extractor, terms, content, style, start, start_step=step)
@@ -124,9 +126,8 @@ def initial_picture(job, content):
 def fit(model, steps, report_every, callbacks):
     """Take `steps` steps; an epoch is a report interval wherever that divides them."""
     length = report_every if steps % report_every == 0 else steps
-    if steps:
-        epochs = steps // length
-        model.fit(epochs=epochs, steps_per_epoch=length, callbacks=list(callbacks))
+    epochs = steps // length if steps else 0  # 0: callbacks report the start alone
+    model.fit(epochs=epochs, steps_per_epoch=length, callbacks=list(callbacks))
 
 
 def finish(job, model):

@@ -35,16 +35,11 @@ def resize(array, size):
 
 def fit_long_edge(size, edge):
     """`(height, width)` of the same shape as `size` whose longer edge is `edge`."""
-    return _scaled(size, edge / max(size))
+    return scaled(size, edge / max(size))
 
 
-def fit_short_edge(size, edge):
-    """`(height, width)` of the same shape as `size` whose shorter edge is `edge`."""
-    return _scaled(size, edge / min(size))
-
-
-def _scaled(size, factor):
-    """Both edges times `factor`, halves rounded up, at least one pixel."""
+def scaled(size, factor):
+    """`size` with both edges times `factor`, halves rounded up, at least one pixel."""
     height, width = (max(1, int(n * factor + 0.5)) for n in size)
     return height, width
 

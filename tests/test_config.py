@@ -3,8 +3,9 @@
 import pydantic
 import pytest
 
-from kstyle.config import StyleConfig, read_config_file, read_options
+from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError
+from kstyle.yaml_options import read_config_file, read_options
 
 
 def refusal(**options):

@@ -9,7 +9,7 @@ import pytest
 from kstyle import save_picture
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError, ImageError, KStyleError, WeightsError
-from kstyle.job import prepare, stem, style_size
+from kstyle.job import prepare, stem, style_size, usable_scales
 
 
 @pytest.fixture
@@ -215,3 +215,14 @@ def test_a_picture_too_small_at_a_coarse_scale_is_refused(options):
     prepare(StyleConfig(scales=1, **options))
     with pytest.raises(ConfigError, match="12 x 6 pixels at scale 12"):
         prepare(StyleConfig(scales="12,48", **options))
+
+
+def test_auto_scales_begin_where_the_pictures_are_large_enough_for_the_layers():
+    sizes = (400, 600), (560, 720)
+    edges = [s.edge for s in usable_scales(StyleConfig(), *sizes)]
+    assert edges == [128, 181, 256, 362, 512]
+    # Unpadded, conv5_1 needs 156 pixels: two thirds of 256 are enough, of 181 not.
+    config = StyleConfig(padding="valid")
+    assert [s.edge for s in usable_scales(config, *sizes)] == [256, 362, 512]
+    with pytest.raises(ConfigError, match="121 x 181|181 x 121"):
+        usable_scales(config.replace(scales=4), *sizes)

@@ -101,7 +101,8 @@ def test_no_steps_give_the_init_back(small_run, tmp_path, random_picture):
     start = load_picture(init["init"]).pixels
     np.testing.assert_array_equal(load_picture(result.path).pixels, start)
     assert (result.steps, result.interrupted) == (0, False)
-    assert result.losses["loss"] > 0
+    (row,) = rows_of(result.folder)  # the initial picture has its row all the same
+    assert float(row["loss"]) == pytest.approx(result.losses["loss"], rel=1e-6)
 
 
 def test_an_init_of_another_size_is_brought_to_the_results(small_run):
@@ -176,6 +177,22 @@ def test_an_output_of_ones_own_is_replaced_only_when_told_so(small_run, tmp_path
         stylize(config)
     before = output.stat().st_mtime_ns
     assert stylize(config, overwrite=True).path.stat().st_mtime_ns > before
+
+
+def test_ctrl_c_between_two_reports_logs_the_last_step(small_run):
+    options = {"scales": 1, "report_every": 4, "steps": 9}
+    result = stylize(StyleConfig(**small_run | options), callbacks=[StopAt(6)])
+    assert [int(row["step"]) for row in rows_of(result.folder)] == [0, 4, 6]
+    assert scalar_steps(result.folder) == [0, 4, 6]
+
+
+def test_a_scale_that_is_stopped_early_does_not_skip_steps(small_run):
+    options = {"scales": "9,18", "scale_steps": 5, "steps": 2, "report_every": 1}
+    stop = keras.callbacks.EarlyStopping("loss", min_delta=1e30, patience=1)
+    result = stylize(StyleConfig(**small_run | options), callbacks=[stop])
+    steps = [int(row["step"]) for row in rows_of(result.folder)]
+    assert steps == list(range(result.steps + 1))
+    assert result.steps < 7
 
 
 @pytest.mark.parametrize("step", [1, 5])

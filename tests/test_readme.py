@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 import kstyle
 from kstyle.cli import cli
-from kstyle.config import StyleConfig, read_config_file
+from kstyle.config import StyleConfig
+from kstyle.yaml_options import read_config_file
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,9 +8,9 @@ from kstyle.resize import (
     crop,
     crop_box,
     fit_long_edge,
-    fit_short_edge,
     parse_crop,
     resize,
+    scaled,
 )
 
 
@@ -46,9 +46,9 @@ def test_resize_keeps_the_number_of_axes(shape):
     assert resize(np.zeros(shape), (2, 3)).shape == (2, 3, *shape[2:])
 
 
-def test_the_long_and_the_short_edge_are_fitted_with_the_aspect_kept():
+def test_the_long_edge_is_fitted_with_the_aspect_kept():
     assert fit_long_edge((300, 400), 200) == (150, 200)
-    assert fit_short_edge((300, 400), 150) == (150, 200)
+    assert scaled((300, 400), 0.5) == (150, 200)
     assert fit_long_edge((400, 300), 800) == (800, 600)
 
 
