@@ -102,7 +102,8 @@ def print_layers(table):
     rows = [
         (
             row.name,
-            f"{row.height} x {row.width} x {row.channels}",
+            f"{row.height} x {row.width}",
+            row.channels,
             row.stride,
             row.receptive_field,
             f"{row.parameters:,}",
@@ -110,7 +111,8 @@ def print_layers(table):
         )
         for row in table
     ]
-    headings = ("layer", "output", "stride", "sees (px)", "parameters", "GFLOPs")
+    headings = ("layer", "output", "channels", "stride", "receptive field")
+    headings += ("parameters", "GFLOPs")
     print_table(None, headings, rows)
 
 
