@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 import kstyle
+from kstyle.losses import build_terms
 from kstyle.resize import resize
 
 pytestmark = pytest.mark.end_to_end
@@ -48,17 +49,17 @@ def test_features_of_a_known_photograph_are_the_stored_numbers(net):
 
 
 def problem(net, init):
-    """A real problem of 48 x 64 pixels, compiled with L-BFGS."""
-    content = coffee(48, 64)
-    style = resize(kstyle.load_picture("sample:night").pixels, (56, 72))
-    extractor = kstyle.build_extractor(net, ("conv2_2", *STYLE))
-    terms = kstyle.loss_terms({"conv2_2": 8}, dict.fromkeys(STYLE, 200), tv=200)
+    """A real problem of 64 x 96 pixels with the default losses, and L-BFGS."""
+    content = coffee(64, 96)
+    style = resize(kstyle.load_picture("sample:night").pixels, (75, 96))
+    config = kstyle.StyleConfig(net=net)
+    extractor = kstyle.build_extractor(net, config.layers(), padding=config.padding)
     if init == "noise":
         noise = np.random.default_rng(0).uniform(-0.5, 0.5, content.shape)
         init = (noise + 127.5) / 255
     else:
         init = content
-    model = kstyle.StyleTransfer(extractor, terms, content, style, init)
+    model = kstyle.StyleTransfer(extractor, build_terms(config), content, style, init)
     model.compile(kstyle.LBFGS())
     return model
 
