@@ -1,9 +1,10 @@
 """What a step costs: the bare graph against `fit()` with TensorBoard on.
 
-    python benchmarks/step.py [--size 512] [--net vgg19] [--steps 10] [--rounds 3]
+    python benchmarks/step.py [--size 512] [--net vgg19] [--steps 20]
 
-Both run Adam on the same losses, in turns, and the medians are compared. The share is
-of the machine's own best matrix product in float32, measured in the same run.
+Both run Adam on the same losses, a step of one after a step of the other, since a
+machine's speed drifts; the ratio is the median over the pairs. The share is of the
+machine's own best matrix product in float32, measured in the same run.
 """
 
 import argparse
@@ -36,69 +37,66 @@ def bare_step(model):
     return lambda: step().numpy()
 
 
-class StepClock(keras.callbacks.Callback):
-    """Seconds from the end of each step to the end of the next, callbacks included."""
+class Interleaved(keras.callbacks.Callback):
+    """Runs a bare step after each step of `fit()` and takes the seconds of both.
 
-    def __init__(self):
+    It stands last, so that what the other callbacks do counts as `fit()`'s.
+    """
+
+    def __init__(self, bare):
         super().__init__()
-        self.ends = []
+        self.bare_step, self.bare, self.fit, self.since = bare, [], [], None
 
     def on_train_batch_end(self, batch, logs=None):
-        self.ends.append(time.perf_counter())
+        now = time.perf_counter()
+        if self.since is not None:  # the first step traces its graph
+            self.fit.append(now - self.since)
+            self.bare += common.seconds(self.bare_step, 1)
+        self.since = time.perf_counter()
 
-    def seconds(self):
-        return [b - a for a, b in zip(self.ends, self.ends[1:], strict=False)]
 
-
-def fit_seconds(model, steps, writer, file):
-    """Seconds a step of one `fit()` with the callbacks of `kstyle stylize`."""
-    clock = StepClock()
-    watchers = [
-        LossCSV(file, 10),
-        tensorboard.Scalars(writer, 10),
-        tensorboard.Snapshots(writer, 50),
-        clock,  # last, so that what the others do is counted
-    ]
-    model.fit(steps_per_epoch=steps + 1, callbacks=watchers)
-    return clock.seconds()
+def paired_seconds(model, steps):
+    """Seconds of each bare step and of each step of `fit()`, callbacks included."""
+    pair = Interleaved(bare_step(model))
+    pair.bare_step()
+    with tempfile.TemporaryDirectory() as folder:
+        writer = tf.summary.create_file_writer(folder)
+        with open(f"{folder}/losses.csv", "w") as file:
+            watchers = [
+                LossCSV(file, 10),
+                tensorboard.Scalars(writer, 10),
+                tensorboard.Snapshots(writer, 50),
+                pair,
+            ]
+            model.fit(steps_per_epoch=steps + 1, callbacks=watchers)
+        writer.close()
+    return pair.bare, pair.fit
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=512, help="edge of the square, px")
     parser.add_argument("--net", default="vgg19")
-    parser.add_argument("--steps", type=int, default=10, help="a round")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=20, help="pairs of steps")
     options = parser.parse_args()
     model = common.problem(options.net, options.size, square=True)
     model.compile(kstyle.make_optimizer("adam"))
-    bare, bare_times, fit_times = bare_step(model), [], []
-    bare()
-    with tempfile.TemporaryDirectory() as folder:
-        writer = tf.summary.create_file_writer(folder)
-        with open(f"{folder}/losses.csv", "w") as file:
-            fit_seconds(model, 1, writer, file)
-            for _ in range(options.rounds):
-                bare_times += common.seconds(bare, options.steps)
-                fit_times += fit_seconds(model, options.steps, writer, file)
-        writer.close()
+    bare, fit = paired_seconds(model, options.steps)
     gflop = common.step_gflop(options.net, options.size, options.size)
     peak = common.matmul_peak()
-    bare_median = statistics.median(bare_times)
-    fit_mean = statistics.fmean(fit_times)  # reports every 10 steps must count
+    rate = gflop / statistics.median(bare)
     figures = {
         "size": options.size,
         "net": options.net,
-        "bare_ms": 1e3 * bare_median,
-        "bare_mean_ms": 1e3 * statistics.fmean(bare_times),
-        "fit_ms": 1e3 * statistics.median(fit_times),
-        "fit_mean_ms": 1e3 * fit_mean,
-        "ratio": statistics.median(fit_times) / bare_median,
-        "ratio_of_means": fit_mean / statistics.fmean(bare_times),
+        "steps": options.steps,
+        "bare_ms": 1e3 * statistics.median(bare),
+        "fit_ms": 1e3 * statistics.median(fit),
+        "ratio": statistics.median(b / a for a, b in zip(bare, fit, strict=True)),
+        "ratio_of_means": statistics.fmean(fit) / statistics.fmean(bare),
         "gflop": gflop,
-        "gflops": gflop / bare_median,
+        "gflops": rate,
         "peak_gflops": peak,
-        "share_of_peak": gflop / bare_median / peak,
+        "share_of_peak": rate / peak,
     }
     common.report("step", figures)
 
