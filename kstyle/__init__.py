@@ -22,6 +22,7 @@ _HOMES = {
     "loss_terms": "losses",
     "make_optimizer": "optimizers",
     "plan_scales": "schedule",
+    "read_metadata": "saving",
     "save_picture": "saving",
     "stylize": "pipeline",
     "total_variation": "losses",
