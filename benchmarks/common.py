@@ -29,18 +29,19 @@ def pictures(size, square=False):
     return pair
 
 
-def problem(net, size, *, square=False, init=None, weights="builtin"):
+def problem(net, size, *, square=False, init="content"):
     """An uncompiled `StyleTransfer` with five style layers."""
     content, style = pictures(size, square)
     layers = (CONTENT_LAYER, *STYLE_LAYERS)
-    extractor = kstyle.build_extractor(net, layers, weights=weights)
+    extractor = kstyle.build_extractor(net, layers)
     terms = kstyle.loss_terms(
         {CONTENT_LAYER: 8}, dict.fromkeys(STYLE_LAYERS, 200), tv=200
     )
+    start = content
     if init == "noise":
         noise = np.random.default_rng(0).uniform(-0.5, 0.5, content.shape)
-        init = (noise + 127.5) / 255
-    return kstyle.StyleTransfer(extractor, terms, content, style, init)
+        start = (noise + 127.5) / 255
+    return kstyle.StyleTransfer(extractor, terms, content, style, start)
 
 
 def step_gflop(net, height, width):

@@ -1,0 +1,34 @@
+"""The benchmarks run and end in one JSON object with their figures."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize(
+    ("command", "figures"),
+    [
+        (["step.py", "--size", "32", "--steps", "2"], {"bare_ms", "fit_ms", "ratio"}),
+        (
+            ["lbfgs.py", "--size", "32", "--evaluations", "3", "--nets", "vgg16"],
+            {"vgg16_content_ratio", "vgg16_noise_ratio"},
+        ),
+        (["startup.py", "--rounds", "1"], {"help_s", "first_step_s"}),
+    ],
+)
+def test_a_benchmark_ends_in_one_json_object_with_its_figures(
+    command, figures, tmp_path
+):
+    script = [sys.executable, BENCHMARKS / command[0], *command[1:]]
+    run = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout.splitlines()[-1])
+    assert result["benchmark"] == command[0].removesuffix(".py")
+    assert result["machine"]["cores"] >= 1
+    assert all(result[figure] > 0 for figure in figures)
