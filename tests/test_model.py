@@ -207,6 +207,8 @@ def test_a_second_compile_tells_the_new_optimizer_the_loss(make_model):
     model = make_model()
     model.fit(steps_per_epoch=2)
     model.compile(LBFGS())
+    loss = float(model.look()["loss"])  # before a step of the new one could tell it
+    assert float(model.optimizer.trial_loss) == pytest.approx(loss)
     model.fit(steps_per_epoch=2)
     assert np.isfinite(float(model.optimizer.trial_loss))
 
