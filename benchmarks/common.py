@@ -8,11 +8,11 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line sets it
 
-import numpy as np
 import tensorflow as tf
 
 import kstyle
 from kstyle.layers import layer_table, trunk
+from kstyle.pipeline import noise_picture
 from kstyle.resize import fit_long_edge, resize
 
 CONTENT_LAYER = "conv4_2"
@@ -37,10 +37,7 @@ def problem(net, size, *, square=False, init="content"):
     terms = kstyle.loss_terms(
         {CONTENT_LAYER: 8}, dict.fromkeys(STYLE_LAYERS, 200), tv=200
     )
-    start = content
-    if init == "noise":
-        noise = np.random.default_rng(0).uniform(-0.5, 0.5, content.shape)
-        start = (noise + 127.5) / 255
+    start = noise_picture(content.shape, seed=0) if init == "noise" else content
     return kstyle.StyleTransfer(extractor, terms, content, style, start)
 
 

@@ -101,8 +101,8 @@ class StyleConfig(pydantic.BaseModel):
         {"conv4_2": 1.0}, description="layers that keep the content, as conv4_2:1"
     )
     style_layers: Layers = Field(
-        # Chosen so that each layer's pull is of one order; with equal weights conv4_1
-        # is nearly all of the loss and colours go astray.
+        # Judged by eye. With equal weights conv4_1 is 95 % of the initial loss of the
+        # samples at 128 px, and on them colours went astray.
         {"conv1_1": 20, "conv2_1": 4, "conv3_1": 2, "conv4_1": 0.3, "conv5_1": 20},
         description="layers that carry the style, as conv3_1:2,conv4_1:0.5",
     )

@@ -29,7 +29,8 @@ class StyleTransfer(keras.Model):
 
     `train_step` moves the picture once and then looks at it: the losses of step n
     are those of the picture after n moves, and the gradient found on the way serves
-    the next move. So a log, a snapshot and the result always speak of one picture.
+    the next move. So a log and a snapshot speak of one picture. The one exception: if
+    the last move of a `fit` made the loss worse, L-BFGS undoes it after the last row.
     """
 
     def __init__(self, extractor, terms, content, style, init=None, *, start_step=0):

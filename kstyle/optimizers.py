@@ -1,7 +1,8 @@
 """The optimisers of the picture: Adam, and L-BFGS as a Keras optimizer.
 
-TensorFlow is named here for the ring of pairs alone: Keras has no call that writes one
-row of a matrix variable in place, and copying the ring would double its memory.
+L-BFGS is written in TensorFlow, not in `keras.ops`: it needs to write one row of a
+matrix variable in place (a copy of the ring would double its memory) and branches that
+assign variables.
 """
 
 import keras
@@ -13,7 +14,7 @@ from kstyle.errors import ConfigError
 
 GREY_LEVELS = 255
 MAX_HALVINGS = 6  # then the pairs are forgotten: 1/64 of a step says they mislead
-CURVATURE = 1e-9  # SciPy and PyTorch skip pairs with less s.y / y.y than about this
+CURVATURE = 1e-9  # pairs with less s.y / y.y are skipped: rounding, or negative
 
 
 @keras.saving.register_keras_serializable("kstyle")

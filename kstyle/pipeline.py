@@ -117,10 +117,14 @@ def initial_picture(job, content):
     if job.config.init == "content":
         return content
     if job.config.init == "noise":
-        # The reference's: uniform(-0.5, 0.5) + 127.5 grey levels, all but flat.
-        generator = np.random.default_rng(job.config.seed)
-        return (generator.uniform(-0.5, 0.5, content.shape) + 127.5) / 255
+        return noise_picture(content.shape, job.config.seed)
     return resize(job.start.pixels, content.shape[:2])
+
+
+def noise_picture(shape, seed):
+    """The reference's noise: uniform(-0.5, 0.5) + 127.5 grey levels, all but flat."""
+    generator = np.random.default_rng(seed)
+    return (generator.uniform(-0.5, 0.5, shape) + 127.5) / 255
 
 
 def fit(model, steps, report_every, callbacks):
@@ -133,8 +137,7 @@ def fit(model, steps, report_every, callbacks):
 def finish(job, model):
     """Write the result with its record inside. Returns the `Picture`."""
     size = fit_long_edge(job.content.size, job.config.size)
-    alpha = job.content.alpha
-    alpha = alpha if alpha is None else resize(alpha, size)
+    alpha = job.content.resized(size).alpha
     picture = images.Picture(resize(model.pixels(), size), alpha)
     record = {
         "config": json.dumps(job.config.model_dump(mode="json")),

@@ -16,6 +16,9 @@ with warnings.catch_warnings():
     import tensorflow  # noqa: E402, F401
 
 import kstyle  # noqa: E402
+from kstyle.extractor import build_extractor  # noqa: E402
+from kstyle.model import StyleTransfer  # noqa: E402
+from kstyle.optimizers import make_optimizer  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +34,27 @@ def random_picture():
     def make(height, width, seed=0):
         generator = np.random.default_rng(seed)
         return generator.uniform(0.1, 0.9, (height, width, 3)).astype("float32")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_extractor():
+    """conv1_1 and conv1_2 of VGG16 with random weights."""
+    return build_extractor("vgg16", ["conv1_1", "conv1_2"], weights=None)
+
+
+@pytest.fixture
+def small_model(small_extractor, random_picture):
+    """A function that makes a model of 9 x 8 pixels, compiled with Adam."""
+
+    def make(terms, start_step=0, learning_rate=None):
+        content, style = random_picture(9, 8), random_picture(7, 11, seed=1)
+        model = StyleTransfer(
+            small_extractor, terms, content, style, start_step=start_step
+        )
+        model.compile(make_optimizer("adam", learning_rate))
+        return model
 
     return make
 

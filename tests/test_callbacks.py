@@ -1,6 +1,7 @@
 """What watches a run: rows of losses, snapshot files, progress, the NaN guard."""
 
 import csv
+import functools
 import io
 import itertools
 import math
@@ -13,32 +14,17 @@ import pytest
 from kstyle import load_picture
 from kstyle.callbacks import EverySteps, LossCSV, Progress, SnapshotFiles, StopOnNaN
 from kstyle.errors import DivergedError
-from kstyle.extractor import build_extractor
 from kstyle.losses import loss_terms
-from kstyle.model import StyleTransfer
-from kstyle.optimizers import make_optimizer
 from kstyle.schedule import Scale
 
 TAGS = ["content/conv1_2", "style/conv1_1", "style/conv1_2", "tv"]
 
 
-@pytest.fixture(scope="module")
-def extractor():
-    return build_extractor("vgg16", ["conv1_1", "conv1_2"], weights=None)
-
-
 @pytest.fixture
-def make_model(extractor, random_picture):
+def make_model(small_model):
     """A function that makes a small compiled model, each time the same."""
-
-    def make(start_step=0):
-        terms = loss_terms({"conv1_2": 8}, {"conv1_1": 200, "conv1_2": 100}, tv=3)
-        content, style = random_picture(9, 8), random_picture(7, 11, seed=1)
-        model = StyleTransfer(extractor, terms, content, style, start_step=start_step)
-        model.compile(make_optimizer("adam"))
-        return model
-
-    return make
+    terms = loss_terms({"conv1_2": 8}, {"conv1_1": 200, "conv1_2": 100}, tv=3)
+    return functools.partial(small_model, terms)
 
 
 class Recorder(EverySteps):

@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 
 import kstyle
 from kstyle.losses import build_terms
+from kstyle.pipeline import noise_picture
 from kstyle.resize import resize
 
 pytestmark = pytest.mark.end_to_end
@@ -54,12 +55,8 @@ def problem(net, init):
     style = resize(kstyle.load_picture("sample:night").pixels, (75, 96))
     config = kstyle.StyleConfig(net=net)
     extractor = kstyle.build_extractor(net, config.layers(), padding=config.padding)
-    if init == "noise":
-        noise = np.random.default_rng(0).uniform(-0.5, 0.5, content.shape)
-        init = (noise + 127.5) / 255
-    else:
-        init = content
-    model = kstyle.StyleTransfer(extractor, build_terms(config), content, style, init)
+    start = noise_picture(content.shape, seed=0) if init == "noise" else content
+    model = kstyle.StyleTransfer(extractor, build_terms(config), content, style, start)
     model.compile(kstyle.LBFGS())
     return model
 

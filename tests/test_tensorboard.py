@@ -1,5 +1,6 @@
 """The event file of a run, read back with TensorBoard's own reader."""
 
+import functools
 import re
 import types
 
@@ -11,10 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 from kstyle.config import StyleConfig
-from kstyle.extractor import build_extractor
 from kstyle.losses import build_terms
-from kstyle.model import StyleTransfer
-from kstyle.optimizers import make_optimizer
 from kstyle.tensorboard import Scalars, Snapshots, write_header
 
 CONFIG = StyleConfig(
@@ -26,24 +24,10 @@ STEP = {"step/learning_rate", "step/change", "step/ms"}
 GRADIENTS = {f"gradient/{tag}" for tag in TAGS}
 
 
-@pytest.fixture(scope="module")
-def extractor():
-    return build_extractor("vgg16", ["conv1_1", "conv1_2"], weights=None)
-
-
 @pytest.fixture
-def make_model(extractor, random_picture):
+def make_model(small_model):
     """A function that makes a small compiled model of `CONFIG`."""
-
-    def make(start_step=0):
-        content, style = random_picture(9, 8), random_picture(7, 11, seed=1)
-        model = StyleTransfer(
-            extractor, build_terms(CONFIG), content, style, start_step=start_step
-        )
-        model.compile(make_optimizer("adam", 2))
-        return model
-
-    return make
+    return functools.partial(small_model, build_terms(CONFIG), learning_rate=2)
 
 
 @pytest.fixture
