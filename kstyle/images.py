@@ -64,7 +64,7 @@ def load_picture(path):
 
     Raises: ImageError: there is no such file or sample, or it cannot be used.
     """
-    path = regular_file(_sample_path(path))
+    path = regular_file(picture_file(path))
     with reading(path):
         samples, profile, turn = _decode(path)
     samples = _upright(samples, turn)
@@ -75,8 +75,11 @@ def load_picture(path):
     return Picture(np.ascontiguousarray(pixels, np.float32), alpha)
 
 
-def _sample_path(path):
-    """The file behind `sample:NAME`; other paths as they are."""
+def picture_file(path):
+    """The path of the file behind `sample:NAME`; other paths as they are.
+
+    Raises: ImageError: no sample is called so.
+    """
     name = str(path).removeprefix("sample:")
     if name == str(path):
         return Path(path)

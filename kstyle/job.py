@@ -42,12 +42,30 @@ class Job:
         return resize(self.style, style_size(self.config, self.style.shape[:2], edge))
 
 
-def prepare(config, *, overwrite=False):
+def prepare(config, *, overwrite=False, folder=None):
     """Read pictures and weights, check all that can be checked, make the folder.
 
     overwrite: whether an existing `config.output` may be replaced.
+    folder: the run's own; by default a new one in `config.logdir`.
     Raises: ConfigError, ImageError, WeightsError: with the one sentence that the user
         needs. In that case nothing was written.
+    """
+    content, style, start, scales = read_pictures(config)
+    if config.output is not None:
+        has_alpha = content.alpha is not None
+        saving.check_writable(
+            config.output, bits=config.bits, alpha=has_alpha, overwrite=overwrite
+        )
+    weights = config_weights(config)
+    folder = make_folder(config, folder)
+    output = Path(config.output) if config.output else folder / "result.png"
+    return Job(config, content, style, start, weights, scales, folder, output)
+
+
+def read_pictures(config):
+    """The content `Picture`, the style's pixels, the init file's, and the scales.
+
+    Raises: ConfigError, ImageError: a picture cannot be used, or not for these layers.
     """
     content = images.load_picture(config.content)
     style = images.load_picture(config.style).pixels
@@ -56,16 +74,7 @@ def prepare(config, *, overwrite=False):
     start = None
     if config.init not in ("content", "noise"):
         start = images.load_picture(config.init)
-    scales = usable_scales(config, content.size, style.shape[:2])
-    if config.output is not None:
-        has_alpha = content.alpha is not None
-        saving.check_writable(
-            config.output, bits=config.bits, alpha=has_alpha, overwrite=overwrite
-        )
-    weights = config_weights(config)
-    folder = make_folder(config)
-    output = Path(config.output) if config.output else folder / "result.png"
-    return Job(config, content, style, start, weights, scales, folder, output)
+    return content, style, start, usable_scales(config, content.size, style.shape[:2])
 
 
 def config_weights(config):
@@ -118,20 +127,21 @@ def usable_scales(config, content, style):
     return scales
 
 
-def make_folder(config):
-    """The run's new folder, with the resolved config in it."""
+def make_folder(config, folder=None):
+    """The run's folder, new unless given, with the resolved config in it."""
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     names = (stem(config.content), stem(config.style), config.net)
     try:
-        folder = new_folder(config.logdir, "-".join((now, *names)))
-        write_text(folder / "config.yaml", config.to_yaml())
+        if folder is None:
+            folder = new_folder(config.logdir, "-".join((now, *names)))
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        write_text(Path(folder) / "config.yaml", config.to_yaml())
     except OSError as error:
         raise ConfigError(
-            f"Cannot make a run's folder in {config.logdir!r}: "
-            f"{error.strerror or error}. "
-            "Name another with --logdir."
+            f"Cannot make a run's folder in {str(folder or config.logdir)!r}: "
+            f"{error.strerror or error}. Name another with --logdir."
         ) from None
-    return folder
+    return Path(folder)
 
 
 def stem(path):

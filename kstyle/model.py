@@ -25,6 +25,7 @@ class StyleTransfer(keras.Model):
     terms: from `loss_terms` (or `build_terms` of a config).
     content, style: `(height, width, 3)` float RGB in [0, 1]; they may differ in size.
     init: start picture of the content's size; the content if `None`.
+    targets: what `represent` returned for these terms, if that is known already.
     start_step: the value of `global_step` to go on from.
 
     `train_step` moves the picture once and then looks at it: the losses of step n
@@ -33,22 +34,35 @@ class StyleTransfer(keras.Model):
     the last move of a `fit` made the loss worse, L-BFGS undoes it after the last row.
     """
 
-    def __init__(self, extractor, terms, content, style, init=None, *, start_step=0):
+    def __init__(
+        self,
+        extractor,
+        terms,
+        content,
+        style,
+        init=None,
+        *,
+        targets=None,
+        start_step=0,
+    ):
         super().__init__(name="style_transfer")
         self.extractor = extractor
         self.extractor.trainable = False
         self.terms = tuple(terms)
-        pictures = {"content": batch_of_one(content), "style": batch_of_one(style)}
-        start = pictures["content"] if init is None else batch_of_one(init)
-        if start.shape != pictures["content"].shape:
+        shape = batch_of_one(content).shape
+        start = batch_of_one(content if init is None else init)
+        if start.shape != shape:
             raise ValueError(
-                f"`init` must have the content's shape {pictures['content'].shape[1:]}."
+                f"`init` must have the content's shape {shape[1:]}."
                 f" Received: {start.shape[1:]}"
             )
         self.image = self._variable("image", start, constraint=PixelRange())
         self.gradient = self._variable("gradient", np.zeros_like(start))
         self.global_step = self._variable("global_step", np.int64(start_step))
-        self.targets = self._represent(pictures)
+        if targets is None:
+            pictures = {"content": content, "style": style}
+            targets = represent(extractor, self.terms, pictures)
+        self.targets = targets
         self.first_look = {}  # the losses at the start of the last `fit`
         self._norms_graph = own_graph(self._norms)
         self.built = True
@@ -63,16 +77,6 @@ class StyleTransfer(keras.Model):
             name=name,
             **kwargs,
         )
-
-    def _represent(self, pictures):
-        """What each term compares with, computed once: `{tag: tensor}`."""
-        sources = {term.source for term in self.terms if term.source}
-        features = {name: self.extractor(pictures[name]) for name in sources}
-        return {
-            term.tag: term.loss.represent(features[term.source][term.layer])
-            for term in self.terms
-            if term.source
-        }
 
     def compile(self, optimizer="adam", *, jit_compile=False, **kwargs):
         """As `keras.Model.compile`, but XLA only when asked: it is slower on a CPU."""
@@ -156,6 +160,20 @@ class StyleTransfer(keras.Model):
     def pixels(self):
         """The picture: float32 `(height, width, 3)` in [0, 1]."""
         return np.clip(self.image.numpy()[0], 0.0, 1.0)
+
+
+def represent(extractor, terms, pictures):
+    """What each term compares with, computed once a run: `{tag: tensor}`.
+
+    pictures: `{"content": …, "style": …}`, each `(height, width, 3)` in [0, 1].
+    """
+    sources = {term.source for term in terms if term.source}
+    features = {name: extractor(batch_of_one(pictures[name])) for name in sources}
+    return {
+        term.tag: term.loss.represent(features[term.source][term.layer])
+        for term in terms
+        if term.source
+    }
 
 
 def own_graph(method):

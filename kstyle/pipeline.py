@@ -6,18 +6,16 @@ import json
 import time
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from kstyle import images, saving, tensorboard
 from kstyle.callbacks import LossCSV, SnapshotFiles, StopOnNaN
-from kstyle.extractor import build_extractor
 from kstyle.job import prepare
-from kstyle.layers import layer_names, minimum_size
-from kstyle.losses import build_terms, loss_terms
-from kstyle.model import StyleTransfer
+from kstyle.losses import build_terms
 from kstyle.optimizers import make_optimizer
 from kstyle.resize import fit_long_edge, resize
+from kstyle.shared import Shared
+from kstyle.start import initial_picture, solve_weights, transfer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,16 +41,19 @@ def stylize(config, callbacks=(), *, overwrite=False):
     return run(prepare(config, overwrite=overwrite), callbacks)
 
 
-def run(job, callbacks=()):
-    """Run a `Job`. Ctrl-C ends it early and keeps the picture so far."""
-    begun, config = time.perf_counter(), job.config
-    extractor = make_extractor(job, config.layers())
-    interrupted, model = False, None
+def run(job, callbacks=(), shared=None):
+    """Run a `Job`. Ctrl-C ends it early and keeps the picture so far.
+
+    shared: the `Shared` of several runs, so that nothing is built or measured twice.
+    """
+    begun, shared = time.perf_counter(), shared or Shared()
+    job = solve_weights(job, shared)
+    config, interrupted, model = job.config, False, None
     with contextlib.ExitStack() as stack:
         watchers = [*open_watchers(stack, job), *callbacks]
         try:
             for scale in job.scales:
-                model = scale_model(job, scale, extractor, model)
+                model = scale_model(job, scale, shared, model)
                 fit(model, scale.steps, config.report_every, watchers)
         except KeyboardInterrupt:
             if model is None:
@@ -70,12 +71,6 @@ def run(job, callbacks=()):
         {name: float(value) for name, value in model.look().items()},
         interrupted,
     )
-
-
-def make_extractor(job, layers):
-    """The extractor that the job's config describes, for `layers`."""
-    net, pool, padding = job.config.net, job.config.pool, job.config.padding
-    return build_extractor(net, layers, pool=pool, padding=padding, weights=job.weights)
 
 
 def open_watchers(stack, job):
@@ -97,7 +92,7 @@ def open_watchers(stack, job):
     ]
 
 
-def scale_model(job, scale, extractor, before):
+def scale_model(job, scale, shared, before):
     """The compiled model of one scale, starting where `before` left off."""
     content = job.content_at(scale.edge)
     if before is None:
@@ -106,25 +101,9 @@ def scale_model(job, scale, extractor, before):
         start = resize(before.pixels(), content.shape[:2])
         step = int(before.global_step)
     terms = build_terms(job.config)
-    style = job.style_at(scale.edge)
-    model = StyleTransfer(extractor, terms, content, style, start, start_step=step)
+    model = transfer(job, scale.edge, shared, terms, start, start_step=step)
     model.compile(make_optimizer(job.config.optimizer, job.config.learning_rate))
     return model
-
-
-def initial_picture(job, content):
-    """The start picture, `(height, width, 3)`, for a content of that size."""
-    if job.config.init == "content":
-        return content
-    if job.config.init == "noise":
-        return noise_picture(content.shape, job.config.seed)
-    return resize(job.start.pixels, content.shape[:2])
-
-
-def noise_picture(shape, seed):
-    """The reference's noise: uniform(-0.5, 0.5) + 127.5 grey levels, all but flat."""
-    generator = np.random.default_rng(seed)
-    return (generator.uniform(-0.5, 0.5, shape) + 127.5) / 255
 
 
 def fit(model, steps, report_every, callbacks):
@@ -151,25 +130,3 @@ def finish(job, model):
         metadata=record,
     )
     return picture
-
-
-def layer_losses(job):
-    """Unweighted `{layer: (content loss, style loss)}` of every layer at the start.
-
-    At the result's full size, as the reference prints before a run. Layers that the
-    pictures are too small for are left out.
-    """
-    config, edge = job.config, job.config.size
-    content, style = job.content_at(edge), job.style_at(edge)
-    least = min(*content.shape[:2], *style.shape[:2])
-    names = [
-        name
-        for name in layer_names(config.net)
-        if minimum_size(config.net, [name], config.padding) <= least
-    ]
-    terms = loss_terms(dict.fromkeys(names, 1.0), dict.fromkeys(names, 1.0))
-    start = initial_picture(job, content)
-    model = StyleTransfer(make_extractor(job, names), terms, content, style, start)
-    losses = model.compute_losses(model())
-    pairs = {n: (losses[f"raw/content/{n}"], losses[f"raw/style/{n}"]) for n in names}
-    return {name: (float(a), float(b)) for name, (a, b) in pairs.items()}

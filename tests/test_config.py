@@ -165,10 +165,18 @@ def test_other_crops_are_refused_with_an_example(bad):
     assert "X,Y,W,H such as" in message
 
 
+@pytest.mark.parametrize("bad", ["equal", "init-loss", "equal-loss:1"])
+def test_an_unknown_method_for_the_weights_is_refused_with_the_forms(bad):
+    message = refusal(style_weights=bad)
+    assert repr(bad) in message
+    assert "Expected auto, init-loss:FLOOR" in message
+
+
 def test_none_is_spelt_none_for_what_may_be_left_out():
-    config = StyleConfig(style_crop="none", style_size="")
+    config = StyleConfig(style_crop="none", style_size="", style_weights="none")
     assert config.style_crop is None
     assert config.style_size is None
+    assert config.style_weights is None
 
 
 def test_a_style_size_is_an_edge_or_original():
@@ -207,6 +215,7 @@ CHANGED = {
     "weights": "12",
     "content_layers": {"conv1_2": 0.1 + 0.2},
     "style_layers": {"pool2": 1e-300, "conv1_1": 3.0},
+    "style_weights": "equal-loss:0.5",
     "content_weight": 1e22,
     "style_weight": 0.0,
     "tv_weight": 0.1,

@@ -8,8 +8,8 @@ from scipy.optimize import minimize
 
 import kstyle
 from kstyle.losses import build_terms
-from kstyle.pipeline import noise_picture
 from kstyle.resize import resize
+from kstyle.start import noise_picture
 
 pytestmark = pytest.mark.end_to_end
 

@@ -94,6 +94,18 @@ def test_the_folder_holds_the_config_and_is_a_new_one_each_time(options):
     assert StyleConfig.from_yaml((first.folder / "config.yaml").read_text()) == config
 
 
+def test_a_folder_that_is_named_is_made_and_used_again(options, tmp_path):
+    config, folder = StyleConfig(**options), tmp_path / "a" / "trial"
+    prepare(config.replace(seed=1), folder=folder)
+    job = prepare(config, folder=folder)
+    assert (job.folder, job.output) == (folder, folder / "result.png")
+    assert StyleConfig.from_yaml((folder / "config.yaml").read_text()) == config
+    assert not (tmp_path / "logs").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="folder in '.*file/trial': Not a directory"):
+        prepare(config, folder=tmp_path / "file" / "trial")
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

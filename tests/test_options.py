@@ -16,6 +16,7 @@ LAYERS = {
     "style_weight": ("3.5", "4.5", "5.5", 5.5),
     "learning_rate": ("0.5", "1.5", "2.5", 2.5),
     "style_layers": ("conv1_1:3", "conv1_1:4", "conv1_1:5", {"conv1_1": 5.0}),
+    "style_weights": ("auto", "equal-loss", "init-loss:5", "init-loss:5"),
     "scales": ("3", "4", "100,512", (100, 512)),
     "style_size": ("30", "40", "original", "original"),
     "style_crop": ("left", "right", "1,2,3,4", "1,2,3,4"),
