@@ -11,9 +11,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line sets 
 import tensorflow as tf
 
 import kstyle
-from kstyle.layers import layer_table, trunk
-from kstyle.pipeline import noise_picture
+from kstyle import estimates
 from kstyle.resize import fit_long_edge, resize
+from kstyle.start import noise_picture
 
 CONTENT_LAYER = "conv4_2"
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
@@ -42,13 +42,9 @@ def problem(net, size, *, square=False, init="content"):
 
 
 def step_gflop(net, height, width):
-    """1e9 operations of one step: forward, and backward to the picture, which costs
-    the same (no gradient of the kernels); the Gram matrices both ways as well."""
-    names = trunk(net, (CONTENT_LAYER, *STYLE_LAYERS))
-    table = {i.name: i for i in layer_table(net, (height, width))}
-    grams = [table[n] for n in STYLE_LAYERS]
-    gram = sum(2 * i.height * i.width * i.channels**2 for i in grams) / 1e9
-    return 2 * sum(table[n].gflops for n in names) + 2 * gram
+    """1e9 operations of one step of `problem`."""
+    layers = (CONTENT_LAYER, *STYLE_LAYERS)
+    return 2 * estimates.pass_gflop(net, (height, width), layers, STYLE_LAYERS)
 
 
 def matmul_peak(size=2048, rounds=5):
