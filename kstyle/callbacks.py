@@ -82,6 +82,26 @@ class SnapshotFiles(EverySteps):
         save_picture(self.folder / f"step_{step:06d}.png", self.model.pixels())
 
 
+class Curve(EverySteps):
+    """Keeps what is drawn of a run: `values["step"]`, `"seconds"` since the start,
+    `"loss"`, and the weighted sums `"content"`, `"style"` and `"tv"`, at every step."""
+
+    def __init__(self):
+        super().__init__(every=1)
+        self.begun = None
+        self.values = {}
+
+    def report(self, step, logs):
+        now = time.perf_counter()
+        self.begun = self.begun or now
+        row = {"step": step, "seconds": now - self.begun, "loss": logs["loss"]}
+        for kind in ("content", "style", "tv"):
+            parts = [v for k, v in logs.items() if k.split("/")[0] == kind]
+            row[kind] = sum(parts)
+        for key, value in row.items():
+            self.values.setdefault(key, []).append(value)
+
+
 class StopOnNaN(keras.callbacks.Callback):
     """Raises `DivergedError` as soon as the loss is not a finite number."""
 

@@ -1,57 +1,14 @@
 """The command line: it translates, prints and exits, and does nothing else."""
 
-import contextlib
-import importlib
-import os
 import sys
 
 import click
 
 from kstyle._version import __version__
-from kstyle.errors import KStyleError
+from kstyle.cli_common import INTERRUPTED, load_pipeline, user_errors
+from kstyle.experiments.commands import experiment
 from kstyle.layers import NETS, PADDINGS
 from kstyle.options import chosen_options, config_options
-
-# TensorFlow leaves oneDNN's kernels off without VNNI; the whole step ran faster with
-# them on the AVX2 machine it was tried on.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-
-
-@contextlib.contextmanager
-def user_errors():
-    """A `KStyleError` becomes one sentence and its exit code; a bug keeps its trace."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo("Interrupted before there was a picture to keep.", err=True)
-        sys.exit(INTERRUPTED)
-    except KStyleError as error:
-        failure = click.ClickException(str(error))
-        failure.exit_code = error.exit_code
-        raise failure from None
-
-
-def load_pipeline():
-    """Import TensorFlow and `kstyle.pipeline`, which takes seconds.
-
-    On a machine without a GPU TensorFlow says so on stderr, in five lines that no
-    log level stops, both on import and when it first looks for devices. They are
-    sent nowhere, unless `TF_CPP_MIN_LOG_LEVEL` says that they are wanted.
-    """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        return importlib.import_module("kstyle.pipeline")
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        importlib.import_module("tensorflow").config.list_physical_devices("GPU")
-        return importlib.import_module("kstyle.pipeline")
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,10 +42,17 @@ def stylize(context, config_file, overwrite, quiet, **_):
         from kstyle import console
 
         pipeline = load_pipeline()
+        from kstyle import start
+        from kstyle.shared import Shared
+
+        shared = Shared()
         with console.watch(job, quiet=quiet) as callbacks:
             if config.all_losses:
-                console.print_losses(pipeline.layer_losses(job))
-            result = pipeline.run(job, callbacks)
+                console.print_losses(start.layer_losses(job, shared))
+            job = start.solve_weights(job, shared)
+            if config.style_weights is not None and not quiet:
+                console.print_solved(job.config)
+            result = pipeline.run(job, callbacks, shared)
     console.print_result(result, quiet=quiet)
     if result.interrupted:
         sys.exit(INTERRUPTED)
@@ -134,3 +98,6 @@ def samples():
 
     for name in sample_names():
         click.echo(f"sample:{name}")
+
+
+cli.add_command(experiment)

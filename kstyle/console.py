@@ -77,11 +77,13 @@ def clock(seconds):
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def print_table(title, headings, rows):
-    """A table on stdout; the first column is text, the others are numbers."""
+def print_table(title, headings, rows, words=(0,)):
+    """A table on stdout. `words`: which columns are text; the others are numbers."""
     table = Table(title=title, title_justify="left")
     for index, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if index else "left", no_wrap=True)
+        table.add_column(
+            heading, justify="left" if index in words else "right", no_wrap=True
+        )
     for row in rows:
         table.add_row(*map(str, row))
     # A pipe has no width: the table is as wide as it needs to be there.
@@ -95,6 +97,12 @@ def print_losses(losses):
     """The unweighted losses of every layer at the start picture."""
     rows = [(name, f"{a:.6g}", f"{b:.6g}") for name, (a, b) in losses.items()]
     print_table("unweighted losses at the start", ("layer", "content", "style"), rows)
+
+
+def print_solved(config):
+    """The weights that `style_weights` found, as they would be typed."""
+    layers = ",".join(f"{k}:{w:g}" for k, w in config.style_layers.items())
+    click.echo(f"--style-layers {layers} --content-weight {config.content_weight:g}")
 
 
 def print_layers(table):

@@ -25,3 +25,7 @@ class DivergedError(KStyleError, ArithmeticError):
     """The loss is no longer a finite number, so going on would lose the picture."""
 
     exit_code = 3
+
+
+class ExperimentError(KStyleError, RuntimeError):
+    """Trials of an experiment have failed, or what they left cannot be written."""

@@ -156,6 +156,8 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
     "a weight that is no number": ({"tv_weight": "nan"}, 2, "tv_weight"),
     "a word for a number": ({"steps": "many"}, 2, "Received: 'many'"),
     "a size of nothing": ({"size": 0}, 2, "size"),
+    "a method that is none": ({"style_weights": "equal"}, 2, "not a method"),
+    "a share of more than all": ({"style_weights": "equal-loss:2"}, 2, "between 0 and"),
     "a wrong crop": ({"style_crop": "middle"}, 2, "'middle' is not a crop"),
     "scales that shrink": ({"scales": "16,8"}, 2, "must grow"),
     "an output that exists": ({"output": "there.png"}, 2, "--overwrite"),
@@ -290,6 +292,36 @@ def test_all_losses_are_printed_as_a_table_before_the_run(small_run):
 
 
 _KINDS = ("conv", "pool")
+
+
+def test_solved_weights_are_printed_as_they_would_be_typed(small_run):
+    options = small_run | {"steps": 1, "snapshot_every": 0}
+    solving = options | {"style_weights": "equal-loss:0.8"}
+    result = invoke(*command(solving))
+    assert result.exit_code == 0, result.output
+    line, wrote, _ = result.stdout.splitlines()
+    number = r"[\d.e+-]+"
+    layers = f"conv1_1:({number}),conv2_1:({number})"
+    pattern = f"--style-layers {layers} --content-weight ({number})"
+    assert len(set(re.fullmatch(pattern, line).groups())) == 3
+
+    path = Path(wrote.removeprefix("wrote ").split(" (")[0])
+    again = invoke(*command(options), *line.split(), "--quiet").stdout.strip()
+    assert Path(again).read_bytes() == path.read_bytes()
+
+
+def test_solved_weights_are_not_printed_when_quiet(small_run):
+    options = small_run | {"style_weights": "equal-loss", "steps": 0}
+    (line,) = invoke(*command(options, "--quiet")).stdout.splitlines()
+    assert kstyle.load_picture(line).size == (12, 18)
+
+
+def test_weights_that_cannot_be_solved_are_refused_in_one_sentence(small_run):
+    same = {"style": small_run["content"], "style_weights": "auto"}
+    result = invoke(*command(small_run | same))
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: style_weights: style layer conv1_1 starts with")
 
 
 def test_the_config_of_a_run_repeats_it_and_a_flag_still_wins(small_run, tmp_path):

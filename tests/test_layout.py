@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import kstyle
+import kstyle.experiments
 
 FOLDER = Path(kstyle.__file__).parent
 
@@ -26,31 +27,71 @@ TABLE = {
     "weight_files": "errors",
     "weights": "errors files layers weight_files",
     "yaml_options": "errors",
-    "config": "errors layers resize yaml_options",
+    "auto_weights": "errors",
+    "option_types": "",
+    "config": "auto_weights errors layers option_types resize yaml_options",
     "options": "config yaml_options",
     "job": "config errors files images layers resize saving schedule weights",
     "losses": "",
     "extractor": "errors layers weights",
     "optimizers": "errors",
     "model": "losses",
+    "shared": "extractor model",
+    "start": "auto_weights files layers losses model resize shared",
+    "estimates": "extractor job layers losses model optimizers",
     "callbacks": "errors saving",
     "tensorboard": "callbacks",
-    "pipeline": "callbacks extractor images job layers losses model optimizers resize "
-    "saving tensorboard",
+    "pipeline": "callbacks images job losses optimizers resize saving shared start "
+    "tensorboard",
     "console": "callbacks",
-    "cli": "_version config console errors images job layers options pipeline weights",
+    "cli_common": "errors pipeline",
+    "experiments.__init__": "",
+    "experiments.axes": "config errors",
+    "experiments.schema": "",
+    "experiments.reading": "config errors experiments.axes experiments.schema job "
+    "yaml_options",
+    "experiments.score_names": "",
+    "experiments.scores": "errors experiments.score_names extractor losses",
+    "experiments.quantities": "",
+    "experiments.findings": "errors experiments.axes experiments.quantities",
+    "experiments.verdicts": "experiments.axes experiments.findings "
+    "experiments.quantities",
+    "experiments.records": "errors files images job weights",
+    "experiments.plans": "errors estimates experiments.findings experiments.reading "
+    "experiments.records experiments.score_names job",
+    "experiments.judging": "experiments.score_names experiments.scores images resize "
+    "shared",
+    "experiments.sheets": "resize saving",
+    "experiments.tables": "",
+    "experiments.report": "errors experiments.sheets experiments.tables files images",
+    "experiments.dashboards": "experiments.records",
+    "experiments.summary": "experiments.dashboards experiments.records "
+    "experiments.report experiments.score_names experiments.verdicts files images",
+    "experiments.runner": "callbacks errors experiments.judging experiments.plans "
+    "experiments.records experiments.summary files job losses pipeline shared start",
+    "experiments.console": "console options",
+    "experiments.commands": "cli_common errors estimates experiments.console "
+    "experiments.plans experiments.runner files",
+    "cli": "_version cli_common config console errors experiments.commands images job "
+    "layers options pipeline shared start weights",
     "__main__": "cli",
 }
 # Loaded by `kstyle --help` and by every check before a run.
 LIGHT = (
     *("_version", "__init__", "errors", "config", "layers", "schedule", "files"),
     *("icc", "resize", "deep", "images", "saving", "weights", "weight_files", "job"),
-    *("yaml_options", "options", "console", "cli", "__main__"),
+    *("yaml_options", "options", "console", "cli", "__main__", "auto_weights"),
+    *("option_types", "cli_common", "estimates", "experiments.__init__"),
+    *("experiments.axes", "experiments.schema", "experiments.reading"),
+    *("experiments.score_names", "experiments.quantities", "experiments.findings"),
+    *("experiments.verdicts", "experiments.records", "experiments.plans"),
+    *("experiments.console", "experiments.commands"),
 )
-# `cli` only to keep TensorFlow's own messages off the terminal.
+# `cli_common` only to keep TensorFlow's own messages off the terminal.
 NAMES_TENSORFLOW = {
     "callbacks",
-    "cli",
+    "cli_common",
+    "experiments.dashboards",
     "model",
     "optimizers",
     "pipeline",
@@ -63,7 +104,14 @@ LONGER = {
 
 
 def source(module):
-    return (FOLDER / f"{module}.py").read_text(encoding="utf-8")
+    path = FOLDER / f"{module.replace('.', '/')}.py"
+    return path.read_text(encoding="utf-8")
+
+
+def modules():
+    """The dotted names of all modules, without `kstyle.`."""
+    paths = [path.relative_to(FOLDER) for path in FOLDER.rglob("*.py")]
+    return {".".join(path.with_suffix("").parts) for path in paths}
 
 
 def imported(node):
@@ -72,8 +120,8 @@ def imported(node):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
         assert not node.level, "relative imports are not used here"
-        if node.module == "kstyle":
-            return [f"kstyle.{alias.name}" for alias in node.names]
+        if node.module in ("kstyle", "kstyle.experiments"):
+            return [f"{node.module}.{alias.name}" for alias in node.names]
         return [node.module]
     if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
         return [a.value for a in node.args[:1] if isinstance(a, ast.Constant)]
@@ -86,7 +134,9 @@ def imports(nodes):
 
 def of_kstyle(names):
     """The modules of kstyle among dotted names."""
-    return {name.split(".")[1] for name in names if name.startswith("kstyle.")}
+    return {
+        name.removeprefix("kstyle.") for name in names if name.startswith("kstyle.")
+    }
 
 
 def at_module_level(tree):
@@ -98,7 +148,7 @@ def at_module_level(tree):
 
 
 def test_the_table_names_every_module_and_no_other():
-    assert set(TABLE) == {path.stem for path in FOLDER.glob("*.py")}
+    assert set(TABLE) == modules()
     assert set(LIGHT) | NAMES_TENSORFLOW | set(LONGER) <= set(TABLE)
 
 
@@ -159,3 +209,5 @@ def test_the_checks_see_imports_of_every_form():
 
 def test_every_public_name_lives_in_a_module_of_the_table():
     assert set(kstyle._HOMES.values()) <= set(TABLE)
+    inside = {f"experiments.{home}" for home in kstyle.experiments._HOMES.values()}
+    assert inside <= set(TABLE)

@@ -34,7 +34,8 @@ def test_the_python_of_the_readme_paints_a_picture(tmp_path, monkeypatch):
 
 
 def test_the_map_of_modules_names_every_module_and_no_other():
-    modules = {path.stem for path in (ROOT / "kstyle").glob("[!_]*.py")}
+    paths = (ROOT / "kstyle").rglob("[!_]*.py")
+    modules = {path.stem for path in paths} | {"experiments"}
     section = README.split("## The modules")[1].split("`benchmarks/`")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line[:2] == "| "]
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) == modules
@@ -42,8 +43,8 @@ def test_the_map_of_modules_names_every_module_and_no_other():
 
 def test_every_option_of_the_readme_exists():
     text = CliRunner().invoke(cli, ["stylize", "--help"]).output
-    for command in ("layers", "weights", "samples"):
-        text += CliRunner().invoke(cli, [command, "--help"]).output
+    for words in ("layers", "weights", "samples", "experiment run", "experiment new"):
+        text += CliRunner().invoke(cli, [*words.split(), "--help"]).output
     for option in set(re.findall(r"--[a-z][a-z-]+", README)) - {"--logdir"}:
         assert option in text, option
 

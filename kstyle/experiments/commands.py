@@ -1,0 +1,102 @@
+"""`kstyle experiment`: run the bench, see what it would do, begin a new file."""
+
+import sys
+from pathlib import Path
+
+import click
+import yaml
+
+from kstyle.cli_common import load_pipeline, user_errors
+from kstyle.errors import ConfigError
+from kstyle.files import write_text
+
+TEMPLATE = Path(__file__).parent / "templates" / "experiment.yaml"
+
+
+@click.group()
+def experiment():
+    """Change one thing of the loss, see what it does."""
+
+
+@experiment.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--quick", is_flag=True, help="small, few steps, no repeats")
+@click.option(
+    "--only", multiple=True, metavar="TEXT", help="trials with TEXT in their name"
+)
+@click.option(
+    *("--pair", "pairs"),
+    nargs=2,
+    multiple=True,
+    metavar="CONTENT STYLE",
+    help="run every trial on this pair; give several for repeats",
+)
+@click.option(
+    *("--set", "changes"),
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="an option of every trial, such as size=256",
+)
+@click.option("--logdir", default="logs", show_default=True, metavar="FOLDER")
+@click.option("--overwrite", is_flag=True, help="replace results of other options")
+@click.option("--list", "listing", is_flag=True, help="print the trials, run nothing")
+@click.option(
+    "--dry-run", is_flag=True, help="print the trials with time and memory, run nothing"
+)
+@click.option("--quiet", "-q", is_flag=True, help="print the reports' paths alone")
+def run(files, changes, listing, dry_run, quiet, **choices):
+    """Run experiments, and report on each in logs/NAME/report.html.
+
+    FILE is an experiment file, the name of a built-in one (08_pooling), or all. Trials
+    that are finished already are not run again.
+    """
+    with user_errors():
+        from kstyle.estimates import seconds_per_gflop
+        from kstyle.experiments import console
+        from kstyle.experiments.plans import estimates_of, plan
+
+        choices["changes"] = parse_changes(changes)
+        plans = plan(files, **choices)
+        if listing:
+            console.print_trials(plans)
+            return
+        load_pipeline()
+        if dry_run:
+            console.print_estimates(plans, estimates_of(plans, seconds_per_gflop()))
+            return
+        from kstyle.experiments.runner import run_plans
+
+        work = {k: v.seconds for k, v in estimates_of(plans, 1.0).items()}
+        with console.watch(plans, work, quiet=quiet) as watch:
+            rows = run_plans(plans, watch)
+    if any(row["status"] == "failed" for row in rows):
+        sys.exit(1)
+
+
+def parse_changes(words):
+    """`{option: value}` of words like `size=256`; values are read as in YAML."""
+    changes = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set takes OPTION=VALUE. Received: {word!r}.")
+        try:
+            changes[key.strip().replace("-", "_")] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            changes[key.strip().replace("-", "_")] = value
+    return changes
+
+
+@experiment.command()
+@click.argument("path", default="experiment.yaml")
+@click.option("--overwrite", is_flag=True, help="replace an existing file")
+def new(path, overwrite):
+    """Write a commented template of an experiment file to PATH."""
+    with user_errors():
+        if Path(path).exists() and not overwrite:
+            raise ConfigError(f"{path} exists. Name another file, or use --overwrite.")
+        try:
+            write_text(path, TEMPLATE.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"Cannot write {path}: {error}") from None
+    click.echo(f"wrote {path}; run it with: kstyle experiment run {path}")

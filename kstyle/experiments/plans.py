@@ -1,0 +1,148 @@
+"""What an experiment will run, checked before anything does."""
+
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+
+from kstyle.errors import ConfigError, KStyleError
+from kstyle.estimates import estimate
+from kstyle.experiments.findings import checked
+from kstyle.experiments.reading import Experiment, read_experiment
+from kstyle.experiments.records import split_finished
+from kstyle.experiments.score_names import SCORES
+from kstyle.job import read_pictures
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """One experiment, its folder, the records of what is done, and the other trials.
+
+    `sizes`: `{trial name: ((height, width) of the content, of the style)}` as read.
+    `command`: what a user types to run the same.
+    """
+
+    experiment: Experiment
+    folder: Path
+    finished: dict
+    todo: list
+    sizes: dict
+    command: str
+
+
+def plan(
+    files,
+    *,
+    quick=False,
+    only=(),
+    pairs=(),
+    changes=None,
+    logdir="logs",
+    overwrite=False,
+):
+    """A `Plan` for each file, with every trial checked before the first one runs.
+
+    files: an experiment file, or several; or the name of a built-in one, or "all".
+    quick: small, few steps, the first of every repeat: a look at whether it works.
+    only: parts of trial names; trials with none of them in their name are left out.
+    pairs: (content, style) pictures; every trial runs once for each.
+    changes: options put on top of every trial's own, `{option: value}`.
+    logdir: where each experiment's folder is, `logdir/NAME`.
+    overwrite: whether finished trials that had other options may be replaced.
+    Raises: KStyleError: something cannot work.
+    """
+    plans, only = [], [only] if isinstance(only, str) else only
+    for path in find_files([files] if isinstance(files, (str, Path)) else files):
+        whole = read_experiment(path, changes, quick=quick, pairs=pairs)
+        folder = Path(logdir) / whole.name
+        findings = tuple(checked(whole.findings, whole, SCORES))
+        experiment = dataclasses.replace(whole, findings=findings)
+        if only:
+            experiment = chosen(experiment, only)
+        sizes = {trial.name: check(trial) for trial in experiment.trials}
+        split = split_finished(experiment, folder, overwrite=overwrite)
+        command = command_of(path, quick, only, pairs, changes)
+        plans.append(Plan(experiment, folder, *split, sizes, command))
+    names = [each.experiment.name for each in plans]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"Two experiments are called {name!r}. Rename a file.")
+    return plans
+
+
+def command_of(path, quick, only, pairs, changes):
+    """The command that runs the same, its files by name alone; values as in YAML."""
+    words = ["kstyle", "experiment", "run", Path(path).name]
+    words += ["--quick"] if quick else []
+    for word in only:
+        words += ["--only", word]
+    for pair in pairs:
+        words += ["--pair", *(Path(picture).name for picture in pair)]
+    for key, value in (changes or {}).items():
+        text = Path(value).name if isinstance(value, str) else json.dumps(value)
+        words += ["--set", f"{key}={text}"]
+    return shlex.join(map(str, words))
+
+
+def chosen(experiment, only):
+    """The experiment with those trials alone whose name holds one of `only`."""
+    trials = [t for t in experiment.trials if any(word in t.name for word in only)]
+    if not trials:
+        names = [trial.name for trial in experiment.trials]
+        raise ConfigError(
+            f"{experiment.name} has no trial with {' or '.join(only)} in its name. "
+            f"It has {names}."
+        )
+    return dataclasses.replace(experiment, trials=tuple(trials))
+
+
+def check(trial):
+    """Read the trial's pictures and plan its scales. Returns the pictures' sizes."""
+    try:
+        content, style, _, _ = read_pictures(trial.config)
+    except KStyleError as error:
+        raise type(error)(f"trial {trial.name!r}: {error}") from None
+    return content.size, style.shape[:2]
+
+
+def estimates_of(plans, seconds_per_gflop):
+    """`{(experiment, trial): estimates.Estimate}` of every trial, done or not."""
+    found = {}
+    for each in plans:
+        for trial in each.experiment.trials:
+            table = trial.kind == "table"  # one look at the picture
+            config = trial.config.replace(steps=0) if table else trial.config
+            found[each.experiment.name, trial.name] = estimate(
+                config, *each.sizes[trial.name], seconds_per_gflop
+            )
+    return found
+
+
+def builtin_folder():
+    """The experiments that come with kstyle: in the package, or beside a checkout's."""
+    here = Path(__file__).parents[1]
+    inside = here / "configs" / "experiments"
+    return inside if inside.is_dir() else here.parent / "configs" / "experiments"
+
+
+def find_files(words):
+    """The experiment files that `words` name, each once: paths, built-in names, "all".
+
+    Raises: ConfigError: a word is neither.
+    """
+    builtin = {path.stem: path for path in sorted(builtin_folder().glob("*.yaml"))}
+    found = []
+    for word in words:
+        name = Path(word).name.removesuffix(".yaml")
+        if str(word) == "all":
+            found += builtin.values()
+        elif Path(word).is_file():
+            found.append(Path(word))
+        elif name in builtin and Path(word).name == str(word):
+            found.append(builtin[name])
+        else:
+            raise ConfigError(
+                f"There is no experiment file {str(word)!r}. Give a path, 'all', or "
+                f"one of {list(builtin)}; `kstyle experiment new` writes a template."
+            )
+    return list({path.resolve(): path for path in found}.values())

@@ -1,0 +1,215 @@
+"""Experiment files: a base config, axes and parts, to a list of checked trials.
+
+    base_config: ../reference.yaml     # a config file, beside this one
+    base: {size: 320, steps: 150}      # options on top of it
+    axes:                              # what varies: an option, or a name of your own
+      pool: [avg, max]
+      region: {left: {style_crop: left}, whole: {}}
+    mode: grid                         # or one-at-a-time
+    parts:                             # the same axes under other options
+      pastiche: {content_weight: 0, tv_weight: 0, init: noise}
+      stylised: {}
+    repeats: {seed: [0, 1, 2]}         # every trial once for each
+    quick: {size: 96, steps: 8}        # options of a trial under --quick
+    findings: [...]                    # see findings.py
+
+In place of `axes`, `trials` is an explicit list of options. A part may have `axes`,
+`mode` or `trials` of its own, and `kind: table` makes it a table of initial losses.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import pydantic
+
+from kstyle.config import StyleConfig, explain
+from kstyle.errors import ConfigError
+from kstyle.experiments import axes as expansion
+from kstyle.experiments.axes import Choice, folder_name
+from kstyle.experiments.schema import ExperimentFile, Part
+from kstyle.job import stem
+from kstyle.yaml_options import read_config_file
+
+QUICK = {"size": 96, "steps": 6, "scale_steps": 3}
+LONGEST_NAME = 150  # of a trial: its folder's name must fit 255 bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One run of an experiment.
+
+    `axes`, `repeats`: name to label of the value. `options`: those that differ from
+    the experiment's base. `kind`: "picture", or "table" of initial losses.
+    """
+
+    name: str
+    part: str
+    kind: str
+    axes: dict
+    repeats: dict
+    options: dict
+    config: StyleConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A checked experiment file. `axes`, `repeats`: name to labels, in order."""
+
+    name: str
+    path: Path
+    title: str
+    question: str
+    finding: str
+    measured: str
+    base: StyleConfig
+    trials: tuple[Trial, ...]
+    parts: tuple[str, ...]
+    axes: dict
+    repeats: dict
+    findings: tuple[dict, ...]
+
+
+def read_experiment(path, changes=None, *, quick=False, pairs=()):
+    """The `Experiment` in the file `path`.
+
+    changes: options put on top of every trial's own. quick: small, few steps, and the
+        first of every repeat only. pairs: (content, style) pictures, a repeat each.
+    Raises: ConfigError: the file, an option, an axis or a name cannot be used.
+    """
+    path = Path(path)
+    options = read_config_file(path)
+    try:
+        # A key with nothing after it is a key left out.
+        file = ExperimentFile(**{k: v for k, v in options.items() if v is not None})
+        return build(path, file, changes or {}, quick, pairs)
+    except pydantic.ValidationError as error:
+        sentence = explain(error, ExperimentFile.model_fields)
+        raise ConfigError(f"{path}: {sentence}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def build(path, file, changes, quick, pairs):
+    """The experiment of a file whose keys are known to be right."""
+    base = base_options(path, file)
+    last = (QUICK | file.quick if quick else {}) | changes
+    start = StyleConfig(**{**base, **last})
+    check_quick(base, file.quick)
+    repeats = dict(file.repeats) | ({"pair": named_pairs(pairs)} if pairs else {})
+    repeats = expansion.variants_of(repeats, "repeats")
+    if quick:
+        repeats = {name: values[:1] for name, values in repeats.items()}
+    parts = file.parts or {"": Part()}
+    trials = [
+        make_trial(part, (choice, repeat, Choice(changes, {})), base, last, start)
+        for part in parts.items()
+        for repeat in expansion.grid(repeats)
+        for choice in part_trials(file, part[1])
+    ]
+    check_names(trials)
+    name = f"{path.stem}-quick" if quick else path.stem
+    return Experiment(
+        folder_name(name),
+        path,
+        file.title or path.stem,
+        *(file.question, file.finding, file.measured),
+        start,
+        tuple(trials),
+        tuple(name for name in parts if name),
+        labels(trials, "axes"),
+        labels(trials, "repeats"),
+        tuple(file.findings),
+    )
+
+
+def base_options(path, file):
+    """The options of the file's `base_config`, with those of its `base` on top."""
+    if file.base_config is None:
+        return dict(file.base)
+    options = read_config_file(path.parent / file.base_config)
+    # A run's own config.yaml may say where that run's picture went.
+    return {k: v for k, v in options.items() if k != "output"} | file.base
+
+
+def check_quick(base, quick):
+    """Refuse options that only `--quick` would find to be wrong."""
+    try:
+        StyleConfig(**{**base, **quick})
+    except ConfigError as error:
+        raise ConfigError(f"quick: {error}") from None
+
+
+def named_pairs(pairs):
+    """`{label: options}` of (content, style) pictures."""
+    found = {}
+    for pair in pairs:
+        content, style = map(str, pair)
+        label = f"{stem(content)}+{stem(style)}"
+        if label in found:
+            raise ConfigError(f"Two pairs are called {label!r}. Rename a picture.")
+        found[label] = {"content": content, "style": style}
+    return found
+
+
+def part_trials(file, part):
+    """The `axes.Choice`s of a part: its own axes or list, or else the file's."""
+    own = part.axes is not None or part.trials is not None
+    source = part if own else file
+    if source.axes is not None and source.trials is not None:
+        raise ConfigError("Give axes or trials, not both.")
+    if source.trials is not None:
+        return expansion.explicit(source.trials)
+    axes = expansion.variants_of(source.axes or {}, "axes")
+    mode = part.mode or file.mode
+    return expansion.one_at_a_time(axes) if mode != "grid" else expansion.grid(axes)
+
+
+def make_trial(part, choices, base, last, start):
+    """One trial; its options: base, part, axes, repeat, then what comes `last`.
+
+    choices: what the axes say, the repeat, and what is changed for all trials alike.
+    """
+    part_name, settings = part
+    choice, repeat, _ = choices
+    name = folder_name(part_name, *choice.words(), *repeat.words()) or "base"
+    try:
+        own = (settings.model_extra or {}) | expansion.together(choices).options
+        if settings.kind == "table":
+            own |= {"all_losses": True}  # it needs the weights of every layer
+        config = StyleConfig(**{**base, **own, **last})
+        if config.output is not None:
+            raise ConfigError("output: a result lies in its trial's folder.")
+    except ConfigError as error:
+        raise ConfigError(f"trial {name!r}: {error}") from None
+    full, plain = config.model_dump(), start.model_dump()
+    options = {key: full[key] for key in full if full[key] != plain[key]}
+    return Trial(
+        *(name, part_name, settings.kind),
+        *(choice.labels, repeat.labels, options, config),
+    )
+
+
+def check_names(trials):
+    """Each trial needs a name of its own, since its folder is called so."""
+    seen = set()
+    for trial in trials:
+        if trial.name.lower() in seen:  # some file systems ignore case
+            raise ConfigError(
+                f"Two trials are called {trial.name!r}. Give each value or trial a "
+                "label of its own."
+            )
+        if len(trial.name.encode()) > LONGEST_NAME:
+            raise ConfigError(
+                f"The trial's name {trial.name!r} is longer than {LONGEST_NAME} bytes. "
+                "Give its values short labels, as `axis: {label: value}`."
+            )
+        seen.add(trial.name.lower())
+
+
+def labels(trials, field):
+    """`{name: labels in order of appearance}` of the trials' axes or repeats."""
+    found = {}
+    for trial in trials:
+        for name, label in getattr(trial, field).items():
+            found.setdefault(name, {})[label] = None
+    return {name: tuple(values) for name, values in found.items()}

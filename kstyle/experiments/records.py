@@ -1,0 +1,167 @@
+"""What is on disk of a trial: its record, and whether that is still the same trial."""
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from kstyle.errors import ConfigError
+from kstyle.files import write_text
+from kstyle.images import picture_file
+from kstyle.job import stem
+from kstyle.weights import BUILTIN_SHA256, keras_path
+
+FILE = "record.json"
+BENCH_EVENTS = ".bench"  # ends the name of an event file that is about the experiment
+# Options that say where and how often something is written, not what is computed.
+BOOKKEEPING = {
+    *("output", "logdir", "report_every", "snapshot_every", "log_gradients"),
+    *("all_losses", "bits", "quality"),
+}
+
+
+def fingerprint(trial):
+    """A hash of all that decides a trial's result: options, pictures, weights."""
+    config = trial.config
+    options = config.model_dump(mode="json", exclude=BOOKKEEPING)
+    pictures = [config.content, config.style]
+    if config.init not in ("content", "noise"):
+        pictures.append(config.init)
+    weights = {"builtin": BUILTIN_SHA256[config.net]}
+    if config.weights != "builtin":
+        keras = config.weights == "keras"
+        path = keras_path(config.net) if keras else config.weights
+        weights = {config.weights: file_hash(path)}
+    parts = [trial.kind, options, [file_hash(picture_file(p)) for p in pictures]]
+    text = json.dumps([*parts, weights], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_hash(path):
+    """SHA-256 of a file's bytes; "absent" where there is none to be read."""
+    try:
+        path = Path(path).expanduser()
+        state = os.stat(path)
+        return hash_once(path, state.st_mtime_ns, state.st_size)
+    except (OSError, ValueError, RuntimeError):
+        return "absent"
+
+
+@functools.lru_cache(maxsize=256)
+def hash_once(path, changed, size):
+    """One pass over a file that many trials share; anew when it has changed."""
+    del changed, size  # part of the key alone
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def new_record(experiment, trial):
+    """The record of a trial that has not run."""
+    return {
+        "experiment": experiment.name,
+        "trial": trial.name,
+        "part": trial.part,
+        "kind": trial.kind,
+        "axes": trial.axes,
+        "repeats": trial.repeats,
+        "options": json.loads(json.dumps(trial.options)),
+        "status": "failed",
+        "error": None,
+        "hash": fingerprint(trial),
+        "folder": trial.name,
+        "picture": None,
+        "content": stem(trial.config.content),
+        "style": stem(trial.config.style),
+        **{"steps": 0, "seconds": 0.0, "losses": {}, "weights": {}, "scores": {}},
+        **{"curve": {}, "table": None},
+    }
+
+
+def read_record(folder):
+    """The record in a trial's folder; `None` where there is none that can be read."""
+    try:
+        record = json.loads((Path(folder) / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and "hash" in record else None
+
+
+def finished_record(folder):
+    """The record in a trial's folder if it is finished and its picture still there."""
+    record = read_record(folder)
+    if record is None or record.get("status") != "finished":
+        return None
+    picture = record.get("picture")
+    kept = picture is None or (Path(folder) / Path(picture).name).is_file()
+    return record if kept else None
+
+
+def find_twin(logdir, digest):
+    """The folder of a finished trial of any experiment with that hash, or `None`."""
+    for path in sorted(Path(logdir).glob(f"*/*/{FILE}")):
+        record = finished_record(path.parent)
+        if record is not None and record["hash"] == digest:
+            return path.parent
+    return None
+
+
+def adopt(twin, folder, record):
+    """Make `folder` a copy of the run in `twin`; what that adds to `record`.
+
+    What TensorBoard was told of the twin's own experiment stays behind.
+    """
+    shutil.copytree(twin, folder, ignore=shutil.ignore_patterns(f"*{BENCH_EVENTS}"))
+    kept = read_record(twin)
+    picture = kept["picture"] and f"{record['folder']}/{Path(kept['picture']).name}"
+    measured = ("steps", "seconds", "losses", "weights", "curve", "table")
+    return {key: kept[key] for key in measured} | {"picture": picture}
+
+
+def write_record(folder, record):
+    """Write `record` into a trial's folder, whole or not at all."""
+    write_text(Path(folder) / FILE, json.dumps(record, indent=1) + "\n")
+
+
+def split_finished(experiment, folder, *, overwrite=False):
+    """`({trial name: record} of what is done already, [trials to run])`.
+
+    A trial is done if its folder's record says so under the same hash and its picture
+    is there; failed and unfinished ones run again.
+    Raises: ConfigError: a finished trial of that name had other options or pictures,
+        and `overwrite` is not given.
+    """
+    finished, todo, others = {}, [], []
+    for trial in experiment.trials:
+        record = finished_record(folder / trial.name)
+        if record is not None and record["hash"] == fingerprint(trial):
+            finished[trial.name] = refreshed(record, experiment, trial)
+        else:
+            todo.append(trial)
+            others += [trial.name] if record is not None else []
+    if others and not overwrite:
+        raise ConfigError(
+            f"{folder} holds results of other options or pictures for {len(others)} of "
+            f"the trials, the first is {others[0]!r}. Use --overwrite to replace them, "
+            "or another --logdir."
+        )
+    return finished, todo
+
+
+def refreshed(record, experiment, trial):
+    """A finished record under the labels that the experiment's file has now."""
+    kept = new_record(experiment, trial)
+    return record | {
+        key: kept[key] for key in ("experiment", "part", "axes", "repeats", "options")
+    }
+
+
+def flat(record):
+    """A record as one row of a table: `{column: number or text}`."""
+    row = {key: record[key] for key in ("experiment", "trial", "part", "kind")}
+    row |= record["axes"] | record["repeats"]
+    row |= {key: record[key] for key in ("status", "error", "picture", "content")}
+    row |= {key: record[key] for key in ("style", "steps", "seconds")}
+    row["loss"] = record["losses"].get("loss")
+    return row | record["scores"]

@@ -1,0 +1,25 @@
+"""The names of the scores, each with what it is; light, for checks before a run."""
+
+STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+CONTENT_LAYER = "conv4_2"
+# Every score in words: what it is, its unit, and what more of it means.
+TO_PAINTING = "relative; 0 = its manner, higher = further from it"
+SCORES = {
+    "style_distance": f"mean Gram distance to the painting ({TO_PAINTING})",
+    **{
+        f"style_distance/{k}": f"Gram distance to the painting at {k} ({TO_PAINTING})"
+        for k in STYLE_LAYERS
+    },
+    "content_distance": f"feature distance to the photograph at {CONTENT_LAYER} "
+    "(relative; 0 = the same, higher = less of it is left)",
+    "tv_energy": "total variation, unweighted (grey levels²; higher = rougher)",
+    "roughness": "mean step between neighbours (grey levels; higher = rougher)",
+    "high_frequency": "energy of waves below 4 px (relative to the photograph; "
+    "1 = as much, higher = more grain)",
+    "colour_shift": "distance of its mean colour from the photograph's (CIELAB units; "
+    "0 = none, higher = further)",
+    "chroma": "mean chroma (relative to the photograph; 1 = as much, higher = more)",
+    "stroke_scale": "half the mean wavelength of all but shapes (px; higher = larger)",
+    "steps_to_near": "steps to stay below 1.1 x the last loss (higher = slower)",
+    "seconds_to_near": "seconds to stay below 1.1 x the last loss (higher = slower)",
+}

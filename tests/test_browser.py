@@ -1,0 +1,108 @@
+"""TensorBoard really shows an experiment: looked at in a headless Chromium."""
+
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+import kstyle
+from kstyle import experiments
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+PATIENCE = 60_000  # milliseconds: the machine may be busy
+
+
+@contextlib.contextmanager
+def tensorboard(logdir):
+    """The address of a TensorBoard of `logdir` that answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = ["-m", "tensorboard.main", "--logdir", str(logdir), "--port", str(port)]
+    server = subprocess.Popen(
+        [sys.executable, *words, "--reload_interval", "5"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}/"
+    try:
+        for _ in range(120):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(address, timeout=5).close()
+                break
+            time.sleep(0.5)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture
+def page():
+    """A page of a headless Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
+    with api.sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu"]  # a container has neither
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        shown = browser.new_page(viewport={"width": 1400, "height": 1200})
+        shown.set_default_timeout(PATIENCE)
+        yield shown
+        browser.close()
+
+
+@pytest.fixture
+def experiment(tmp_path, small_run, random_picture):
+    """The folder of an experiment of two trials and a table of initial losses."""
+    base = {k: v for k, v in small_run.items() if k != "logdir"}
+    # The judge needs 16 pixels each way: content 24 x 16, style 24 x 18.
+    base |= {"scales": 1, "size": 24}
+    kstyle.save_picture(base["style"], random_picture(18, 24, seed=1))
+    lines = "".join(f"  {key}: {value}\n" for key, value in base.items())
+    text = (
+        f"title: Pooling\nquestion: Which?\nbase:\n{lines}"
+        "axes: {pool: [avg, max]}\n"
+        "parts: {stylised: {}, losses: {kind: table, axes: {init: [content]}}}\n"
+    )
+    (tmp_path / "pools.yaml").write_text(text)
+    experiments.run(tmp_path / "pools.yaml", logdir=tmp_path / "logs")
+    return tmp_path / "logs" / "pools"
+
+
+def test_tensorboard_shows_curves_pictures_hparams_and_charts(page, experiment):
+    with tensorboard(experiment) as address:
+        page.goto(f"{address}#timeseries")
+        for trial in ("stylised,pool=avg", "stylised,pool=max"):
+            page.get_by_text(trial).first.wait_for()
+        page.get_by_text(re.compile("^loss$")).first.wait_for()
+
+        page.goto(f"{address}#hparams")
+        page.reload()
+        table = page.locator("body")
+        table.get_by_text("style_distance").first.wait_for()
+        table.get_by_text(re.compile("^pool$")).first.wait_for()
+
+        page.goto(f"{address}#images")
+        page.reload()
+        page.get_by_text("result").first.wait_for()
+        page.locator("img[src*='plugin/images']").first.wait_for()
+
+        page.goto(f"{address}#custom_scalars")
+        page.reload()
+        page.get_by_text("weighted losses").first.wait_for()
+
+        page.goto(f"{address}#text")
+        page.reload()
+        page.get_by_text("base config").first.wait_for()

@@ -1,0 +1,147 @@
+"""Time and memory of a run before it starts."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from kstyle import estimates
+from kstyle.config import StyleConfig
+from kstyle.errors import ConfigError
+from kstyle.optimizers import LBFGS
+
+# Operations of one pass over 4 x 4 pixels.
+CONV1_1 = 2 * 9 * 3 * 64 * 16
+CONV1_2 = 2 * 9 * 64 * 64 * 16
+GRAM = 2 * 64 * 64 * 16
+
+
+def shallow(**options):
+    """A config of conv1_1 alone, at one scale of 4 pixels."""
+    layers = {"content_layers": "conv1_1", "style_layers": "conv1_1"}
+    sizes = {"size": 4, "scales": 1, "steps": 3, "padding": "same"}
+    return StyleConfig(**{"net": "vgg16", **layers, **sizes, **options})
+
+
+def operations(config, size=(4, 4)):
+    return round(1e9 * estimates.step_gflop(config, size))
+
+
+def test_a_step_costs_its_convolutions_and_grams_twice():
+    assert operations(shallow()) == 2 * (CONV1_1 + GRAM)
+    assert operations(shallow(style_layers="")) == 2 * CONV1_1
+    assert operations(shallow(style_layers="conv1_2")) == 2 * (CONV1_1 + CONV1_2 + GRAM)
+
+
+def test_valid_padding_makes_a_step_cheaper():
+    assert operations(shallow(padding="valid")) == 2 * (CONV1_1 + GRAM) / 4
+
+
+def test_layers_without_a_weight_are_only_run_forward():
+    measured = shallow(style_layers="conv1_2", style_weight=0)
+    assert operations(measured) == CONV1_1 + CONV1_2 + GRAM + CONV1_1
+    measured = shallow(style_layers="conv1_2:0")
+    assert operations(measured) == CONV1_1 + CONV1_2 + GRAM + CONV1_1
+    smooth = shallow(content_weight=0, style_weight=0)
+    assert operations(smooth) == CONV1_1 + GRAM
+
+
+def test_the_size_of_the_style_picture_does_not_count_in_a_step():
+    one, other = (estimates.step_gflop(shallow(), (4, 4), s) for s in ((4, 4), (9, 9)))
+    assert one == other
+
+
+def test_a_run_costs_a_look_before_and_after_its_steps_and_both_targets():
+    config = shallow(style_layers="", style_size="original")
+    found = estimates.estimate(config, (4, 4), (4, 8), 1e9)  # a second an operation
+    without = estimates.estimate(config, (4, 4), (4, 8), 0)
+    targets = estimates.EAGER * (CONV1_1 + 2 * CONV1_1)
+    assert found.seconds - without.seconds == pytest.approx(
+        (3 + 2) * 2 * CONV1_1 + targets
+    )
+
+
+def test_every_scale_adds_its_steps_and_the_tracing_of_its_layers():
+    config = shallow(style_layers="conv1_2", size=16, scales="4,8,16", scale_steps=5)
+    found = estimates.estimate(config, (4, 4), (4, 4), 0)
+    tracing = estimates.SCALE_SECONDS + 2 * estimates.LAYER_SECONDS
+    assert found.seconds == pytest.approx(estimates.START_SECONDS + 3 * tracing)
+    assert found.steps == 5 + 5 + 3
+
+
+def test_a_picture_too_small_for_the_layers_is_refused():
+    with pytest.raises(ConfigError, match="The style picture is 2 x 2"):
+        estimates.estimate(shallow(padding="valid"), (4, 4), (2, 2), 1)
+
+
+def test_an_estimate_cannot_be_changed():
+    found = estimates.estimate(shallow(), (4, 4), (4, 4), 1)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.steps = 0
+
+
+# Bytes of whole runs of 4 steps of the samples, each in a process of its own.
+@pytest.mark.parametrize(
+    ("size", "shallow_bytes", "default_bytes"),
+    [(256, 897e6, 1061e6), (320, 1003e6, 1178e6), (512, 1503e6, 1640e6)],
+)
+def test_peak_memory_is_within_a_tenth_of_what_was_measured(
+    size, shallow_bytes, default_bytes
+):
+    layers = {"content_layers": "conv2_2", "style_layers": "conv3_1"}
+    two = StyleConfig(net="vgg16", **layers, size=size, scales=1)
+    five = StyleConfig(size=size, scales=1)
+    for config, measured in ((two, shallow_bytes), (five, default_bytes)):
+        found = estimates.peak_bytes(config, (400, 600), (560, 720))
+        assert found == pytest.approx(measured, rel=0.1)
+
+
+def test_peak_memory_of_a_large_style_picture_and_of_many_scales_is_more():
+    base = StyleConfig(net="vgg19", size=256, scales=1)
+    large = base.replace(style_size="original")
+    many = base.replace(scales="auto", size=512)
+    sizes = (400, 600), (560, 720)
+    # Measured in the same way: 2298 MB and 1912 MB.
+    assert estimates.peak_bytes(large, *sizes) == pytest.approx(2298e6, rel=0.1)
+    assert estimates.peak_bytes(many, *sizes) == pytest.approx(1912e6, rel=0.1)
+
+
+def test_peak_memory_takes_the_style_to_be_as_large_as_the_content():
+    config = shallow()
+    assert estimates.peak_bytes(config, (4, 4)) == estimates.peak_bytes(
+        config, (4, 4), (4, 4)
+    )
+
+
+def test_a_step_holds_activations_targets_and_pairs():
+    config, features = shallow(), 4 * 4 * 64
+    kept = (estimates.KEPT + estimates.WORKSPACE + 1) * features
+    vectors = (2 * estimates.PAIRS + estimates.VECTORS) * 3 * 16
+    numbers = kept + 64 * 64 + vectors
+    assert estimates.step_bytes(config, (4, 4)) == pytest.approx(4 * numbers)
+    adam = estimates.step_bytes(config.replace(optimizer="adam"), (4, 4))
+    assert adam == pytest.approx(4 * (numbers - vectors + 2 * 3 * 16))
+
+
+def test_padded_inputs_are_held_beside_the_outputs_while_targets_are_made():
+    same, padded = (
+        estimates.eager_bytes(shallow(style_layers="conv1_2", padding=padding), (4, 4))
+        for padding in ("same", "replicate")
+    )
+    around = 6 * 6 * 3 + 6 * 6 * 64
+    assert padded - same == pytest.approx(4 * estimates.EAGER_OUTPUTS * around)
+
+
+def test_l_bfgs_keeps_the_vectors_that_are_reckoned_with():
+    optimizer, picture = LBFGS(), keras.Variable(np.zeros(7, "float32"))
+    optimizer.build([picture])
+    kept = [v for v in optimizer.variables if 7 in tuple(v.shape)]
+    rows = sum(int(np.prod(variable.shape)) for variable in kept) / 7
+    assert rows == 2 * estimates.PAIRS + estimates.VECTORS
+
+
+@pytest.mark.end_to_end
+def test_the_machine_s_speed_is_measured_by_real_steps():
+    speed = estimates.seconds_per_gflop(rounds=2)
+    assert 1e-6 < speed < 10  # from a petaflop a second to less than any processor
