@@ -62,8 +62,8 @@ class Snapshots(EverySteps):
 def write_header(writer, config, terms, content, style):
     """Once a run: both pictures, the config as text, and the custom-scalars layout."""
     with writer.as_default(step=0):
-        tf.summary.image("picture/content", content[None])
-        tf.summary.image("picture/style", style[None])
+        tf.summary.image("source/content", content[None])
+        tf.summary.image("source/style", style[None])
         text = "".join(f"    {line}\n" for line in config.to_yaml().splitlines())
         tf.summary.text("config", text)  # four spaces: code in Markdown
         layout = custom_scalar.pb(chart_layout(terms)).SerializeToString()

@@ -143,10 +143,8 @@ def header(events, random_picture):
 
 def test_both_pictures_are_shown_once(header):
     accumulator, *pictures = header
-    assert tags_of(accumulator, "images") == {"picture/content", "picture/style"}
-    for tag, expected in zip(
-        ("picture/content", "picture/style"), pictures, strict=True
-    ):
+    assert tags_of(accumulator, "images") == {"source/content", "source/style"}
+    for tag, expected in zip(("source/content", "source/style"), pictures, strict=True):
         (event,) = accumulator.Tensors(tag)
         np.testing.assert_allclose(picture(event), 255 * expected, atol=1)
 

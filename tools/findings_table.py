@@ -1,7 +1,7 @@
 """Print the verdicts of finished experiments as Markdown, for docs/findings.md.
 
-    kstyle experiment run all --pair sample:coffee sample:night
-    python tools/findings_table.py logs
+kstyle experiment run all --pair sample:coffee sample:night
+python tools/findings_table.py logs
 """
 
 import argparse

@@ -93,5 +93,6 @@ def spelled(value):
     if isinstance(value, dict):
         return " and ".join(f"{k}={spelled(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
-        return "/".join(map(spelled, value))
+        pair = any(isinstance(each, dict) for each in value)
+        return (" against " if pair else "/").join(map(spelled, value))
     return str(value)
