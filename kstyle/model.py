@@ -1,6 +1,8 @@
 """`StyleTransfer`: a picture as the only trainable weight of a Keras model."""
 
+import contextlib
 import functools
+import logging
 
 import keras
 import numpy as np
@@ -89,14 +91,15 @@ class StyleTransfer(keras.Model):
         Other arguments (`callbacks`, `initial_epoch`, …) are `keras.Model.fit`'s.
         """
         self.first_look = self.look()
-        return super().fit(
-            tf.data.Dataset.from_tensors(0).repeat(),
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
-            verbose=verbose,
-            shuffle=False,
-            **kwargs,
-        )
+        with no_retracing_warning():
+            return super().fit(
+                tf.data.Dataset.from_tensors(0).repeat(),
+                epochs=epochs,
+                steps_per_epoch=steps_per_epoch,
+                verbose=verbose,
+                shuffle=False,
+                **kwargs,
+            )
 
     def call(self, inputs=None):
         """The features of the picture as it is, the picture among them."""
@@ -174,6 +177,26 @@ def represent(extractor, terms, pictures):
         for term in terms
         if term.source
     }
+
+
+@contextlib.contextmanager
+def no_retracing_warning():
+    """Keep TensorFlow from warning that Keras's step is traced too often.
+
+    Each model has to be traced once, but TensorFlow counts all models together, and
+    many short fits (the scales of a run, the trials of an experiment) look like one
+    that is traced again and again.
+    """
+
+    def wanted(record):
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)
 
 
 def own_graph(method):

@@ -138,15 +138,19 @@ class Bars(Lines):
             self.bars.update(
                 self.whole,
                 completed=self.clock.finished + part,
-                note=f"{len(self.clock.done)}/{len(self.clock.work)} trials"
-                f"  ETA {clock(self.clock.left(part))}",
+                note=self.note(part),
             )
 
         return [progress_callback(show, 1, job.scales)]
 
+    def note(self, part=0.0):
+        """What stands behind the experiment's bar."""
+        left = clock(self.clock.left(part))
+        return f"{len(self.clock.done)}/{len(self.clock.work)} trials  ETA {left}"
+
     def end(self, record):
         super().end(record)
-        self.bars.update(self.whole, completed=self.clock.finished)
+        self.bars.update(self.whole, completed=self.clock.finished, note=self.note())
 
     def summary(self, summary):
         self.bars.stop()  # the tables go to stdout, which the bars would cut through
