@@ -135,11 +135,8 @@ class Bars(Lines):
             note = f"{step}/{steps}  loss {loss:.4g}  ETA {clock(left)}"
             self.bars.update(self.one, completed=step, note=note)
             part = self.clock.work[trial.name] * step / max(steps, 1)
-            self.bars.update(
-                self.whole,
-                completed=self.clock.finished + part,
-                note=self.note(part),
-            )
+            done = self.clock.finished + part
+            self.bars.update(self.whole, completed=done, note=self.note(part))
 
         return [progress_callback(show, 1, job.scales)]
 

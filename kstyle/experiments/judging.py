@@ -56,7 +56,8 @@ class Bench:
         def measure(kind, a, b):
             key = (kind, *sorted((a["trial"], b["trial"])))
             if key not in self.distances:
-                pictures = self.picture(a), self.picture(b)
+                first, second = self.picture(a), self.picture(b)
+                pictures = first, resize(second, first.shape[:2])  # a size may vary
                 if kind == "colour":
                     self.distances[key] = colour_difference(*pictures)
                 else:
