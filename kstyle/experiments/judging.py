@@ -6,6 +6,7 @@ from kstyle.experiments.scores import (
     colour_difference,
     curve_scores,
     judge_extractor,
+    style_difference,
 )
 from kstyle.images import load_picture
 from kstyle.resize import fit_long_edge, resize
@@ -21,7 +22,7 @@ class Bench:
     def __init__(self, folder):
         self.folder = folder
         self.judges = Recent(4)
-        self.distances = {}
+        self.seen = Recent(16)
 
     def picture(self, record):
         """The result of a finished trial as it was saved: `(height, width, 3)`."""
@@ -50,19 +51,20 @@ class Bench:
     def distance(self, configs):
         """A function from (measure, record, record) to a number, for verdicts.
 
-        configs: `{trial name: config}`. No pair is measured twice.
+        configs: `{trial name: config}`. The network looks at each picture once.
         """
 
+        def look(record):
+            picture = self.picture(record)
+            judge = self.judge(configs[record["trial"]], picture.shape[:2])
+            return judge.look(picture)
+
         def measure(kind, a, b):
-            key = (kind, *sorted((a["trial"], b["trial"])))
-            if key not in self.distances:
+            if kind == "colour":
                 first, second = self.picture(a), self.picture(b)
-                pictures = first, resize(second, first.shape[:2])  # a size may vary
-                if kind == "colour":
-                    self.distances[key] = colour_difference(*pictures)
-                else:
-                    judge = self.judge(configs[a["trial"]], pictures[0].shape[:2])
-                    self.distances[key] = judge.style_difference(*pictures)
-            return float(self.distances[key])
+                # A size may be what varies.
+                return colour_difference(first, resize(second, first.shape[:2]))
+            seen = [self.seen.get(r["trial"], lambda r=r: look(r)) for r in (a, b)]
+            return style_difference(*seen)
 
         return measure

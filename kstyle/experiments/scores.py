@@ -81,16 +81,8 @@ class Judge:
         }
 
     def style_difference(self, a, b):
-        """How differently two pictures are painted: 0 is alike, 2 the most.
-
-        Mean over the layers of `|G_a - G_b|^2 / ((|G_a|^2 + |G_b|^2) / 2)`.
-        """
-        a, b = self.look(a), self.look(b)
-        far = [
-            2 * square(a[k] - b[k]) / (square(a[k]) + square(b[k]))
-            for k in STYLE_LAYERS
-        ]
-        return sum(far) / len(far)
+        """`style_difference` of two pictures."""
+        return style_difference(self.look(a), self.look(b))
 
     def look(self, picture):
         """By layer: Gram matrices of the style, features of the content."""
@@ -104,6 +96,18 @@ class Judge:
         seen = {k: gram_matrix(features[k]) for k in STYLE_LAYERS}
         seen[CONTENT_LAYER] = features[CONTENT_LAYER]
         return {k: ops.convert_to_numpy(x).astype("float64") for k, x in seen.items()}
+
+
+def style_difference(a, b):
+    """How differently two pictures are painted: 0 is alike, 2 the most.
+
+    a, b: what `Judge.look` saw of them. The mean over the layers of
+    `|G_a - G_b|^2 / ((|G_a|^2 + |G_b|^2) / 2)`.
+    """
+    far = [
+        2 * square(a[k] - b[k]) / (square(a[k]) + square(b[k])) for k in STYLE_LAYERS
+    ]
+    return sum(far) / len(far)
 
 
 def square(array):
