@@ -107,8 +107,18 @@ def test_peak_memory_of_a_large_style_picture_and_of_many_scales_is_more():
     assert estimates.peak_bytes(many, *sizes) == pytest.approx(1912e6, rel=0.1)
 
 
+def test_peak_memory_is_the_process_three_copies_of_the_weights_and_the_largest_need():
+    found = estimates.peak_bytes(shallow(style_layers=""), (4, 4))
+    weights = 4 * estimates.WEIGHTS * (9 * 3 * 64 + 64)
+    need = (
+        estimates.step_bytes(shallow(style_layers=""), (4, 4)),
+        estimates.eager_bytes(shallow(style_layers=""), (4, 4)),
+    )
+    assert found == round(estimates.PROCESS + weights + max(need))
+
+
 def test_peak_memory_takes_the_style_to_be_as_large_as_the_content():
-    config = shallow()
+    config = shallow(style_size="original")
     assert estimates.peak_bytes(config, (4, 4)) == estimates.peak_bytes(
         config, (4, 4), (4, 4)
     )
@@ -124,12 +134,20 @@ def test_a_step_holds_activations_targets_and_pairs():
     assert adam == pytest.approx(4 * (numbers - vectors + 2 * 3 * 16))
 
 
+def test_a_pooling_s_output_is_not_kept_for_the_backward_pass():
+    config = shallow(content_layers="conv1_2", style_layers="")
+    pooled = config.replace(content_layers={"pool1": 1.0})
+    deeper, shallower = (estimates.step_bytes(c, (4, 4)) for c in (pooled, config))
+    # Only the target differs: 2 x 2 positions of it in place of 4 x 4.
+    assert deeper - shallower == pytest.approx(4 * 64 * (4 - 16))
+
+
 def test_padded_inputs_are_held_beside_the_outputs_while_targets_are_made():
     same, padded = (
-        estimates.eager_bytes(shallow(style_layers="conv1_2", padding=padding), (4, 4))
+        estimates.eager_bytes(shallow(style_layers="pool1", padding=padding), (4, 4))
         for padding in ("same", "replicate")
     )
-    around = 6 * 6 * 3 + 6 * 6 * 64
+    around = 6 * 6 * 3 + 6 * 6 * 64  # of conv1_1 and conv1_2; a pooling has none
     assert padded - same == pytest.approx(4 * estimates.EAGER_OUTPUTS * around)
 
 

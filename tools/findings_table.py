@@ -1,32 +1,55 @@
-"""Print the verdicts of finished experiments as Markdown, for docs/findings.md.
+"""Write docs/findings/NAME.jpg, and print the verdicts for docs/findings.md.
 
-kstyle experiment run all --pair sample:coffee sample:night
-python tools/findings_table.py logs
+    kstyle experiment run all --pair sample:coffee sample:night
+    python tools/findings_table.py logs --sheets docs/findings
+    kstyle experiment run all --pair sample:coffee sample:night --pair OTHER PAIR
+    python tools/findings_table.py logs
+
+The sheets come from the first, so that they show the samples alone.
 """
 
 import argparse
 import json
 from pathlib import Path
 
+import kstyle
+from kstyle.resize import fit_long_edge, resize
+
+EDGE = 1400  # px, long edge of a sheet
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("logdir", type=Path)
-    for path in sorted(parser.parse_args().logdir.glob("*/verdicts.json")):
+    parser.add_argument("--sheets", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
+    for path in sorted(options.logdir.glob("*/verdicts.json")):
         about = json.loads(path.read_text(encoding="utf-8"))
-        print(f"## {about['name'].split('_')[0]} {about['title']}\n")
-        print(f"{about['question']} *{about['finding'].strip()}*\n")
-        print("| claim | rule | in each pair | verdict |\n|---|---|---|---|")
-        for verdict in about["verdicts"]:
-            spread = ", ".join(f"{number:.3g}" for number in verdict["spread"])
-            cells = (verdict["claim"], rule(verdict), spread, verdict["verdict"])
-            print(f"| {' | '.join(cells)} |")
-        print()
+        if options.sheets:
+            write_sheet(path.parent / "contact_sheet.png", options.sheets, about)
+        print_section(about)
 
 
-def rule(verdict):
-    """The last part of the rule, which holds the threshold."""
-    return verdict["rule"].rsplit("confirmed if ", 1)[-1]
+def print_section(about):
+    """One experiment: its question, the article's finding, sheet and verdicts."""
+    print(f"## {about['name'].split('_')[0]} {about['title']}\n")
+    print(f"{about['question']} *{about['finding'].strip()}*\n")
+    print(f"![Every result of {about['name']}](findings/{about['name']}.jpg)\n")
+    print("| claim | rule | in each pair | verdict |\n|---|---|---|---|")
+    for verdict in about["verdicts"]:
+        spread = ", ".join(f"{number:.3g}" for number in verdict["spread"])
+        rule = verdict["rule"].rsplit("confirmed if ", 1)[-1]
+        print(f"| {verdict['claim']} | {rule} | {spread} | {verdict['verdict']} |")
+    print()
+
+
+def write_sheet(source, folder, about):
+    """The contact sheet as a JPEG that a page loads quickly."""
+    folder.mkdir(exist_ok=True)
+    sheet = kstyle.load_picture(source).pixels
+    if max(sheet.shape) > EDGE:
+        sheet = resize(sheet, fit_long_edge(sheet.shape[:2], EDGE))
+    kstyle.save_picture(folder / f"{about['name']}.jpg", sheet, quality=82)
 
 
 if __name__ == "__main__":
