@@ -104,5 +104,3 @@ def test_tensorboard_shows_curves_pictures_hparams_and_charts(page, experiment):
         see(page, "part", "pool", "style_distance", "avg", "max")
         open_tab(page, address, "custom_scalars")
         see(page, "weighted losses", "unweighted losses")
-        open_tab(page, address, "text")
-        see(page, "base config/text_summary", "initial losses/text_summary")
