@@ -93,10 +93,10 @@ def print_table(title, headings, rows, words=(0,)):
     screen.print(table)
 
 
-def print_losses(losses):
-    """The unweighted losses of every layer at the start picture."""
+def print_losses(losses, title="unweighted losses at the start"):
+    """The unweighted losses of every layer at the start picture: `{layer: (a, b)}`."""
     rows = [(name, f"{a:.6g}", f"{b:.6g}") for name, (a, b) in losses.items()]
-    print_table("unweighted losses at the start", ("layer", "content", "style"), rows)
+    print_table(title, ("layer", "content", "style"), rows)
 
 
 def print_solved(config):

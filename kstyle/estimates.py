@@ -12,8 +12,9 @@ import math
 import statistics
 import time
 
-from kstyle.job import fit_long_edge, style_size, usable_scales
+from kstyle.job import style_size, usable_scales
 from kstyle.layers import layer_table, trunk
+from kstyle.resize import fit_long_edge
 
 FLOAT = 4  # bytes
 # Memory, fitted to the peaks of 26 runs (64 to 1024 px, within 7 %); what each factor

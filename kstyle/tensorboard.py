@@ -64,11 +64,15 @@ def write_header(writer, config, terms, content, style):
     with writer.as_default(step=0):
         tf.summary.image("source/content", content[None])
         tf.summary.image("source/style", style[None])
-        text = "".join(f"    {line}\n" for line in config.to_yaml().splitlines())
-        tf.summary.text("config", text)  # four spaces: code in Markdown
+        tf.summary.text("config", as_code(config.to_yaml()))
         layout = custom_scalar.pb(chart_layout(terms)).SerializeToString()
         tf.summary.experimental.write_raw_pb(layout, step=0)
     writer.flush()
+
+
+def as_code(text):
+    """Text that Markdown leaves as it is: four spaces before each line."""
+    return "".join(f"    {line}\n" for line in text.splitlines())
 
 
 def chart_layout(terms):

@@ -38,7 +38,7 @@ TABLE = {
     "model": "losses",
     "shared": "extractor model",
     "start": "auto_weights files layers losses model resize shared",
-    "estimates": "extractor job layers losses model optimizers",
+    "estimates": "extractor job layers losses model optimizers resize",
     "callbacks": "errors saving",
     "tensorboard": "callbacks",
     "pipeline": "callbacks images job losses optimizers resize saving shared start "
@@ -52,7 +52,7 @@ TABLE = {
     "yaml_options",
     "experiments.score_names": "",
     "experiments.scores": "errors experiments.score_names extractor losses",
-    "experiments.quantities": "",
+    "experiments.quantities": "experiments.score_names",
     "experiments.findings": "errors experiments.axes experiments.quantities",
     "experiments.verdicts": "experiments.axes experiments.findings "
     "experiments.quantities",
@@ -64,7 +64,7 @@ TABLE = {
     "experiments.sheets": "resize saving",
     "experiments.tables": "",
     "experiments.report": "errors experiments.sheets experiments.tables files images",
-    "experiments.dashboards": "experiments.records",
+    "experiments.dashboards": "experiments.records tensorboard",
     "experiments.summary": "experiments.dashboards experiments.records "
     "experiments.report experiments.score_names experiments.verdicts files images",
     "experiments.runner": "callbacks errors experiments.judging experiments.plans "

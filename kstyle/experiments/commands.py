@@ -67,7 +67,7 @@ def run(files, changes, listing, dry_run, quiet, **choices):
         from kstyle.experiments.runner import run_plans
 
         work = {k: v.seconds for k, v in estimates_of(plans, 1.0).items()}
-        with console.watch(plans, work, quiet=quiet) as watch:
+        with console.watch(work, quiet=quiet) as watch:
             rows = run_plans(plans, watch)
     if any(row["status"] == "failed" for row in rows):
         sys.exit(1)

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from kstyle.console import clock, print_table, progress_callback
+from kstyle.console import clock, print_losses, print_table, progress_callback
 from kstyle.options import readable
 
 COLUMNS = (
@@ -62,24 +62,23 @@ def print_estimates(plans, estimates):
 
 
 @contextlib.contextmanager
-def watch(plans, work, *, quiet):
+def watch(work, *, quiet):
     """Yield what `experiments.run` tells of its progress: bars, lines, or nothing.
 
     work: `{(experiment, trial): seconds}`, of which the proportions alone count.
     """
     screen = Console(stderr=True)
     if quiet or not screen.is_terminal:
-        yield Lines(plans, work, quiet=quiet)
+        yield Lines(work, quiet=quiet)
         return
     with Progress(*COLUMNS, console=screen, redirect_stdout=False) as bars:
-        yield Bars(plans, work, bars)
+        yield Bars(work, bars)
 
 
 class Lines:
     """A line on stderr for each trial; what is found goes to stdout."""
 
-    def __init__(self, plans, work, *, quiet=False):
-        self.plans = {each.experiment.name: each for each in plans}
+    def __init__(self, work, *, quiet=False):
         self.work, self.quiet = work, quiet
         self.clock = None
 
@@ -112,8 +111,8 @@ class Lines:
 class Bars(Lines):
     """A bar for the experiment and one for the trial, each with its ETA."""
 
-    def __init__(self, plans, work, bars):
-        super().__init__(plans, work)
+    def __init__(self, work, bars):
+        super().__init__(work)
         self.bars = bars
         self.whole = bars.add_task("", total=None, note="")
         self.one = bars.add_task("", total=None, note="")
@@ -211,9 +210,7 @@ def print_initial_losses(records):
     """The unweighted initial losses of every layer, one table for each record."""
     for record in records:
         if record["table"]:
-            rows = [
-                (layer, f"{pair['content']:.6g}", f"{pair['style']:.6g}")
-                for layer, pair in record["table"].items()
-            ]
             click.echo(f"unweighted initial losses: {record['trial']}")
-            print_table(None, ("layer", "content", "style"), rows)
+            pairs = record["table"].items()
+            losses = {layer: (p["content"], p["style"]) for layer, p in pairs}
+            print_losses(losses, title=None)  # a title would be as narrow as the table

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hp
 
 from kstyle.experiments.records import BENCH_EVENTS
+from kstyle.tensorboard import as_code
 
 METRIC = "score/{}"
 
@@ -76,11 +77,6 @@ def loss_table(table):
         f"| {k} | {v['content']:.6g} | {v['style']:.6g} |" for k, v in table.items()
     ]
     return "\n".join(["| layer | content | style |", "|---|---:|---:|", *rows])
-
-
-def as_code(text):
-    """Text that Markdown leaves as it is."""
-    return "".join(f"    {line}\n" for line in text.splitlines())
 
 
 @contextlib.contextmanager

@@ -41,11 +41,10 @@ class Bench:
 
         return self.judges.get((config.content, config.style, size), make)
 
-    def scores(self, record, config):
-        """Every score of a finished trial, in the order of `SCORES`."""
-        picture = self.picture(record)
+    def scores(self, picture, curve, config):
+        """Every score of a trial's result and curve, in the order of `SCORES`."""
         found = self.judge(config, picture.shape[:2]).scores(picture)
-        found |= curve_scores(record["curve"])
+        found |= curve_scores(curve)
         return {name: float(found[name]) for name in SCORES if name in found}
 
     def distance(self, configs):

@@ -9,6 +9,8 @@ import itertools
 
 import numpy as np
 
+from kstyle.experiments.score_names import NEAR
+
 
 class Absent(Exception):
     """A trial or a value that the quantity needs is not there."""
@@ -17,7 +19,6 @@ class Absent(Exception):
 AGAINST = {"mean": np.mean, "min": np.min, "max": np.max}
 MEASURES = ("style", "colour")
 CURVES = ("loss", "content", "style", "tv")
-NEAR = 1.1  # times the final loss counts as being there
 
 
 def ratio(rule, select, distance):

@@ -2,6 +2,7 @@
 
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 CONTENT_LAYER = "conv4_2"
+NEAR = 1.1  # times the final loss counts as being there
 # Every score in words: what it is, its unit, and what more of it means.
 TO_PAINTING = "relative; 0 = its manner, higher = further from it"
 SCORES = {
@@ -20,6 +21,7 @@ SCORES = {
     "0 = none, higher = further)",
     "chroma": "mean chroma (relative to the photograph; 1 = as much, higher = more)",
     "stroke_scale": "half the mean wavelength of all but shapes (px; higher = larger)",
-    "steps_to_near": "steps to stay below 1.1 x the last loss (higher = slower)",
-    "seconds_to_near": "seconds to stay below 1.1 x the last loss (higher = slower)",
+    "steps_to_near": f"steps to stay below {NEAR} x the last loss (higher = slower)",
+    "seconds_to_near": f"seconds to stay below {NEAR} x the last loss "
+    "(higher = slower)",
 }

@@ -10,11 +10,10 @@ import numpy as np
 from keras import ops
 
 from kstyle.errors import ConfigError
-from kstyle.experiments.score_names import CONTENT_LAYER, STYLE_LAYERS
+from kstyle.experiments.score_names import CONTENT_LAYER, NEAR, STYLE_LAYERS
 from kstyle.extractor import build_extractor
 from kstyle.losses import gram_matrix, total_variation
 
-NEAR = 1.1  # times the final loss counts as being there
 SMALLEST = 16  # pixels an edge: four poolings lie before conv5_1
 # ITU-R BT.709, the weights of sRGB's primaries, on encoded values.
 LUMA = np.array([0.2126, 0.7152, 0.0722])

@@ -33,8 +33,8 @@ def judge_trial(folder, trial, record, bench):
         return
     picture = None
     if record["kind"] == "picture":
-        record["scores"] = bench.scores(record, trial.config)
         picture = bench.picture(record)
+        record["scores"] = bench.scores(picture, record["curve"], trial.config)
     write_record(folder / trial.name, record)
     dashboards.write_trial(folder / trial.name, record, picture)
 
