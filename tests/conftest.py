@@ -5,6 +5,9 @@ import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# Two workers share two cores (see setup.cfg); more threads would only wait.
+for kind in ("INTRA", "INTER"):
+    os.environ.setdefault(f"TF_NUM_{kind}OP_THREADS", "1")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
