@@ -189,6 +189,15 @@ def test_quick_is_small_and_has_the_first_repeat_alone_under_another_name(read):
     assert {key: getattr(config, key) for key in QUICK} == QUICK
 
 
+def test_quick_leaves_what_an_axis_or_a_repeat_varies(read):
+    text = "axes: {size: [64, 256]}\nrepeats: {long: {yes: {steps: 90}}}"
+    configs = [trial.config for trial in read(text, quick=True).trials]
+    assert [(c.size, c.steps, c.scale_steps) for c in configs] == [
+        (64, 90, 3),
+        (256, 90, 3),
+    ]
+
+
 def test_a_file_may_say_what_quick_changes(read):
     experiment = read("quick: {size: 64, padding: same}", quick=True)
     config = experiment.trials[0].config

@@ -92,8 +92,8 @@ def read_experiment(path, changes=None, *, quick=False, pairs=()):
 def build(path, file, changes, quick, pairs):
     """The experiment of a file whose keys are known to be right."""
     base = base_options(path, file)
-    last = (QUICK | file.quick if quick else {}) | changes
-    start = StyleConfig(**{**base, **last})
+    hasty = QUICK | file.quick if quick else {}
+    start = StyleConfig(**{**base, **hasty, **changes})
     check_quick(base, file.quick)
     repeats = dict(file.repeats) | ({"pair": named_pairs(pairs)} if pairs else {})
     repeats = expansion.variants_of(repeats, "repeats")
@@ -101,7 +101,7 @@ def build(path, file, changes, quick, pairs):
         repeats = {name: values[:1] for name, values in repeats.items()}
     parts = file.parts or {"": Part()}
     trials = [
-        make_trial(part, (choice, repeat, Choice(changes, {})), base, last, start)
+        make_trial(part, (choice, repeat, Choice(changes, {})), base, hasty, start)
         for part in parts.items()
         for repeat in expansion.grid(repeats)
         for choice in part_trials(file, part[1])
@@ -164,19 +164,21 @@ def part_trials(file, part):
     return expansion.one_at_a_time(axes) if mode != "grid" else expansion.grid(axes)
 
 
-def make_trial(part, choices, base, last, start):
-    """One trial; its options: base, part, axes, repeat, then what comes `last`.
+def make_trial(part, choices, base, hasty, start):
+    """One trial; its options: base, part, the `hasty` ones of --quick, `choices`.
 
     choices: what the axes say, the repeat, and what is changed for all trials alike.
+        An axis of sizes is not made small: its trials would be one and the same.
     """
     part_name, settings = part
     choice, repeat, _ = choices
     name = folder_name(part_name, *choice.words(), *repeat.words()) or "base"
     try:
-        own = (settings.model_extra or {}) | expansion.together(choices).options
+        chosen = expansion.together(choices).options
+        own = (settings.model_extra or {}) | hasty | chosen
         if settings.kind == "table":
             own |= {"all_losses": True}  # it needs the weights of every layer
-        config = StyleConfig(**{**base, **own, **last})
+        config = StyleConfig(**{**base, **own})
         if config.output is not None:
             raise ConfigError("output: a result lies in its trial's folder.")
     except ConfigError as error:
