@@ -5,6 +5,8 @@ import os
 import secrets
 from pathlib import Path
 
+import pydantic_core
+
 
 @contextlib.contextmanager
 def atomic_path(path):
@@ -27,6 +29,15 @@ def write_text(path, text):
     """Write `text` to `path` as UTF-8, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def json_text(value, indent=None):
+    """`value` as strict JSON, which has no NaN: such numbers are texts, "Infinity".
+
+    `float` reads them back.
+    """
+    found = pydantic_core.to_json(value, indent=indent, inf_nan_mode="strings")
+    return found.decode()
 
 
 def new_folder(parent, name):

@@ -1,6 +1,7 @@
 """What is kept of a trial, and when it counts as done."""
 
 import json
+import math
 import os
 import shutil
 
@@ -220,6 +221,14 @@ def test_a_record_that_cannot_be_used_runs_again(read, finish, split, text):
 def test_a_failed_trial_runs_again_even_if_its_options_changed(read, finish, split):
     finish(read(), status="failed", picture=None)
     assert split(read())[0] == split(read(steps=5))[0] == []
+
+
+def test_a_score_that_is_no_number_survives_strict_json(read, finish):
+    folder = finish(read(), scores={"chroma": math.nan, "roughness": 2.5})
+    assert "NaN" in json.loads((folder / FILE).read_text())["scores"].values()
+    scores = records.read_record(folder)["scores"]
+    assert math.isnan(scores["chroma"])
+    assert scores["roughness"] == 2.5
 
 
 def test_a_trial_whose_picture_is_gone_runs_again(read, finish, split):

@@ -1,10 +1,12 @@
 """Files are whole or absent; two runs at once get two folders."""
 
+import json
+import math
 import threading
 
 import pytest
 
-from kstyle.files import atomic_path, new_folder, write_text
+from kstyle.files import atomic_path, json_text, new_folder, write_text
 
 
 def test_the_file_appears_when_the_block_ends_and_not_before(tmp_path):
@@ -81,3 +83,13 @@ def test_threads_that_start_at_once_get_a_folder_each(tmp_path):
         thread.join()
     assert len(set(folders)) == 8
     assert all(folder.is_dir() for folder in folders)
+
+
+def test_json_is_strict_and_float_reads_the_odd_numbers_back():
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    text = json_text({"a": [1.5, math.inf, -math.inf], "b": {"c": math.nan}})
+    found = json.loads(text, parse_constant=refuse)
+    assert [float(each) for each in found["a"]] == [1.5, math.inf, -math.inf]
+    assert math.isnan(float(found["b"]["c"]))

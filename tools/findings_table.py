@@ -9,10 +9,10 @@ The sheets come from the first, so that they show the samples alone.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import kstyle
+from kstyle.experiments.summary import read_verdicts
 from kstyle.resize import fit_long_edge, resize
 
 EDGE = 1400  # px, long edge of a sheet
@@ -24,7 +24,7 @@ def main():
     parser.add_argument("--sheets", type=Path, metavar="FOLDER")
     options = parser.parse_args()
     for path in sorted(options.logdir.glob("*/verdicts.json")):
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_verdicts(path)
         if options.sheets:
             write_sheet(path.parent / "contact_sheet.png", options.sheets, about)
         print_section(about)

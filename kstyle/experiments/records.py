@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from kstyle.errors import ConfigError
-from kstyle.files import write_text
+from kstyle.files import json_text, write_text
 from kstyle.images import picture_file
 from kstyle.job import stem
 from kstyle.weights import BUILTIN_SHA256, keras_path
@@ -83,9 +83,11 @@ def read_record(folder):
     """The record in a trial's folder; `None` where there is none that can be read."""
     try:
         record = json.loads((Path(folder) / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        for key in ("scores", "losses"):  # what is no number is a text in JSON
+            record[key] = {name: float(value) for name, value in record[key].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return record if isinstance(record, dict) and "hash" in record else None
+    return record if "hash" in record else None
 
 
 def finished_record(folder):
@@ -101,10 +103,18 @@ def finished_record(folder):
 def find_twin(logdir, digest):
     """The folder of a finished trial of any experiment with that hash, or `None`."""
     for path in sorted(Path(logdir).glob(f"*/*/{FILE}")):
-        record = finished_record(path.parent)
-        if record is not None and record["hash"] == digest:
-            return path.parent
+        if known_hash(path, path.stat().st_mtime_ns) == digest:
+            if finished_record(path.parent) is not None:
+                return path.parent
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def known_hash(path, changed):
+    """The hash in a record's file: every trial asks for that of all others."""
+    del changed  # part of the key alone
+    record = read_record(path.parent)
+    return record and record["hash"]
 
 
 def adopt(twin, folder, record):
@@ -121,7 +131,7 @@ def adopt(twin, folder, record):
 
 def write_record(folder, record):
     """Write `record` into a trial's folder, whole or not at all."""
-    write_text(Path(folder) / FILE, json.dumps(record, indent=1) + "\n")
+    write_text(Path(folder) / FILE, json_text(record, indent=1) + "\n")
 
 
 def split_finished(experiment, folder, *, overwrite=False):

@@ -10,7 +10,7 @@ from kstyle.experiments import dashboards, report
 from kstyle.experiments.records import BOOKKEEPING, flat, write_record
 from kstyle.experiments.score_names import SCORES
 from kstyle.experiments.verdicts import judge
-from kstyle.files import write_text
+from kstyle.files import json_text, write_text
 from kstyle.images import load_picture
 
 VERDICTS = "verdicts.json"
@@ -59,7 +59,7 @@ def sum_up(experiment, folder, records, bench, command):
     write_tables(folder, records)
     dashboards.write_experiment(folder, experiment, SCORES)
     about = described(experiment, command)
-    write_text(folder / VERDICTS, json.dumps(about | {"verdicts": verdicts}, indent=1))
+    write_text(folder / VERDICTS, json_text(about | {"verdicts": verdicts}, indent=1))
     pictures = originals(trials[record["trial"]] for record in records)
     page = report.write_report(folder, about, public(records), verdicts, pictures)
     write_index(folder.parent)
@@ -68,7 +68,7 @@ def sum_up(experiment, folder, records, bench, command):
 
 def write_tables(folder, records):
     """`trials.jsonl` with whole records, `trials.csv` with a row of scores for each."""
-    lines = [json.dumps(record) + "\n" for record in records]
+    lines = [json_text(record) + "\n" for record in records]
     write_text(folder / "trials.jsonl", "".join(lines))
     rows = [flat(record) for record in records]
     columns = list(dict.fromkeys(column for row in rows for column in row))
@@ -121,7 +121,7 @@ def write_index(logdir):
     """The index over every experiment in `logdir` that has verdicts."""
     reports = []
     for path in sorted(logdir.glob(f"*/{VERDICTS}")):
-        about, folder = json.loads(path.read_text(encoding="utf-8")), path.parent.name
+        about, folder = read_verdicts(path), path.parent.name
         sheet = f"{folder}/contact_sheet.png"
         has_sheet = (logdir / sheet).exists()
         about |= {
@@ -130,3 +130,13 @@ def write_index(logdir):
         }
         reports.append(about)
     return report.write_index(logdir, reports)
+
+
+def read_verdicts(path):
+    """What `sum_up` wrote of an experiment; infinite numbers are texts in JSON."""
+    about = json.loads(path.read_text(encoding="utf-8"))
+    for verdict in about["verdicts"]:
+        verdict["spread"] = [float(number) for number in verdict["spread"]]
+        if verdict["number"] is not None:
+            verdict["number"] = float(verdict["number"])
+    return about
