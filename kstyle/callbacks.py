@@ -1,4 +1,4 @@
-"""What watches a run: the CSV of losses, snapshot files, progress, the NaN guard.
+"""What watches a run: the CSV of losses, snapshot files, progress.
 
 A callback sees the model through `pixels()`, `global_step`, `first_look` and the logs.
 """
@@ -9,7 +9,6 @@ import time
 
 import keras
 
-from kstyle.errors import DivergedError
 from kstyle.saving import save_picture
 
 
@@ -100,17 +99,6 @@ class Curve(EverySteps):
             row[kind] = sum(parts)
         for key, value in row.items():
             self.values.setdefault(key, []).append(value)
-
-
-class StopOnNaN(keras.callbacks.Callback):
-    """Raises `DivergedError` as soon as the loss is not a finite number."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            raise DivergedError(
-                f"The loss is {logs['loss']} after step {int(self.model.global_step)}. "
-                "Try a smaller --learning-rate or smaller weights."
-            )
 
 
 class Progress(EverySteps):

@@ -15,6 +15,7 @@ from kstyle.auto_weights import FORMS, parse_method
 from kstyle.errors import ConfigError
 from kstyle.layers import check_layers
 from kstyle.option_types import (
+    Average,
     Count,
     Edge,
     Layers,
@@ -78,6 +79,11 @@ class StyleConfig(pydantic.BaseModel):
         None,
         description="adam: grey levels of 0..255 (default 5); lbfgs: factor (or 1)",
     )
+    average: Average = Field(
+        0.0,
+        description="adam: end a scale at the moving average of its pictures, each "
+        "counting this much of the next; 0: at the last",
+    )
     steps: Natural = Field(
         60, description="steps at the last scale, one evaluation of the loss each"
     )
@@ -86,6 +92,15 @@ class StyleConfig(pydantic.BaseModel):
         "auto", description="coarse to fine: auto, how many, or long edges a,b,c"
     )
     scale_steps: Count = Field(60, description="steps at each coarser scale")
+    stop_when_still: Positive | None = Field(
+        None,
+        description="end a scale when the mean change of 50 steps is below this many "
+        "grey levels of 0..255",
+    )
+    time_limit: Positive | None = Field(
+        None,
+        description="seconds for all steps; the scales share them as the steps would",
+    )
     style_size: Annotated[
         Literal["original"] | Edge | None, BeforeValidator(empty_as_none)
     ] = Field(
@@ -135,6 +150,8 @@ class StyleConfig(pydantic.BaseModel):
             raise ConfigError("No layers: give content_layers or style_layers.")
         if not self.wants_something():
             raise ConfigError("Every weight is 0. Give content, style or tv a weight.")
+        if self.average and self.optimizer != "adam":
+            raise ConfigError("average is Adam's. Leave it out, or use optimizer adam.")
         if self.style_crop is not None:
             parse_crop(self.style_crop)
         if self.style_weights is not None:

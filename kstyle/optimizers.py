@@ -1,8 +1,6 @@
 """The optimisers of the picture: Adam, and L-BFGS as a Keras optimizer.
 
-L-BFGS is written in TensorFlow, not in `keras.ops`: it needs to write one row of a
-matrix variable in place (a copy of the ring would double its memory) and branches that
-assign variables.
+L-BFGS is in TensorFlow, not in `keras.ops`: it writes rows of a matrix in place.
 """
 
 import keras
@@ -204,17 +202,19 @@ def unflatten(vector, variables):
         start = end
 
 
-def make_optimizer(name, learning_rate=None):
+def make_optimizer(name, learning_rate=None, average=0.0):
     """The optimiser `name` for an image variable in [0, 1].
 
     adam: `learning_rate` in grey levels of 0..255 (default 5). The second moment
-        forgets in 100 steps, not in 1000: the loss changes by orders of magnitude
-        in the first hundred (style-transfer-pytorch does so too).
-    lbfgs: `learning_rate` is a factor on the step (default 1).
+        forgets in 100 steps, as the loss changes by orders of magnitude in the first
+        hundred (style-transfer-pytorch does so too). A `fit` ends at the moving
+        average of its pictures, each counting `average` times the next.
+    lbfgs: `learning_rate` is a factor on the step (default 1); it has no average.
     """
     if name == "adam":
-        rate = 5.0 if learning_rate is None else learning_rate
-        return keras.optimizers.Adam(rate / GREY_LEVELS, beta_2=0.99)
+        rate = (5.0 if learning_rate is None else learning_rate) / GREY_LEVELS
+        mean = {"use_ema": average > 0, "ema_momentum": average}
+        return keras.optimizers.Adam(rate, beta_2=0.99, **mean)
     if name == "lbfgs":
         return LBFGS(1.0 if learning_rate is None else learning_rate)
     raise ConfigError(f"Unknown optimizer {name!r}: it must be 'adam' or 'lbfgs'.")

@@ -49,6 +49,7 @@ def as_integer(value):
 Number = BeforeValidator(no_bool)
 Weight = Annotated[float, Number, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Number, Field(gt=0, allow_inf_nan=False)]
+Average = Annotated[float, Number, Field(ge=0, lt=1)]
 Natural = Annotated[int, Number, Field(ge=0)]
 Count = Annotated[int, Number, Field(ge=1)]
 Edge = Annotated[int, Number, Field(ge=1, le=65_535)]

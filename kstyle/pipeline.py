@@ -9,13 +9,14 @@ from pathlib import Path
 import tensorflow as tf
 
 from kstyle import images, saving, tensorboard
-from kstyle.callbacks import LossCSV, SnapshotFiles, StopOnNaN
+from kstyle.callbacks import LossCSV, SnapshotFiles
 from kstyle.job import prepare
 from kstyle.losses import build_terms
 from kstyle.optimizers import make_optimizer
 from kstyle.resize import fit_long_edge, resize
 from kstyle.shared import Shared
 from kstyle.start import initial_picture, solve_weights, transfer
+from kstyle.stopping import stoppers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,8 @@ def run(job, callbacks=(), shared=None):
     job = solve_weights(job, shared)
     config, interrupted, model = job.config, False, None
     with contextlib.ExitStack() as stack:
-        watchers = [*open_watchers(stack, job), *callbacks]
+        stops = stoppers(config, job.scales, begun)
+        watchers = [*stops, *open_watchers(stack, job), *callbacks]
         try:
             for scale in job.scales:
                 model = scale_model(job, scale, shared, model)
@@ -61,6 +63,8 @@ def run(job, callbacks=(), shared=None):
             interrupted = True
             for watcher in watchers:  # Keras ends a fit only where nothing was raised
                 watcher.on_train_end()
+            if int(model.optimizer.iterations):  # before a step there is nothing to end
+                model.optimizer.finalize_variable_values([model.image])
     picture = finish(job, model)
     return StyleResult(
         picture,
@@ -82,7 +86,6 @@ def open_watchers(stack, job):
     pictures = job.content_at(config.size), job.style_at(config.size)
     tensorboard.write_header(writer, config, build_terms(config), *pictures)
     return [
-        StopOnNaN(),
         LossCSV(file, config.report_every),
         tensorboard.Scalars(
             writer, config.report_every, gradients=config.log_gradients
@@ -100,9 +103,10 @@ def scale_model(job, scale, shared, before):
     else:
         start = resize(before.pixels(), content.shape[:2])
         step = int(before.global_step)
-    terms = build_terms(job.config)
+    config, terms = job.config, build_terms(job.config)
     model = transfer(job, scale.edge, shared, terms, start, start_step=step)
-    model.compile(make_optimizer(job.config.optimizer, job.config.learning_rate))
+    optimizer = make_optimizer(config.optimizer, config.learning_rate, config.average)
+    model.compile(optimizer)
     return model
 
 

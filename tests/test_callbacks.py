@@ -1,4 +1,4 @@
-"""What watches a run: rows of losses, snapshot files, progress, the NaN guard."""
+"""What watches a run: rows of losses, snapshot files, progress."""
 
 import csv
 import functools
@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from kstyle import load_picture
-from kstyle.callbacks import EverySteps, LossCSV, Progress, SnapshotFiles, StopOnNaN
-from kstyle.errors import DivergedError
+from kstyle.callbacks import EverySteps, LossCSV, Progress, SnapshotFiles
 from kstyle.losses import loss_terms
 from kstyle.schedule import Scale
 
@@ -133,32 +132,6 @@ def test_snapshots_are_the_pictures_under_their_steps(make_model, tmp_path):
 def test_snapshot_every_0_makes_no_folder(make_model, tmp_path):
     make_model().fit(steps_per_epoch=2, callbacks=[SnapshotFiles(tmp_path / "s", 0)])
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
-def test_the_guard_stops_at_every_number_that_is_not_finite(make_model, loss):
-    guard = StopOnNaN()
-    guard.set_model(make_model(start_step=7))
-    guard.on_train_batch_end(0, {"loss": 1e30})  # large, but a number
-    with pytest.raises(DivergedError, match=rf"The loss is {loss} after step 7"):
-        guard.on_train_batch_end(1, {"loss": loss})
-
-
-def test_a_loss_that_is_not_finite_stops_the_run_at_once(make_model):
-    model, recorder = make_model(), Recorder(1)
-
-    class Poison(keras.callbacks.Callback):
-        """Spoils the picture before the third step."""
-
-        def on_train_batch_begin(self, batch, logs=None):
-            if batch == 2:
-                self.model.image.assign(self.model.image * np.nan)
-
-    with pytest.raises(DivergedError, match=r"after step 3.*--learning-rate") as caught:
-        model.fit(steps_per_epoch=6, callbacks=[StopOnNaN(), Poison(), recorder])
-    assert caught.value.exit_code == 3
-    assert [step for step, _ in recorder.rows] == [0, 1, 2]
-    assert all(math.isfinite(loss) for _, loss in recorder.rows)
 
 
 def test_progress_reckons_what_is_left_in_pixels_and_not_in_steps(

@@ -39,10 +39,11 @@ TABLE = {
     "shared": "extractor model",
     "start": "auto_weights files layers losses model resize shared",
     "estimates": "extractor job layers losses model optimizers resize",
-    "callbacks": "errors saving",
+    "callbacks": "saving",
+    "stopping": "errors",
     "tensorboard": "callbacks",
     "pipeline": "callbacks images job losses optimizers resize saving shared start "
-    "tensorboard",
+    "stopping tensorboard",
     "console": "callbacks",
     "cli_common": "errors pipeline",
     "experiments.__init__": "",

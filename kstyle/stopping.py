@@ -1,0 +1,82 @@
+"""What ends a run, or one of its scales, before its last step.
+
+Each sets `stop_training`, which ends the `fit` of one scale, or raises.
+"""
+
+import collections
+import itertools
+import math
+import time
+
+import keras
+
+from kstyle.errors import DivergedError
+
+WINDOW = 50  # steps over which the picture's change is averaged
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Raises `DivergedError` as soon as the loss is not a finite number."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise DivergedError(
+                f"The loss is {logs['loss']} after step {int(self.model.global_step)}. "
+                "Try a smaller --learning-rate or smaller weights."
+            )
+
+
+class StopWhenStill(keras.callbacks.Callback):
+    """Ends a scale when the picture has all but stopped to change.
+
+    limit: grey levels of 0..255 a step. The mean absolute change of a pixel, averaged
+        over the scale's last `window` steps, has to be below it.
+    """
+
+    def __init__(self, limit, window=WINDOW):
+        super().__init__()
+        self.limit = limit
+        self.changes = collections.deque(maxlen=window)
+
+    def on_train_begin(self, logs=None):
+        self.changes.clear()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.changes.append(float(logs["change"]))
+        full = len(self.changes) == self.changes.maxlen
+        if full and sum(self.changes) / len(self.changes) < self.limit:
+            self.model.stop_training = True
+
+
+class TimeLimit(keras.callbacks.Callback):
+    """Ends each scale when its share of the time is over, so that none is left out.
+
+    seconds: of the whole run from `begun` on, a value of `time.perf_counter()`.
+    scales: the `schedule.Scale`s to come. They share the time as the planned steps
+        would, a step costing as much as its picture has pixels. Every scale takes one
+        step at least.
+    """
+
+    def __init__(self, seconds, scales, begun):
+        super().__init__()
+        work = list(itertools.accumulate(s.steps * s.edge**2 for s in scales))
+        whole = max(work[-1], 1)  # a run without steps has no shares
+        self.ends = [begun + seconds * done / whole for done in work]
+        self.scale = -1
+
+    def on_train_begin(self, logs=None):
+        self.scale += 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        if time.perf_counter() >= self.ends[self.scale]:
+            self.model.stop_training = True
+
+
+def stoppers(config, scales, begun):
+    """The callbacks that may end a run of `config`, which began at `begun`."""
+    found = [StopOnNaN()]
+    if config.stop_when_still is not None:
+        found.append(StopWhenStill(config.stop_when_still))
+    if config.time_limit is not None:
+        found.append(TimeLimit(config.time_limit, scales, begun))
+    return found
