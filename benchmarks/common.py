@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -12,6 +11,7 @@ import tensorflow as tf
 
 import kstyle
 from kstyle import estimates
+from kstyle.machine import cores, cpu_name
 from kstyle.resize import fit_long_edge, resize
 from kstyle.start import noise_picture
 
@@ -47,14 +47,6 @@ def step_gflop(net, height, width):
     return 2 * estimates.pass_gflop(net, (height, width), layers, STYLE_LAYERS)
 
 
-def matmul_peak(size=2048, rounds=5):
-    """GFLOP/s of the best of `rounds` float32 matrix products."""
-    a = tf.random.normal((size, size))
-    product = tf.function(lambda: tf.reduce_sum(a @ a))
-    product().numpy()
-    return 2 * size**3 / min(seconds(lambda: product().numpy(), rounds)) / 1e9
-
-
 def seconds(call, rounds):
     """The seconds of each of `rounds` calls."""
     times = []
@@ -67,14 +59,9 @@ def seconds(call, rounds):
 
 def machine():
     """The processor, cores and versions that a number belongs to."""
-    name = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            models = [line for line in file if line.startswith("model name")]
-        name = models[0].split(":")[1].strip() if models else name
     return {
-        "cpu": name,
-        "cores": len(os.sched_getaffinity(0)),
+        "cpu": cpu_name(),
+        "cores": cores(),
         "gpus": len(tf.config.list_physical_devices("GPU")),
         "tensorflow": tf.__version__,
         "kstyle": kstyle.__version__,

@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 import kstyle
-from kstyle import tensorboard
+from kstyle import devices, tensorboard
 from kstyle.callbacks import LossCSV
 
 
@@ -83,7 +83,7 @@ def main():
     model.compile(kstyle.make_optimizer("adam"))
     bare, fit = paired_seconds(model, options.steps)
     gflop = common.step_gflop(options.net, options.size, options.size)
-    peak = common.matmul_peak()
+    peak = devices.matmul_peak()
     rate = gflop / statistics.median(bare)
     figures = {
         "size": options.size,

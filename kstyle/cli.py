@@ -23,9 +23,12 @@ def cli():
 @config_options
 @click.option("--config", "config_file", metavar="FILE", help="YAML file of options")
 @click.option("--overwrite", is_flag=True, help="replace an existing output")
+@click.option(
+    "--dry-run", is_flag=True, help="print sizes, time and memory, run nothing"
+)
 @click.option("--quiet", "-q", is_flag=True, help="print the picture's path alone")
 @click.pass_context
-def stylize(context, config_file, overwrite, quiet, **_):
+def stylize(context, config_file, overwrite, dry_run, quiet, **_):
     """Paint CONTENT (a photograph) in the style of STYLE (a painting).
 
     Both are picture files, or sample:NAME for a built-in one (`kstyle samples`);
@@ -38,6 +41,11 @@ def stylize(context, config_file, overwrite, quiet, **_):
         from kstyle.job import prepare
 
         config = StyleConfig(**chosen_options(context, config_file))
+        if config.device.startswith("gpu"):  # only TensorFlow knows if there is one
+            load_devices().check(config.device)
+        if dry_run:
+            print_plan(config, overwrite)
+            return
         job = prepare(config, overwrite=overwrite)
         from kstyle import console
 
@@ -56,6 +64,20 @@ def stylize(context, config_file, overwrite, quiet, **_):
     console.print_result(result, quiet=quiet)
     if result.interrupted:
         sys.exit(INTERRUPTED)
+
+
+def print_plan(config, overwrite):
+    """Check all that a run needs and print what it would take; nothing is written."""
+    from kstyle import console, estimates, memory
+    from kstyle.job import read_all
+
+    (content, style, *_), _ = read_all(config, overwrite=overwrite)
+    sizes = content.size, style.shape[:2]
+    short = memory.shortage(config, *sizes)
+    with load_devices().use(config.device):
+        speed = estimates.seconds_per_gflop()
+    scales = estimates.scale_estimates(config, *sizes, speed)
+    console.print_plan(scales, estimates.estimate(config, *sizes, speed), short)
 
 
 @cli.command()
@@ -89,6 +111,28 @@ def weights():
         from kstyle.weights import weights_status
 
         console.print_weights(weights_status())
+
+
+@cli.command()
+def doctor():
+    """Print what this machine offers, what is wrong with it, and what to do."""
+    with user_errors():
+        from kstyle import console
+        from kstyle.doctor import examine, notes, problems
+
+        facts = examine(load_devices)
+        found = problems(facts)
+        console.print_doctor(facts, found, notes(facts))
+    if any(problem.broken for problem in found):
+        sys.exit(1)
+
+
+def load_devices():
+    """The module `devices`, TensorFlow loaded without its messages."""
+    load_pipeline()
+    from kstyle import devices
+
+    return devices
 
 
 @cli.command()

@@ -17,6 +17,7 @@ from kstyle.layers import check_layers
 from kstyle.option_types import (
     Average,
     Count,
+    Device,
     Edge,
     Layers,
     Natural,
@@ -116,6 +117,9 @@ class StyleConfig(pydantic.BaseModel):
     style_scale: Positive = Field(1.0, description="factor on the style picture's size")
     seed: Annotated[Natural, Field(lt=2**32)] = Field(
         0, description="of the noise init"
+    )
+    device: Device = Field(
+        "auto", description="where it is computed: auto, cpu, gpu or gpu:N"
     )
     logdir: str = Field("logs", description="folder that the run's folder is made in")
     report_every: Count = Field(

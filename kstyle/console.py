@@ -137,6 +137,50 @@ def print_weights(status):
         click.echo(f"  path:    {row['path']}")
 
 
+def print_plan(scales, whole, short):
+    """What `estimates` says of each scale and of the whole run, and what is short."""
+    rows = [
+        (f"{width} x {height}", found.steps, *cost(found))
+        for (height, width), found in scales
+    ]
+    print_table(None, ("size", "steps", "time", "memory"), rows)
+    time, memory = cost(whole)
+    click.echo(f"in all: {whole.steps} steps, {time}, {memory}, estimated")
+    if short is not None:
+        click.echo(f"This would be refused. {short}")
+
+
+def cost(found):
+    """The time and the memory of an `Estimate`, to be read."""
+    return clock(found.seconds), f"{found.bytes / 1e9:.1f} GB"
+
+
+def print_doctor(facts, problems, notes):
+    """What `doctor.examine` found, what is wrong with it, and what to do."""
+    seen, memory = facts["tensorflow"], facts["memory"]
+    words = {True: "yes", False: "no", None: "unknown"}
+    rows = dict(facts["versions"])
+    rows |= {"processor": facts["cpu"], "cores": facts["cores"]}
+    rows |= {name: words[flag] for name, flag in facts["flags"].items()}
+    rows["memory free"] = f"{memory / 1e9:.1f} GB" if memory is not None else "unknown"
+    if isinstance(seen, dict):
+        rows["devices"] = ", ".join(seen["devices"])
+        rows |= {"CUDA built in": words[seen["cuda"]], "oneDNN": words[seen["onednn"]]}
+    for kind, peak in facts["peaks"].items():
+        rows[f"{kind} product"] = f"{peak:.0f} GFLOP/s"
+    for row in facts["weights"]:
+        state = "intact" if row["intact"] else "damaged or missing"
+        rows[f"{row['net']} weights"] = state
+    for name, value in rows.items():
+        click.echo(f"{name + ':':18} {'absent' if value is None else value}")
+    for text in notes:
+        click.echo(f"note: {text}")
+    for problem in problems:
+        click.echo(f"problem: {problem.text}")
+    if not problems:
+        click.echo("problems: none")
+
+
 def print_result(result, *, quiet):
     """Where the picture is; and, unless `quiet`, how to look at the run."""
     if quiet:

@@ -27,5 +27,9 @@ class DivergedError(KStyleError, ArithmeticError):
     exit_code = 3
 
 
+class OutOfMemoryError(KStyleError, MemoryError):
+    """The memory of the machine, or of its GPU, did not suffice for a run."""
+
+
 class ExperimentError(KStyleError, RuntimeError):
     """Trials of an experiment have failed, or what they left cannot be written."""

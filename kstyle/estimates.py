@@ -12,9 +12,9 @@ import math
 import statistics
 import time
 
-from kstyle.job import style_size, usable_scales
 from kstyle.layers import layer_table, trunk
 from kstyle.resize import fit_long_edge
+from kstyle.sizes import style_size, usable_scales
 
 FLOAT = 4  # bytes
 # Memory, fitted to the peaks of 26 runs (64 to 1024 px, within 7 %); what each factor
@@ -40,7 +40,7 @@ CALIBRATION_EDGE = 128  # px; the steps of a larger picture cost much the same a
 @dataclasses.dataclass(frozen=True)
 class Estimate:
     """A whole run: `seconds` from its start (TensorFlow loaded) to its result's file,
-    `bytes` of resident memory at the most, `steps` over all scales."""
+    `bytes` of resident memory at the most, `steps` over all scales; or one scale."""
 
     seconds: float
     bytes: int
@@ -54,20 +54,37 @@ def estimate(config, content_size, style_size, seconds_per_gflop):
         already cropped. seconds_per_gflop: what the function of that name measured.
     Raises: ConfigError: the pictures are too small for the layers.
     """
-    scales, operations = usable_scales(config, content_size, style_size), 0.0
-    for scale in scales:
+    scales = scale_estimates(config, content_size, style_size, seconds_per_gflop)
+    look = step_gflop(config, scales[-1][0]) * seconds_per_gflop  # the result's losses
+    return Estimate(
+        START_SECONDS + sum(found.seconds for _, found in scales) + look,
+        max(found.bytes for _, found in scales),
+        sum(found.steps for _, found in scales),
+    )
+
+
+def scale_estimates(config, content_size, style_size, seconds_per_gflop):
+    """`((height, width) of the result, Estimate)` of every scale, coarse to fine.
+
+    Arguments and errors as those of `estimate`. The bytes are those of the process
+    at that scale: what the coarser ones leave is among them.
+    """
+    tracing = SCALE_SECONDS + LAYER_SECONDS * len(trunk(config.net, config.layers()))
+    found, left = [], PROCESS
+    for scale in usable_scales(config, content_size, style_size):
         content, style = sizes_at(config, content_size, style_size, scale.edge)
         # `fit` looks at the picture once before the first step.
-        operations += (scale.steps + 1) * step_gflop(config, content, style)
+        operations = (scale.steps + 1) * step_gflop(config, content)
         targets = (forward_gflop(config, s, config.layers()) for s in (content, style))
         operations += EAGER * sum(targets)
-    operations += step_gflop(config, content, style)  # the result's own losses
-    tracing = SCALE_SECONDS + LAYER_SECONDS * len(trunk(config.net, config.layers()))
-    return Estimate(
-        START_SECONDS + tracing * len(scales) + operations * seconds_per_gflop,
-        peak_bytes(config, content_size, style_size),
-        sum(scale.steps for scale in scales),
-    )
+        parameters = sum(row.parameters for row in config_rows(config, content))
+        step = step_bytes(config, content)
+        most = max(step, *(eager_bytes(config, s) for s in (content, style)))
+        peak = round(left + WEIGHTS * FLOAT * parameters + most)
+        seconds = tracing + operations * seconds_per_gflop
+        found.append((content, Estimate(seconds, peak, scale.steps)))
+        left += COARSER * step
+    return found
 
 
 def sizes_at(config, content_size, style, edge):
@@ -75,13 +92,12 @@ def sizes_at(config, content_size, style, edge):
     return fit_long_edge(content_size, edge), style_size(config, style, edge)
 
 
-def step_gflop(config, content_size, style_size=None):
+def step_gflop(config, content_size):
     """1e9 operations of one step for a result of `content_size`, (height, width).
 
     Forward through all layers, and backward to the picture from those with a weight,
     which costs the same (no gradient of the kernels); the Gram matrices likewise.
     """
-    del style_size  # a step looks at the result; the style was looked at before
     backward = forward_gflop(config, content_size, weighted_layers(config))
     return forward_gflop(config, content_size, config.layers()) + backward
 
@@ -126,14 +142,7 @@ def peak_bytes(config, content_size, style_size=None):
         can be what needs most: all its features are there at once.
     """
     style_size = style_size or content_size
-    *coarser, last = (
-        sizes_at(config, content_size, style_size, scale.edge)
-        for scale in usable_scales(config, content_size, style_size)
-    )
-    parameters = sum(r.parameters for r in config_rows(config, last[0]))
-    most = max(step_bytes(config, last[0]), *(eager_bytes(config, s) for s in last))
-    left = COARSER * sum(step_bytes(config, content) for content, _ in coarser)
-    return round(PROCESS + WEIGHTS * FLOAT * parameters + most + left)
+    return estimate(config, content_size, style_size, 0.0).bytes
 
 
 def config_rows(config, size):

@@ -10,9 +10,11 @@ from kstyle import images, saving
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import new_folder, write_text
-from kstyle.layers import layer_names, minimum_size, trunk
-from kstyle.resize import crop, fit_long_edge, resize, scaled
-from kstyle.schedule import Scale, plan_scales
+from kstyle.layers import layer_names, trunk
+from kstyle.memory import check_memory
+from kstyle.resize import crop, fit_long_edge, resize
+from kstyle.schedule import Scale
+from kstyle.sizes import style_size, usable_scales
 from kstyle.weights import NetWeights, load_weights
 
 
@@ -50,16 +52,23 @@ def prepare(config, *, overwrite=False, folder=None):
     Raises: ConfigError, ImageError, WeightsError: with the one sentence that the user
         needs. In that case nothing was written.
     """
-    content, style, start, scales = read_pictures(config)
-    if config.output is not None:
-        has_alpha = content.alpha is not None
-        saving.check_writable(
-            config.output, bits=config.bits, alpha=has_alpha, overwrite=overwrite
-        )
-    weights = config_weights(config)
+    pictures, weights = read_all(config, overwrite=overwrite)
+    content, style, start, scales = pictures
+    check_memory(config, content.size, style.shape[:2])
     folder = make_folder(config, folder)
     output = Path(config.output) if config.output else folder / "result.png"
     return Job(config, content, style, start, weights, scales, folder, output)
+
+
+def read_all(config, *, overwrite=False):
+    """What `read_pictures` and `config_weights` return; the output is checked too."""
+    pictures = read_pictures(config)
+    if config.output is not None:
+        has_alpha = pictures[0].alpha is not None
+        saving.check_writable(
+            config.output, bits=config.bits, alpha=has_alpha, overwrite=overwrite
+        )
+    return pictures, config_weights(config)
 
 
 def read_pictures(config):
@@ -82,49 +91,6 @@ def config_weights(config):
     layers = layer_names(config.net) if config.all_losses else config.layers()
     convs = [n for n in trunk(config.net, layers) if n.startswith("conv")]
     return load_weights(config.net, config.weights, convs)
-
-
-def style_size(config, size, edge):
-    """(height, width) of a style picture of `size` for a result of long `edge`.
-
-    The same part of the picture is seen at every scale of a run: what is asked for
-    at `config.size` shrinks with the scale.
-    """
-    if config.style_size is None:
-        factor = min(1, config.size / max(size))
-    elif config.style_size == "original":
-        factor = 1
-    else:
-        factor = config.style_size / min(size)
-    factor *= config.style_scale * edge / config.size
-    return scaled(size, factor)  # rounded once, so not distorted
-
-
-def usable_scales(config, content, style):
-    """The scales of the run for pictures of those sizes, (height, width) each.
-
-    "auto" begins where the pictures are large enough for the layers; scales that were
-    asked for are refused where they are not.
-    """
-    scales = plan_scales(config.size, config.steps, config.scales, config.scale_steps)
-    least = minimum_size(config.net, config.layers(), config.padding)
-
-    def sizes(edge):
-        shapes = fit_long_edge(content, edge), style_size(config, style, edge)
-        return dict(zip(("content", "style"), shapes, strict=True))
-
-    if config.scales == "auto":
-        fits = [min(map(min, sizes(s.edge).values())) >= least for s in scales]
-        scales = scales[fits.index(True) if any(fits) else -1 :]
-    for edge in (scale.edge for scale in scales):
-        for name, (height, width) in sizes(edge).items():
-            if min(height, width) < least:
-                raise ConfigError(
-                    f"The {name} picture is {width} x {height} pixels at scale "
-                    f"{edge}, but these layers with {config.padding} padding "
-                    f"need {least} each way. Use a larger size or shallower layers."
-                )
-    return scales
 
 
 def make_folder(config, folder=None):

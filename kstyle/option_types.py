@@ -1,8 +1,9 @@
 """The kinds of values that options take, and how a flag or YAML spells them."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 
 def parse_layers(value):
@@ -41,6 +42,12 @@ def no_bool(value):
     return value
 
 
+def check_device(value):
+    if not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,3})?", value):
+        raise ValueError("give auto, cpu, gpu or gpu:N")
+    return value
+
+
 def as_integer(value):
     """A choice among numbers, also as a flag or the environment spells it."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
@@ -55,4 +62,5 @@ Count = Annotated[int, Number, Field(ge=1)]
 Edge = Annotated[int, Number, Field(ge=1, le=65_535)]
 Edges = Annotated[tuple[Edge, ...], Field(min_length=1)]
 Scales = Annotated[Literal["auto"] | Edge | Edges, BeforeValidator(parse_scales)]
+Device = Annotated[str, AfterValidator(check_device)]
 Layers = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from kstyle import images, saving, tensorboard
+from kstyle import devices, images, saving, tensorboard
 from kstyle.callbacks import LossCSV, SnapshotFiles
 from kstyle.job import prepare
 from kstyle.losses import build_terms
@@ -39,9 +39,11 @@ def stylize(config, callbacks=(), *, overwrite=False):
         `config.output` may be replaced.
     Raises: KStyleError: one of its children, with what to do about it.
     """
+    devices.check(config.device)
     return run(prepare(config, overwrite=overwrite), callbacks)
 
 
+@devices.on_device
 def run(job, callbacks=(), shared=None):
     """Run a `Job`. Ctrl-C ends it early and keeps the picture so far.
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from kstyle import auto_weights
+from kstyle.devices import on_device
 from kstyle.files import write_text
 from kstyle.layers import layer_names, minimum_size
 from kstyle.losses import loss_terms
@@ -39,6 +40,7 @@ def transfer(job, edge, shared, terms, start, start_step=0):
     )
 
 
+@on_device
 def layer_losses(job, shared=None):
     """Unweighted `{layer: (content loss, style loss)}` of every layer at the start.
 
@@ -61,6 +63,7 @@ def layer_losses(job, shared=None):
     return {name: (float(a), float(b)) for name, (a, b) in pairs.items()}
 
 
+@on_device
 def solve_weights(job, shared=None):
     """The job with plain numbers in place of `style_weights`, in its folder as well.
 

@@ -191,6 +191,13 @@ def test_numbers_may_be_text_as_flags_and_the_environment_give_them():
     assert config.log_gradients is True
 
 
+def test_a_device_is_a_processor_or_a_numbered_gpu():
+    for good in ("auto", "cpu", "gpu", "gpu:0", "gpu:15"):
+        assert StyleConfig(device=good).device == good
+    for bad in ("gpu:", "gpu:-1", "cuda", "GPU:1x", ""):
+        assert "device: give auto, cpu, gpu or gpu:N" in refusal(device=bad)
+
+
 def test_a_config_is_frozen():
     with pytest.raises(pydantic.ValidationError, match="frozen"):
         StyleConfig().steps = 3
@@ -233,6 +240,7 @@ CHANGED = {
     "style_crop": "1,2,3,4",
     "style_scale": 1 / 3,
     "seed": 2**32 - 1,
+    "device": "gpu:12",
     "logdir": "2020-01-01",
     "report_every": 3,
     "snapshot_every": 0,

@@ -47,11 +47,6 @@ def test_layers_without_a_weight_are_only_run_forward():
     assert operations(smooth) == CONV1_1 + GRAM
 
 
-def test_the_size_of_the_style_picture_does_not_count_in_a_step():
-    one, other = (estimates.step_gflop(shallow(), (4, 4), s) for s in ((4, 4), (9, 9)))
-    assert one == other
-
-
 def test_a_run_costs_a_look_before_and_after_its_steps_and_both_targets():
     config = shallow(style_layers="", style_size="original")
     found = estimates.estimate(config, (4, 4), (4, 8), 1e9)  # a second an operation
@@ -68,6 +63,22 @@ def test_every_scale_adds_its_steps_and_the_tracing_of_its_layers():
     tracing = estimates.SCALE_SECONDS + 2 * estimates.LAYER_SECONDS
     assert found.seconds == pytest.approx(estimates.START_SECONDS + 3 * tracing)
     assert found.steps == 5 + 5 + 3
+
+
+def test_the_scales_add_up_to_the_run_and_each_keeps_some_memory_of_the_coarser():
+    config = shallow(size=16, scales="8,16", scale_steps=5)
+    sizes = (4, 8), (4, 4)
+    (half, coarse), (whole, fine) = estimates.scale_estimates(config, *sizes, 1.0)
+    assert (half, whole) == ((4, 8), (8, 16))
+    assert (coarse.steps, fine.steps) == (5, 3)
+    run = estimates.estimate(config, *sizes, 1.0)
+    look = estimates.step_gflop(config, (8, 16))
+    seconds = estimates.START_SECONDS + coarse.seconds + fine.seconds + look
+    assert run.seconds == pytest.approx(seconds)
+    assert run.bytes == fine.bytes
+    alone = estimates.peak_bytes(config.replace(scales=1), *sizes)
+    kept = estimates.COARSER * estimates.step_bytes(config, (4, 8))
+    assert fine.bytes - alone == pytest.approx(kept, abs=1)
 
 
 def test_a_picture_too_small_for_the_layers_is_refused():

@@ -26,24 +26,30 @@ TABLE = {
     "saving": "deep errors files icc images",
     "weight_files": "errors",
     "weights": "errors files layers weight_files",
+    "machine": "",
+    "doctor": "machine weights",
     "yaml_options": "errors",
     "auto_weights": "errors",
     "option_types": "",
     "config": "auto_weights errors layers option_types resize yaml_options",
     "options": "config yaml_options",
-    "job": "config errors files images layers resize saving schedule weights",
+    "devices": "errors",
+    "sizes": "errors layers resize schedule",
     "losses": "",
     "extractor": "errors layers weights",
     "optimizers": "errors",
     "model": "losses",
+    "estimates": "extractor layers losses model optimizers resize sizes",
+    "memory": "errors estimates machine",
+    "job": "config errors files images layers memory resize saving schedule sizes "
+    "weights",
     "shared": "extractor model",
-    "start": "auto_weights files layers losses model resize shared",
-    "estimates": "extractor job layers losses model optimizers resize",
+    "start": "auto_weights devices files layers losses model resize shared",
     "callbacks": "saving",
     "stopping": "errors",
     "tensorboard": "callbacks",
-    "pipeline": "callbacks images job losses optimizers resize saving shared start "
-    "stopping tensorboard",
+    "pipeline": "callbacks devices images job losses optimizers resize saving shared "
+    "start stopping tensorboard",
     "console": "callbacks",
     "cli_common": "errors pipeline",
     "experiments.__init__": "",
@@ -73,8 +79,9 @@ TABLE = {
     "experiments.console": "console options",
     "experiments.commands": "cli_common errors estimates experiments.console "
     "experiments.plans experiments.runner files",
-    "cli": "_version cli_common config console errors experiments.commands images job "
-    "layers options pipeline shared start weights",
+    "cli": "_version cli_common config console devices doctor errors estimates "
+    "experiments.commands images job layers memory options pipeline shared start "
+    "weights",
     "__main__": "cli",
 }
 # Loaded by `kstyle --help` and by every check before a run.
@@ -83,6 +90,7 @@ LIGHT = (
     *("icc", "resize", "deep", "images", "saving", "weights", "weight_files", "job"),
     *("yaml_options", "options", "console", "cli", "__main__", "auto_weights"),
     *("option_types", "cli_common", "estimates", "experiments.__init__"),
+    *("machine", "doctor", "sizes", "memory"),
     *("experiments.axes", "experiments.schema", "experiments.reading"),
     *("experiments.score_names", "experiments.quantities", "experiments.findings"),
     *("experiments.verdicts", "experiments.records", "experiments.plans"),
@@ -92,6 +100,7 @@ LIGHT = (
 NAMES_TENSORFLOW = {
     "callbacks",
     "cli_common",
+    "devices",
     "experiments.dashboards",
     "model",
     "optimizers",

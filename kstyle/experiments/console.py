@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from kstyle.console import clock, print_losses, print_table, progress_callback
+from kstyle.console import clock, cost, print_losses, print_table, progress_callback
 from kstyle.options import readable
 
 COLUMNS = (
@@ -52,10 +52,8 @@ def print_estimates(plans, estimates):
             found = estimates[each.experiment.name, trial.name]
             if trial.name not in each.finished:
                 total += found.seconds
-            numbers = (clock(found.seconds), f"{found.bytes / 1e9:.1f} GB")
-            rows.append(
-                (trial.name, state(each, trial), *numbers, options_text(trial.options))
-            )
+            differs = options_text(trial.options)
+            rows.append((trial.name, state(each, trial), *cost(found), differs))
         headings = ("trial", "state", "time", "memory", "differs in")
         print_table(each.experiment.name, headings, rows, words=(0, 1, 4))
     click.echo(f"to run: {clock(total)} in all, estimated")

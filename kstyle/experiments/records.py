@@ -15,10 +15,10 @@ from kstyle.weights import BUILTIN_SHA256, keras_path
 
 FILE = "record.json"
 BENCH_EVENTS = ".bench"  # ends the name of an event file that is about the experiment
-# Options that say where and how often something is written, not what is computed.
+# Options that say where something is computed or written and how often, not what.
 BOOKKEEPING = {
     *("output", "logdir", "report_every", "snapshot_every", "log_gradients"),
-    *("all_losses", "bits", "quality"),
+    *("all_losses", "bits", "quality", "device"),
 }
 
 

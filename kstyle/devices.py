@@ -1,0 +1,114 @@
+"""Where TensorFlow computes: what devices it sees, which one is taken, how fast."""
+
+import contextlib
+import functools
+import time
+
+import tensorflow as tf
+
+from kstyle.errors import ConfigError, OutOfMemoryError
+
+
+def choose(wanted, gpus):
+    """TensorFlow's name of the device for `StyleConfig.device`; `None`: its own choice.
+
+    gpus: how many GPUs TensorFlow sees.
+    Raises: ConfigError: a GPU is wanted that is not there.
+    """
+    if wanted == "auto":
+        return None
+    if wanted == "cpu":
+        return "/CPU:0"
+    number = int(wanted.partition(":")[2] or 0)
+    if number < gpus:
+        return f"/GPU:{number}"
+    if gpus:
+        raise ConfigError(
+            f"--device {wanted}: TensorFlow sees {gpus} GPU(s), numbered from 0. "
+            f"Use gpu:{gpus - 1} or less."
+        )
+    raise ConfigError(
+        f"--device {wanted}: TensorFlow sees no GPU. Use --device cpu, or see what "
+        "`kstyle doctor` says of this machine's."
+    )
+
+
+def check(wanted):
+    """Raise `ConfigError` if the device `wanted` is not there."""
+    choose(wanted, len(tf.config.list_physical_devices("GPU")))
+
+
+@contextlib.contextmanager
+def use(wanted):
+    """Place what is made and run inside on the device `wanted`.
+
+    A GPU's memory is taken as it is needed, so that others can use the rest.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    name = choose(wanted, len(gpus))
+    for gpu in gpus:
+        with contextlib.suppress(RuntimeError):  # in use already: as its user set it
+            tf.config.experimental.set_memory_growth(gpu, True)
+    with tf.device(name) if name else contextlib.nullcontext():
+        yield
+
+
+@contextlib.contextmanager
+def memory_errors(config):
+    """Turn what is raised inside where memory ends into one sentence."""
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise OutOfMemoryError(
+            f"The memory did not suffice for a result of {config.size} px. Use a "
+            "smaller --size or --style-size, or end other programs."
+        ) from None
+
+
+def on_device(function):
+    """Decorate `function(job, ...)`: it runs on the device of the job's config, and
+    raises `OutOfMemoryError` where memory ends."""
+
+    @functools.wraps(function)
+    def placed(job, *args, **kwargs):
+        with use(job.config.device), memory_errors(job.config):
+            return function(job, *args, **kwargs)
+
+    return placed
+
+
+def tensorflow_facts():
+    """What TensorFlow says of itself: `devices`, `cuda` and `onednn`, each a bool or
+    `None` where it does not tell, and `gpus`, how many it sees."""
+    devices = tf.config.list_physical_devices()
+    return {
+        "devices": [
+            device.name.removeprefix("/physical_device:") for device in devices
+        ],
+        "gpus": sum(device.device_type == "GPU" for device in devices),
+        "cuda": tf.test.is_built_with_cuda(),
+        "onednn": has_onednn(),
+    }
+
+
+def has_onednn():
+    """Whether oneDNN's kernels are on; only a private module of TensorFlow tells."""
+    try:
+        from tensorflow.python.util import _pywrap_util_port
+
+        return bool(_pywrap_util_port.IsMklEnabled())
+    except (ImportError, AttributeError):
+        return None
+
+
+def matmul_peak(dtype="float32", size=2048, rounds=5):
+    """GFLOP/s of the best of `rounds` products of two `size` x `size` matrices."""
+    a = tf.cast(tf.random.normal((size, size)), dtype)
+    product = tf.function(lambda: tf.reduce_sum(a @ a))
+    product().numpy()
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        product().numpy()
+        times.append(time.perf_counter() - begun)
+    return 2 * size**3 / min(times) / 1e9

@@ -1,0 +1,114 @@
+"""What a run has to work with: the processor, the cores, the memory that is free."""
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import shutil
+from pathlib import Path, PurePosixPath
+
+# What we call it, and how Linux does; matrix products of VGG are fast with these.
+FLAGS = {
+    "AVX2": "avx2",
+    "AVX-512F": "avx512f",
+    "AVX-512 BF16": "avx512_bf16",
+    "AMX": "amx_tile",
+}
+PACKAGES = ("kstyle", "tensorflow", "keras", "numpy", "pillow", "tensorboard")
+# Both versions of cgroups: folder, limit, use, and the line of `memory.stat` that says
+# how much of the use is a cache of files, which is given up when it is needed.
+CGROUPS = {
+    "": ("", "memory.max", "memory.current", "inactive_file"),
+    "memory": (
+        *("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+        "total_inactive_file",
+    ),
+}
+
+
+def read(path):
+    """The text of a system's file; nothing where there is none."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def value_of(text, key):
+    """The first value of `key` among lines of `key: value`, or `None`."""
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return None
+
+
+def cpu_name(text=None):
+    """The processor's name. `text`: of /proc/cpuinfo, which is read if `None`."""
+    text = read("/proc/cpuinfo") if text is None else text
+    name = value_of(text, "model name")
+    return name or platform.processor() or platform.machine() or "unknown"
+
+
+def cpu_flags(text=None):
+    """`{name: True, False, or None where it is unknown}` for each of `FLAGS`."""
+    value = value_of(read("/proc/cpuinfo") if text is None else text, "flags")
+    if value is None:
+        return dict.fromkeys(FLAGS)
+    return {name: flag in value.split() for name, flag in FLAGS.items()}
+
+
+def cores():
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def versions():
+    """`{package: version, or None where it is not installed}`, and Python's own."""
+    found = {"Python": platform.python_version()}
+    for package in PACKAGES:
+        found[package] = None
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def has_nvidia():
+    """Whether there is an NVIDIA GPU's driver, whatever TensorFlow sees of it."""
+    return shutil.which("nvidia-smi") is not None
+
+
+def free_memory(root="/"):
+    """Bytes that can still be had, within the control group's limit; `None`: unknown.
+
+    root: where `proc` and `sys` are, for the tests.
+    """
+    root = Path(root)
+    available = value_of(read(root / "proc/meminfo"), "MemAvailable")
+    left = [1024 * int(available.split()[0])] if available else []
+    for line in read(root / "proc/self/cgroup").splitlines():
+        _, kind, group = line.split(":", 2)
+        if kind in CGROUPS:
+            left += group_memory(root / "sys/fs/cgroup", group, *CGROUPS[kind])
+    return min(left, default=None)
+
+
+def group_memory(base, group, folder, limit, use, cache):
+    """What a control group and all above it have left, in bytes, where they say."""
+    # In a container the group's path can be the host's; its own files are at the top.
+    path = PurePosixPath(group.lstrip("/"))
+    left = []
+    for place in {base / folder, *(base / folder / p for p in (path, *path.parents))}:
+        most, used = read(place / limit).strip(), read(place / use).strip()
+        if most.isdecimal() and used.isdecimal():  # "max" is no limit
+            stat = dict(x.split() for x in read(place / "memory.stat").splitlines())
+            left.append(max(0, int(most) - int(used) + int(stat.get(cache, 0))))
+    return left
+
+
+def resident_memory(root="/"):
+    """Bytes of memory that this process has already; 0 where that is unknown."""
+    value = value_of(read(Path(root) / "proc/self/status"), "VmRSS")
+    return 1024 * int(value.split()[0]) if value else 0

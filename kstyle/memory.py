@@ -1,0 +1,63 @@
+"""Whether a run fits into the memory that is free, and what would."""
+
+from kstyle.errors import ConfigError
+from kstyle.estimates import peak_bytes
+from kstyle.machine import free_memory, has_nvidia, resident_memory
+
+
+def check_memory(config, content_size, style_size):
+    """Raise `ConfigError` for a run that needs more memory than there is.
+
+    content_size, style_size: (height, width) of the pictures as loaded.
+    """
+    sentence = shortage(config, content_size, style_size)
+    if sentence is not None:
+        raise ConfigError(sentence)
+
+
+def shortage(config, content_size, style_size):
+    """What is short and what would fit, as a sentence; `None` where the run fits.
+
+    Where there may be a GPU nothing is said: its memory is not known beforehand.
+    """
+    free = free_memory()
+    on_gpu = config.device.startswith("gpu")
+    if free is None or on_gpu or (config.device == "auto" and has_nvidia()):
+        return None
+    room = free + resident_memory()  # what the process has already is counted in both
+    need = peak_bytes(config, content_size, style_size)
+    if need <= room:
+        return None
+    fits = largest_size(config, content_size, style_size, room)
+    advice = f"The largest --size that fits is {fits}."
+    if fits is None:
+        advice = "No --size fits: use a smaller --style-size, or end other programs."
+    return (
+        f"A result of {config.size} px needs about {need / 1e9:.1f} GB of memory, but "
+        f"{room / 1e9:.1f} GB are free. {advice}"
+    )
+
+
+def largest_size(config, content_size, style_size, room):
+    """The largest `size` below the config's whose run fits into `room` bytes.
+
+    `None` where none does. Scales that were asked for by their edges become "auto".
+    """
+
+    def fits(size):
+        scales = "auto" if isinstance(config.scales, tuple) else config.scales
+        try:
+            smaller = config.replace(size=size, scales=scales)
+            return peak_bytes(smaller, content_size, style_size) <= room
+        except ConfigError:  # too small for the layers; a larger one may do
+            return True
+
+    low, high = 0, config.size  # what fits, and what does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    try:
+        peak_bytes(config.replace(size=low, scales=1), content_size, style_size)
+    except ConfigError:
+        return None
+    return low

@@ -1,0 +1,84 @@
+"""Where a run is computed, and what is said where its device cannot do it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kstyle import StyleConfig, devices, stylize
+from kstyle.errors import ConfigError, OutOfMemoryError
+from kstyle.experiments.records import BOOKKEEPING
+from kstyle.model import StyleTransfer
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gpus", "name"),
+    [
+        ("auto", 0, None),
+        ("auto", 2, None),
+        ("cpu", 2, "/CPU:0"),
+        ("gpu", 2, "/GPU:0"),
+        ("gpu:1", 2, "/GPU:1"),
+    ],
+)
+def test_a_device_is_chosen_by_its_name(wanted, gpus, name):
+    assert devices.choose(wanted, gpus) == name
+
+
+def test_a_gpu_that_is_not_there_is_refused_with_what_to_do():
+    with pytest.raises(ConfigError, match="sees no GPU. Use --device cpu"):
+        devices.choose("gpu", 0)
+    with pytest.raises(ConfigError, match="sees 2 GPU.* Use gpu:1 or less"):
+        devices.choose("gpu:2", 2)
+
+
+def test_a_run_on_a_missing_gpu_leaves_no_folder(small_run, tmp_path):
+    with pytest.raises(ConfigError, match="--device gpu"):
+        stylize(StyleConfig(**small_run, device="gpu"))
+    assert not (tmp_path / "logs").exists()
+
+
+def test_every_gpu_grows_its_memory_before_anything_is_placed(monkeypatch):
+    grown = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a", "b"])
+    monkeypatch.setattr(
+        *(tf.config.experimental, "set_memory_growth"),
+        lambda gpu, on: grown.append((gpu, on)),
+    )
+    with devices.use("cpu"):
+        assert grown == [("a", True), ("b", True)]
+
+
+def test_the_processor_gives_the_picture_that_it_gives_when_chosen(
+    small_run, monkeypatch
+):
+    placed, make = [], StyleTransfer._variable
+
+    def watched(self, name, value, **kwargs):
+        placed.append(tf.zeros(()).device)
+        return make(self, name, value, **kwargs)
+
+    monkeypatch.setattr(StyleTransfer, "_variable", watched)
+    one, other = (
+        stylize(StyleConfig(**small_run | {"steps": 1}, device=name))
+        for name in ("auto", "cpu")
+    )
+    np.testing.assert_array_equal(one.picture.pixels, other.picture.pixels)
+    assert placed
+    assert all(name.endswith("CPU:0") for name in placed)
+
+
+def test_the_device_is_no_part_of_what_an_experiment_computes():
+    assert "device" in BOOKKEEPING
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")]
+)
+def test_a_run_whose_memory_ends_says_so_in_a_sentence(error, small_run, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("kstyle.pipeline.fit", fail)
+    with pytest.raises(OutOfMemoryError, match="18 px. Use a smaller --size") as caught:
+        stylize(StyleConfig(**small_run))
+    assert caught.value.exit_code == 1

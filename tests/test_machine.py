@@ -1,0 +1,86 @@
+"""What is read of a machine, from files as Linux has them."""
+
+import pytest
+
+from kstyle import machine
+
+CPUINFO = """\
+processor\t: 0
+model name\t: Some Processor 9000
+flags\t\t: fpu sse2 avx2 avx512f
+"""
+
+
+@pytest.fixture
+def system(tmp_path):
+    """A function that writes a system's files below a root and returns that."""
+
+    def make(files):
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return tmp_path
+
+    return make
+
+
+def test_a_processor_is_told_by_name_and_flags():
+    assert machine.cpu_name(CPUINFO) == "Some Processor 9000"
+    flags = machine.cpu_flags(CPUINFO)
+    assert flags == {
+        "AVX2": True,
+        "AVX-512F": True,
+        "AVX-512 BF16": False,  # avx512f is no part of it
+        "AMX": False,
+    }
+
+
+def test_where_there_is_no_cpuinfo_the_flags_are_unknown():
+    assert set(machine.cpu_flags("").values()) == {None}
+    assert machine.cpu_name("")
+
+
+def test_free_memory_is_what_the_system_says_is_available(system):
+    root = system({"proc/meminfo": "MemFree: 1 kB\nMemAvailable:  3000 kB\n"})
+    assert machine.free_memory(root) == 3000 * 1024
+
+
+def test_free_memory_is_unknown_where_nothing_tells(tmp_path):
+    assert machine.free_memory(tmp_path) is None
+    assert machine.resident_memory(tmp_path) == 0
+
+
+def test_a_control_group_s_limit_counts_less_what_is_used_but_for_cached_files(system):
+    group = "sys/fs/cgroup/a"
+    files = {
+        "proc/meminfo": "MemAvailable: 3000 kB\n",
+        "proc/self/cgroup": "0::/a/b\n",
+        f"{group}/b/memory.max": "max\n",
+        f"{group}/b/memory.current": "5\n",
+        f"{group}/memory.max": "1000\n",
+        f"{group}/memory.current": "700\n",
+        f"{group}/memory.stat": "anon 400\ninactive_file 200\n",
+    }
+    assert machine.free_memory(system(files)) == 1000 - 700 + 200
+
+
+def test_the_older_control_groups_count_as_well_also_at_the_top(system):
+    files = {
+        "proc/meminfo": "MemAvailable: 3000 kB\n",
+        "proc/self/cgroup": "5:cpu:/x\n4:memory:/of/the/host\n",
+        "sys/fs/cgroup/memory/memory.limit_in_bytes": "1000\n",
+        "sys/fs/cgroup/memory/memory.usage_in_bytes": "400\n",
+        "sys/fs/cgroup/memory/memory.stat": "total_inactive_file 0\n",
+    }
+    assert machine.free_memory(system(files)) == 600
+
+
+def test_what_the_process_holds_is_read_in_bytes(system):
+    root = system({"proc/self/status": "Name: python\nVmRSS:\t  2 kB\n"})
+    assert machine.resident_memory(root) == 2048
+
+
+def test_versions_name_every_package_and_python():
+    found = machine.versions()
+    assert set(found) == {"Python", *machine.PACKAGES}
+    assert found["numpy"]

@@ -1,0 +1,121 @@
+"""A run that does not fit into the memory is refused with what would."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kstyle import StyleConfig, memory
+from kstyle.cli import cli
+from kstyle.errors import ConfigError
+from kstyle.estimates import peak_bytes
+from kstyle.job import prepare
+
+SIZES = (400, 600), (560, 720)
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """A function that sets how many bytes are free, on a machine without a GPU."""
+
+    def set_free(count):
+        monkeypatch.setattr(memory, "free_memory", lambda: count)
+        monkeypatch.setattr(memory, "resident_memory", lambda: 0)
+        monkeypatch.setattr(memory, "has_nvidia", lambda: False)
+
+    return set_free
+
+
+def test_a_run_that_just_fits_is_not_refused_and_one_byte_less_is(free):
+    config = StyleConfig(size=512)
+    need = peak_bytes(config, *SIZES)
+    free(need)
+    memory.check_memory(config, *SIZES)
+    free(need - 1)
+    with pytest.raises(ConfigError, match="512 px needs about 2.0 GB"):
+        memory.check_memory(config, *SIZES)
+
+
+@pytest.mark.parametrize("scales", ["auto", 2, (300, 4096)])
+def test_the_size_that_is_named_fits_and_the_next_does_not(scales, free):
+    config = StyleConfig(size=4096, scales=scales)
+    size = memory.largest_size(config, *SIZES, 3e9)
+    plain = config.replace(scales="auto" if isinstance(scales, tuple) else scales)
+    assert peak_bytes(plain.replace(size=size), *SIZES) <= 3e9
+    assert peak_bytes(plain.replace(size=size + 1), *SIZES) > 3e9
+    free(3e9)
+    assert f"The largest --size that fits is {size}." in memory.shortage(config, *SIZES)
+
+
+def test_where_no_size_fits_something_else_is_said(free):
+    free(1e8)  # less than a process with TensorFlow needs
+    sentence = memory.shortage(StyleConfig(), *SIZES)
+    assert "No --size fits: use a smaller --style-size" in sentence
+
+
+def test_what_the_process_has_already_counts_as_room(free, monkeypatch):
+    free(peak_bytes(StyleConfig(), *SIZES) - 1000)
+    monkeypatch.setattr(memory, "resident_memory", lambda: 1000)
+    assert memory.shortage(StyleConfig(), *SIZES) is None
+
+
+def test_nothing_is_said_where_memory_is_unknown_or_a_gpu_s(free, monkeypatch):
+    free(None)
+    assert memory.shortage(StyleConfig(), *SIZES) is None
+    free(1)
+    assert memory.shortage(StyleConfig(device="gpu"), *SIZES) is None
+    monkeypatch.setattr(memory, "has_nvidia", lambda: True)
+    assert memory.shortage(StyleConfig(), *SIZES) is None
+    assert memory.shortage(StyleConfig(device="cpu"), *SIZES) is not None
+
+
+def test_a_run_that_does_not_fit_writes_nothing(small_run, free):
+    free(1e8)
+    with pytest.raises(ConfigError, match="are free"):
+        prepare(StyleConfig(**small_run))
+    assert not Path(small_run["logdir"]).exists()
+
+
+def dry_run(options, *more):
+    words = [options["content"], options["style"]]
+    for name, value in options.items():
+        if name not in ("content", "style"):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return CliRunner().invoke(cli, ["stylize", *words, "--dry-run", *more])
+
+
+@pytest.fixture
+def known_speed(monkeypatch):
+    monkeypatch.setattr("kstyle.estimates.seconds_per_gflop", lambda: 0.0)
+
+
+def test_a_dry_run_prints_every_scale_and_the_whole_and_writes_nothing(
+    small_run, known_speed
+):
+    before = sorted(Path(small_run["logdir"]).parent.iterdir())
+    options = small_run | {"scales": "9,18", "scale_steps": 3}
+    result = dry_run(options)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    for size, steps in (("9 x 6", 3), ("18 x 12", 4)):
+        (line,) = (x for x in lines if f" {size} " in x)
+        assert line.split("│")[2].strip() == str(steps)
+    assert lines[-1] == "in all: 7 steps, 0:03, 0.7 GB, estimated"
+    assert sorted(Path(small_run["logdir"]).parent.iterdir()) == before
+
+
+def test_a_dry_run_tells_what_is_short_and_still_ends_well(
+    small_run, known_speed, free
+):
+    free(1e8)
+    result = dry_run(small_run)
+    assert result.exit_code == 0
+    assert "This would be refused. A result of 18 px needs" in result.stdout
+
+
+def test_a_dry_run_refuses_what_a_run_would(small_run, known_speed, tmp_path):
+    taken = {"output": small_run["content"]}
+    assert "--overwrite" in dry_run(small_run | taken).stderr
+    result = dry_run(small_run | {"device": "gpu"})
+    assert result.exit_code == 2
+    assert "sees no GPU" in result.stderr
