@@ -31,7 +31,11 @@ TABLE = {
     "option_types": "",
     "config": "auto_weights errors layers option_types resize yaml_options",
     "options": "config yaml_options",
+    "locks": "errors",
+    "fingerprints": "images weights",
+    "checkpoints": "errors files fingerprints",
     "job": "config errors files images layers resize saving schedule weights",
+    "resuming": "checkpoints config errors files job locks yaml_options",
     "losses": "",
     "extractor": "errors layers weights",
     "optimizers": "errors",
@@ -40,11 +44,13 @@ TABLE = {
     "start": "auto_weights files layers losses model resize shared",
     "estimates": "extractor job layers losses model optimizers resize",
     "callbacks": "errors saving",
-    "tensorboard": "callbacks",
-    "pipeline": "callbacks images job losses optimizers resize saving shared start "
-    "tensorboard",
+    "checkpointing": "checkpoints errors option_types",
+    "tensorboard": "callbacks files",
+    "pipeline": "callbacks checkpointing checkpoints images job locks losses "
+    "optimizers resize saving shared start tensorboard",
     "console": "callbacks",
     "cli_common": "errors pipeline",
+    "run_commands": "cli_common console resuming",
     "experiments.__init__": "",
     "experiments.axes": "config errors",
     "experiments.schema": "",
@@ -56,7 +62,7 @@ TABLE = {
     "experiments.findings": "errors experiments.axes experiments.quantities",
     "experiments.verdicts": "experiments.axes experiments.findings "
     "experiments.quantities",
-    "experiments.records": "errors files images job weights",
+    "experiments.records": "errors files fingerprints job",
     "experiments.plans": "errors estimates experiments.findings experiments.reading "
     "experiments.records experiments.score_names job",
     "experiments.judging": "experiments.score_names experiments.scores images resize "
@@ -73,7 +79,7 @@ TABLE = {
     "experiments.commands": "cli_common errors estimates experiments.console "
     "experiments.plans experiments.runner files",
     "cli": "_version cli_common config console errors experiments.commands images job "
-    "layers options pipeline shared start weights",
+    "layers options pipeline run_commands shared start weights",
     "__main__": "cli",
 }
 # Loaded by `kstyle --help` and by every check before a run.
@@ -85,7 +91,8 @@ LIGHT = (
     *("experiments.axes", "experiments.schema", "experiments.reading"),
     *("experiments.score_names", "experiments.quantities", "experiments.findings"),
     *("experiments.verdicts", "experiments.records", "experiments.plans"),
-    *("experiments.console", "experiments.commands"),
+    *("experiments.console", "experiments.commands", "locks", "fingerprints"),
+    *("checkpoints", "resuming", "run_commands"),
 )
 # `cli_common` only to keep TensorFlow's own messages off the terminal.
 NAMES_TENSORFLOW = {
