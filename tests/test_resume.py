@@ -168,7 +168,12 @@ def test_a_file_that_is_no_state_is_refused(options):
     for arrays in ({"image": np.zeros(3)}, {"about": pickled}, {"about": np.zeros(2)}):
         np.savez(path, **arrays)
         refused(folder, "is not a state that kstyle can go on from")
-    for other in ({"step": 9}, {"scale": 1}, {"scale": 7}, {"image": state.image[:, 1:]}):
+    for other in (
+        {"step": 9},
+        {"scale": 1},
+        {"scale": 7},
+        {"image": state.image[:, 1:]},
+    ):
         checkpoints.write_state(folder, dataclasses.replace(state, **other))
         refused(folder, "is of other sizes or steps than the run")
 
@@ -209,7 +214,7 @@ def test_seconds_decide_where_they_are_asked_for(options, monkeypatch):
     options |= {"checkpoint_every": "25s", "scales": 1, "steps": 9}
     pipeline.stylize(StyleConfig(**options))
     # Each look at the clock is 10 s later; a state looks twice itself.
-    assert written == [2, 4, 6, 8, 9]
+    assert written == [3, 5, 7, 9]
 
 
 @pytest.mark.parametrize("text", ["often", "-1", "1.5", "5m", "", "s", True])
@@ -232,14 +237,18 @@ def test_rows_that_are_half_written_go(tmp_path):
     assert cut_and_bytes(tmp_path, b"step,lo") == b""
 
 
-def start(options, logs):
-    words = [options["content"], options["style"], "--logdir", str(logs)]
-    for name in ("weights", "content_layers", "style_layers", "size", "optimizer"):
-        words += [f"--{name.replace('_', '-')}", str(options[name])]
-    words += ["--scales", "12,18", "--scale-steps", "40", "--steps", "40"]
-    words += ["--checkpoint-every", "1", "--report-every", "10"]
-    command = [sys.executable, "-m", "kstyle", "stylize", *words]
+def start(*words):
+    """`kstyle WORDS` as a process of its own."""
+    command = [sys.executable, "-m", "kstyle", *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def stylize_words(options, logs):
+    words = [options["content"], options["style"], "--logdir", logs]
+    for name in ("weights", "content_layers", "style_layers", "size"):
+        words += [f"--{name.replace('_', '-')}", options[name]]
+    words += ["--scales", "12,18", "--scale-steps", "40", "--steps", "40"]
+    return ["stylize", *words, "--checkpoint-every", "1", "--report-every", "10"]
 
 
 def kill_when(process, ready):
@@ -253,37 +262,31 @@ def kill_when(process, ready):
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_process_that_is_killed_twice_still_ends_with_the_same_pixels(
-    options, optimizer, tmp_path
+    options, tmp_path
 ):
-    options |= {"optimizer": optimizer}
-    logs = tmp_path / "killed"
+    logs, whole = tmp_path / "killed", tmp_path / "whole"
 
     def step():
-        (folder,) = logs.iterdir()
-        try:
-            state = checkpoints.read_state(folder)
-        except ConfigError:  # renamed while it was read
-            state = None
-        return state.step if state else 0
+        found = [checkpoints.read_state(folder) for folder in logs.glob("*")]
+        return found[0].step if found and found[0] else 0
 
-    process = start(options, logs)
-    kill_when(process, lambda: logs.exists() and any(logs.iterdir()) and step() >= 5)
-    (folder,) = logs.iterdir()
+    # The unbroken run is a process too: the command line turns oneDNN on, which rounds
+    # otherwise than what this process has.
+    unbroken = start(*stylize_words(options, whole))
+    kill_when(start(*stylize_words(options, logs)), lambda: step() >= 5)
+    (folder,), (whole,) = logs.iterdir(), whole.iterdir()
     first = step()
     (folder / ".12345678.part.npz").write_bytes(b"half a state")
-    command = [sys.executable, "-m", "kstyle", "resume", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    kill_when(process, lambda: step() >= max(first, 39) + 3)  # on, in the second scale
+    kill_when(start("resume", folder), lambda: step() >= max(first, 39) + 3)
     assert not (folder / ".12345678.part.npz").exists()
-    result = CliRunner().invoke(cli, ["resume", str(folder)])
-    assert result.exit_code == 0, result.output
-    config = StyleConfig.from_yaml((folder / "config.yaml").read_text())
-    whole = pipeline.stylize(config.replace(logdir=str(tmp_path / "whole")))
-    assert (folder / "result.png").is_file()
+    for process in (start("resume", folder), unbroken):
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    assert not (folder / "state.npz").exists()
     np.testing.assert_array_equal(
-        load_picture(folder / "result.png").pixels, load_picture(whole.path).pixels
+        load_picture(folder / "result.png").pixels,
+        load_picture(whole / "result.png").pixels,
     )
-    assert rows_of(folder) == rows_of(whole.folder)
-    assert steps_of(folder, "loss") == steps_of(whole.folder, "loss")
+    assert rows_of(folder) == rows_of(whole)
+    assert steps_of(folder, "loss") == steps_of(whole, "loss")
