@@ -76,6 +76,4 @@ def lock(handle):
     except PermissionError as error:  # how Windows says it
         raise BlockingIOError(str(error)) from None
     except OSError as error:  # some network file systems have no locks
-        log.warning(
-            "no lock on this file system (%s): run one process at a time", error
-        )
+        log.warning("no locks here (%s): run one process at a time", error)

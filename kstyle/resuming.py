@@ -1,4 +1,4 @@
-"""A run's folder, looked at before the run goes on: is it unfinished, is it the same?"""
+"""A run's folder before the run goes on: is it unfinished, is it still the same?"""
 
 from pathlib import Path
 

@@ -8,6 +8,7 @@ import pytest
 
 from kstyle import fingerprints
 from kstyle.errors import ConfigError
+from kstyle.experiments import records
 from kstyle.experiments.reading import read_experiment
 from kstyle.experiments.records import (
     FILE,
