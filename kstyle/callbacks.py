@@ -53,12 +53,13 @@ class LossCSV(EverySteps):
     """One row of losses a report in `file`, an open text file; step 0 comes first.
 
     Columns: `step`, `loss`, each term weighted, then each unweighted as `raw/…`.
+    columns: those that the file has already, of a run that goes on.
     """
 
-    def __init__(self, file, every):
+    def __init__(self, file, every, columns=()):
         super().__init__(every)
         self.file = file
-        self.writer = None
+        self.writer = csv.DictWriter(file, columns) if columns else None
 
     def report(self, step, logs):
         logs.pop("change", None)

@@ -9,6 +9,7 @@ from kstyle.cli_common import INTERRUPTED, load_pipeline, user_errors
 from kstyle.experiments.commands import experiment
 from kstyle.layers import NETS, PADDINGS
 from kstyle.options import chosen_options, config_options
+from kstyle.run_commands import resume
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -145,3 +146,4 @@ def samples():
 
 
 cli.add_command(experiment)
+cli.add_command(resume)

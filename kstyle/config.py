@@ -19,6 +19,7 @@ from kstyle.option_types import (
     Count,
     Device,
     Edge,
+    Interval,
     Layers,
     Natural,
     Positive,
@@ -127,6 +128,11 @@ class StyleConfig(pydantic.BaseModel):
     )
     snapshot_every: Natural = Field(
         50, description="steps from one saved picture to the next; 0: none"
+    )
+    checkpoint_every: Interval = Field(
+        "60s",
+        description="from one saved state to the next, for kstyle resume: steps (50), "
+        "seconds (60s), or 0 for never",
     )
     log_gradients: bool = Field(
         False, description="log each term's gradient norm (a backward pass a term)"

@@ -13,16 +13,33 @@ def atomic_path(path):
     """Yield a temporary path beside `path` that replaces it when the block succeeds.
 
     A reader never sees half a file, and what was there before stays until the new
-    file is complete. The temporary name keeps the suffix, since image libraries
-    choose the format by it. On an error the temporary file is removed.
+    file is complete, also through a power cut. The temporary name keeps the suffix,
+    since image libraries choose the format by it. On an error the temporary file is
+    removed; only a killed process leaves it (`remove_leftovers`).
     """
     path = Path(path)
     temporary = path.with_name(f".{secrets.token_hex(4)}.part{path.suffix}")
     try:
         yield temporary
+        flush_to_disk(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush_to_disk(path):
+    """Wait until the file's bytes are on the disk, so that no rename overtakes them."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder):
+    """Remove the temporary files that a killed process left in `folder`."""
+    for path in Path(folder).glob(".*.part*"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path, text):

@@ -101,7 +101,10 @@ def make_folder(config, folder=None):
         if folder is None:
             folder = new_folder(config.logdir, "-".join((now, *names)))
         Path(folder).mkdir(parents=True, exist_ok=True)
-        write_text(Path(folder) / "config.yaml", config.to_yaml())
+        path, text = Path(folder) / "config.yaml", config.to_yaml()
+        # A run that is resumed has it, perhaps under a comment on solved weights.
+        if not (path.exists() and path.read_text(encoding="utf-8").endswith(text)):
+            write_text(path, text)
     except OSError as error:
         raise ConfigError(
             f"Cannot make a run's folder in {str(folder or config.logdir)!r}: "

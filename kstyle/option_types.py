@@ -48,6 +48,25 @@ def check_device(value):
     return value
 
 
+def parse_interval(value):
+    """`("steps", 50)` of "50", `("seconds", 60.0)` of "60s"; a number of 0 is never.
+
+    Raises: ValueError: it is neither.
+    """
+    found = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?) ?s", value)
+    if found is None:
+        raise ValueError("give steps as '50', seconds as '60s', or '0' for never")
+    steps, seconds = found.groups()
+    return ("steps", int(steps)) if steps else ("seconds", float(seconds))
+
+
+def as_interval(value):
+    """The text of an interval, checked; YAML reads steps as a number."""
+    text = str(no_bool(value)).strip()
+    parse_interval(text)
+    return text
+
+
 def as_integer(value):
     """A choice among numbers, also as a flag or the environment spells it."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
@@ -64,3 +83,4 @@ Edges = Annotated[tuple[Edge, ...], Field(min_length=1)]
 Scales = Annotated[Literal["auto"] | Edge | Edges, BeforeValidator(parse_scales)]
 Device = Annotated[str, AfterValidator(check_device)]
 Layers = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]
+Interval = Annotated[str, BeforeValidator(as_interval)]

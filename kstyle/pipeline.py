@@ -8,9 +8,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from kstyle import devices, images, saving, tensorboard
+from kstyle import checkpoints, devices, images, saving, tensorboard
 from kstyle.callbacks import LossCSV, SnapshotFiles
+from kstyle.checkpointing import Checkpoint
 from kstyle.job import prepare
+from kstyle.locks import locked
 from kstyle.losses import build_terms
 from kstyle.optimizers import make_optimizer
 from kstyle.resize import fit_long_edge, resize
@@ -44,21 +46,23 @@ def stylize(config, callbacks=(), *, overwrite=False):
 
 
 @devices.on_device
-def run(job, callbacks=(), shared=None):
+def run(job, callbacks=(), shared=None, state=None):
     """Run a `Job`. Ctrl-C ends it early and keeps the picture so far.
 
     shared: the `Shared` of several runs, so that nothing is built or measured twice.
+    state: the `checkpoints.State` of this job to go on from; `None` starts anew.
+    Raises: ConfigError: another process is at work in the run's folder.
     """
     begun, shared = time.perf_counter(), shared or Shared()
     job = solve_weights(job, shared)
     config, interrupted, model = job.config, False, None
     with contextlib.ExitStack() as stack:
-        stops = stoppers(config, job.scales, begun)
-        watchers = [*stops, *open_watchers(stack, job), *callbacks]
+        stack.enter_context(locked(job.folder))
+        watchers = open_watchers(stack, job, state, callbacks)
         try:
-            for scale in job.scales:
-                model = scale_model(job, scale, shared, model)
-                fit(model, scale.steps, config.report_every, watchers)
+            for scale, steps in checkpoints.left(job.scales, state):
+                model = scale_model(job, scale, shared, model, state)
+                fit(model, steps, config.report_every, watchers)
         except KeyboardInterrupt:
             if model is None:
                 raise
@@ -67,44 +71,61 @@ def run(job, callbacks=(), shared=None):
                 watcher.on_train_end()
             if int(model.optimizer.iterations):  # before a step there is nothing to end
                 model.optimizer.finalize_variable_values([model.image])
-    picture = finish(job, model)
+        picture = finish(job, model)
+        if not interrupted:
+            (job.folder / checkpoints.FILE).unlink(missing_ok=True)
     return StyleResult(
         picture,
         job.output,
         job.folder,
         int(model.global_step),
-        time.perf_counter() - begun,
+        time.perf_counter() - begun + (state.seconds if state else 0),
         {name: float(value) for name, value in model.look().items()},
         interrupted,
     )
 
 
-def open_watchers(stack, job):
-    """The run's own callbacks; `stack` closes what they write to."""
-    config = job.config
-    file = stack.enter_context(open(job.folder / "losses.csv", "w", newline=""))
+def open_watchers(stack, job, state, callbacks):
+    """All callbacks of the run; `stack` closes what its own ones write to.
+
+    What they wrote of steps after `state` is dropped first: those come again.
+    """
+    config, losses, columns = job.config, job.folder / "losses.csv", []
+    if state is not None:
+        columns = checkpoints.cut_losses(losses, state.step)
+    tensorboard.cut_events(job.folder, state.step if state else None)
+    file = stack.enter_context(open(losses, "a" if state else "w", newline=""))
     writer = tf.summary.create_file_writer(str(job.folder))
     stack.callback(writer.close)
-    pictures = job.content_at(config.size), job.style_at(config.size)
-    tensorboard.write_header(writer, config, build_terms(config), *pictures)
-    return [
-        LossCSV(file, config.report_every),
+    if state is None:
+        pictures = job.content_at(config.size), job.style_at(config.size)
+        tensorboard.write_header(writer, config, build_terms(config), *pictures)
+    own = [
+        LossCSV(file, config.report_every, columns),
         tensorboard.Scalars(
             writer, config.report_every, gradients=config.log_gradients
         ),
         tensorboard.Snapshots(writer, config.snapshot_every),
         SnapshotFiles(job.folder / "snapshots", config.snapshot_every),
     ]
+    if state is not None:
+        for callback in own:
+            callback.reported = state.step
+    # The checkpoint comes last: what it says is done is done by all the others.
+    watchers = [*stoppers(config, job.scales, state), *own, *callbacks]
+    return [*watchers, Checkpoint(job, state, watchers)]
 
 
-def scale_model(job, scale, shared, before):
-    """The compiled model of one scale, starting where `before` left off."""
+def scale_model(job, scale, shared, before, state=None):
+    """The compiled model of one scale, starting where `before` or `state` left off."""
     content = job.content_at(scale.edge)
-    if before is None:
-        start, step = initial_picture(job, content), 0
-    else:
+    if before is not None:
         start = resize(before.pixels(), content.shape[:2])
         step = int(before.global_step)
+    elif state is not None:
+        start, step = state.image, state.step
+    else:
+        start, step = initial_picture(job, content), 0
     config, terms = job.config, build_terms(job.config)
     model = transfer(job, scale.edge, shared, terms, start, start_step=step)
     optimizer = make_optimizer(config.optimizer, config.learning_rate, config.average)

@@ -51,18 +51,20 @@ class StopWhenStill(keras.callbacks.Callback):
 class TimeLimit(keras.callbacks.Callback):
     """Ends each scale when its share of the time is over, so that none is left out.
 
-    seconds: of the whole run from `begun` on, a value of `time.perf_counter()`.
-    scales: the `schedule.Scale`s to come. They share the time as the planned steps
-        would, a step costing as much as its picture has pixels. Every scale takes one
-        step at least.
+    seconds: of the whole run from now on.
+    scales: all its `schedule.Scale`s. They share the time as the planned steps would,
+        a step costing as much as its picture has pixels. Every scale takes one step at
+        least.
+    first: number of the scale that comes next. spent: seconds that are over already.
     """
 
-    def __init__(self, seconds, scales, begun):
+    def __init__(self, seconds, scales, first=0, spent=0.0):
         super().__init__()
         work = list(itertools.accumulate(s.steps * s.edge**2 for s in scales))
         whole = max(work[-1], 1)  # a run without steps has no shares
+        begun = time.perf_counter() - spent
         self.ends = [begun + seconds * done / whole for done in work]
-        self.scale = -1
+        self.scale = first - 1
 
     def on_train_begin(self, logs=None):
         self.scale += 1
@@ -72,11 +74,15 @@ class TimeLimit(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def stoppers(config, scales, begun):
-    """The callbacks that may end a run of `config`, which began at `begun`."""
+def stoppers(config, scales, state=None):
+    """The callbacks that may end a run of `config` through `scales`, from now on.
+
+    state: the `checkpoints.State` that the run goes on from, or `None`.
+    """
     found = [StopOnNaN()]
     if config.stop_when_still is not None:
         found.append(StopWhenStill(config.stop_when_still))
     if config.time_limit is not None:
-        found.append(TimeLimit(config.time_limit, scales, begun))
+        done = (state.scale, state.seconds) if state else ()
+        found.append(TimeLimit(config.time_limit, scales, *done))
     return found

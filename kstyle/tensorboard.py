@@ -1,12 +1,15 @@
 """What a run writes for TensorBoard: scalars, pictures, the config, a chart layout."""
 
+import contextlib
 import time
 
 import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import summary as custom_scalar
 
 from kstyle.callbacks import EverySteps
+from kstyle.files import atomic_path
 
 
 class Scalars(EverySteps):
@@ -68,6 +71,31 @@ def write_header(writer, config, terms, content, style):
         layout = custom_scalar.pb(chart_layout(terms)).SerializeToString()
         tf.summary.experimental.write_raw_pb(layout, step=0)
     writer.flush()
+
+
+def cut_events(folder, step):
+    """Drop what the event files of a run in `folder` say of steps after `step`.
+
+    `None` drops the files. A run that goes on from `step` writes a file of its own, so
+    that TensorBoard shows one curve without a step twice. The end of a file that a
+    killed process left half-written goes too.
+    """
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        if step is None:
+            path.unlink()
+            continue
+        with atomic_path(path) as temporary:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                for record in whole_records(path):
+                    if event_pb2.Event.FromString(record).step <= step:
+                        writer.write(record)
+
+
+def whole_records(path):
+    """The records of an event file up to its end, or to the first damaged one."""
+    with contextlib.suppress(tf.errors.DataLossError):
+        for record in tf.data.TFRecordDataset(str(path)):
+            yield record.numpy()
 
 
 def as_code(text):

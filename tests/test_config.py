@@ -244,6 +244,7 @@ CHANGED = {
     "logdir": "2020-01-01",
     "report_every": 3,
     "snapshot_every": 0,
+    "checkpoint_every": "7",
     "log_gradients": True,
     "all_losses": True,
     "bits": 16,

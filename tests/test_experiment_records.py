@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from kstyle import fingerprints
 from kstyle.errors import ConfigError
 from kstyle.experiments import records
 from kstyle.experiments.reading import read_experiment
@@ -99,8 +100,8 @@ def test_bytes_changed_within_one_size_are_seen(read, tmp_path):
 def test_a_fingerprint_changes_with_the_weights_in_the_package(read, monkeypatch):
     experiment = read(weights="builtin")
     before = digest(experiment)
-    sums = dict.fromkeys(records.BUILTIN_SHA256, "0" * 64)
-    monkeypatch.setattr(records, "BUILTIN_SHA256", sums)
+    sums = dict.fromkeys(fingerprints.BUILTIN_SHA256, "0" * 64)
+    monkeypatch.setattr(fingerprints, "BUILTIN_SHA256", sums)
     assert digest(experiment) != before
 
 

@@ -20,6 +20,7 @@ from kstyle.experiments import runner
 from kstyle.experiments.console import Clock
 from kstyle.experiments.plans import plan
 from kstyle.experiments.score_names import SCORES
+from kstyle.locks import locked
 
 
 @pytest.fixture
@@ -283,3 +284,11 @@ def test_pairs_and_set_change_every_trial(pools, tmp_path):
     assert result.exit_code == 0, result.output
     assert "pool=max,pair=coffee+night" in result.output
     assert "pool=avg,pair=chelsea+window" in result.output
+
+
+def test_an_experiment_that_is_being_run_is_not_run_a_second_time(pools, tmp_path):
+    with locked(tmp_path / "logs" / "pools"):
+        result = invoke("run", pools(), "--logdir", tmp_path / "logs")
+    assert result.exit_code == 2
+    assert "pools is in use by another kstyle" in result.output
+    assert not list((tmp_path / "logs" / "pools").iterdir())

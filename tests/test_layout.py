@@ -33,6 +33,9 @@ TABLE = {
     "option_types": "",
     "config": "auto_weights errors layers option_types resize yaml_options",
     "options": "config yaml_options",
+    "locks": "errors",
+    "fingerprints": "images weights",
+    "checkpoints": "errors files fingerprints",
     "devices": "errors",
     "sizes": "errors layers resize schedule",
     "losses": "",
@@ -44,14 +47,17 @@ TABLE = {
     "job": "config errors files images layers memory resize saving schedule sizes "
     "weights",
     "shared": "extractor model",
+    "resuming": "checkpoints config errors files job locks yaml_options",
     "start": "auto_weights devices files layers losses model resize shared",
     "callbacks": "saving",
     "stopping": "errors",
-    "tensorboard": "callbacks",
-    "pipeline": "callbacks devices images job losses optimizers resize saving shared "
-    "start stopping tensorboard",
+    "checkpointing": "callbacks checkpoints errors option_types stopping",
+    "tensorboard": "callbacks files",
+    "pipeline": "callbacks checkpointing checkpoints devices images job locks losses "
+    "optimizers resize saving shared start stopping tensorboard",
     "console": "callbacks",
     "cli_common": "errors pipeline",
+    "run_commands": "cli_common console resuming",
     "experiments.__init__": "",
     "experiments.axes": "config errors",
     "experiments.schema": "",
@@ -63,7 +69,7 @@ TABLE = {
     "experiments.findings": "errors experiments.axes experiments.quantities",
     "experiments.verdicts": "experiments.axes experiments.findings "
     "experiments.quantities",
-    "experiments.records": "errors files images job weights",
+    "experiments.records": "errors files fingerprints job",
     "experiments.plans": "errors estimates experiments.findings experiments.reading "
     "experiments.records experiments.score_names job",
     "experiments.judging": "experiments.score_names experiments.scores images resize "
@@ -75,13 +81,14 @@ TABLE = {
     "experiments.summary": "experiments.dashboards experiments.records "
     "experiments.report experiments.score_names experiments.verdicts files images",
     "experiments.runner": "callbacks errors experiments.judging experiments.plans "
-    "experiments.records experiments.summary files job losses pipeline shared start",
+    "experiments.records experiments.summary files job locks losses pipeline shared "
+    "start",
     "experiments.console": "console options",
     "experiments.commands": "cli_common errors estimates experiments.console "
     "experiments.plans experiments.runner files",
     "cli": "_version cli_common config console devices doctor errors estimates "
-    "experiments.commands images job layers memory options pipeline shared start "
-    "weights",
+    "experiments.commands images job layers memory options pipeline run_commands "
+    "shared start weights",
     "__main__": "cli",
 }
 # Loaded by `kstyle --help` and by every check before a run.
@@ -94,7 +101,8 @@ LIGHT = (
     *("experiments.axes", "experiments.schema", "experiments.reading"),
     *("experiments.score_names", "experiments.quantities", "experiments.findings"),
     *("experiments.verdicts", "experiments.records", "experiments.plans"),
-    *("experiments.console", "experiments.commands"),
+    *("experiments.console", "experiments.commands", "locks", "fingerprints"),
+    *("checkpoints", "resuming", "run_commands"),
 )
 # `cli_common` only to keep TensorFlow's own messages off the terminal.
 NAMES_TENSORFLOW = {

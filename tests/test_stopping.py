@@ -87,7 +87,8 @@ def test_the_scales_share_the_time_by_steps_and_pixels(monkeypatch):
     monkeypatch.setattr("kstyle.stopping.time", now)
     # 10 steps of 100 pixels and 5 of 400: a third and two thirds of 30 s from 7 on.
     scales = (Scale(edge=10, steps=10), Scale(edge=20, steps=5))
-    callback = TimeLimit(30, scales, begun=7)
+    now.value = 7.0
+    callback = TimeLimit(30, scales)
     for before, after in ((16.9, 17.0), (36.9, 37.0)):
         callback.set_model(fake_model())
         callback.on_train_begin()
@@ -112,7 +113,7 @@ def test_a_still_run_goes_on_to_the_next_scale(small_run):
 
 
 def test_without_the_options_only_a_loss_that_is_no_number_stops_a_run():
-    (guard,) = stoppers(StyleConfig(), (), 0.0)
+    (guard,) = stoppers(StyleConfig(), ())
     assert isinstance(guard, StopOnNaN)
 
 

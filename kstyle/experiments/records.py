@@ -3,22 +3,20 @@
 import functools
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
 from kstyle.errors import ConfigError
 from kstyle.files import json_text, write_text
-from kstyle.images import picture_file
+from kstyle.fingerprints import picture_hashes, weights_hash
 from kstyle.job import stem
-from kstyle.weights import BUILTIN_SHA256, keras_path
 
 FILE = "record.json"
 BENCH_EVENTS = ".bench"  # ends the name of an event file that is about the experiment
 # Options that say where something is computed or written and how often, not what.
 BOOKKEEPING = {
     *("output", "logdir", "report_every", "snapshot_every", "log_gradients"),
-    *("all_losses", "bits", "quality", "device"),
+    *("all_losses", "bits", "quality", "device", "checkpoint_every"),
 }
 
 
@@ -26,35 +24,11 @@ def fingerprint(trial):
     """A hash of all that decides a trial's result: options, pictures, weights."""
     config = trial.config
     options = config.model_dump(mode="json", exclude=BOOKKEEPING)
-    pictures = [config.content, config.style]
-    if config.init not in ("content", "noise"):
-        pictures.append(config.init)
-    weights = {"builtin": BUILTIN_SHA256[config.net]}
-    if config.weights != "builtin":
-        keras = config.weights == "keras"
-        path = keras_path(config.net) if keras else config.weights
-        weights = {config.weights: file_hash(path)}
-    parts = [trial.kind, options, [file_hash(picture_file(p)) for p in pictures]]
+    pictures = list(picture_hashes(config).values())
+    parts = [trial.kind, options, pictures]
+    weights = {config.weights: weights_hash(config)}
     text = json.dumps([*parts, weights], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_hash(path):
-    """SHA-256 of a file's bytes; "absent" where there is none to be read."""
-    try:
-        path = Path(path).expanduser()
-        state = os.stat(path)
-        return hash_once(path, state.st_mtime_ns, state.st_size)
-    except (OSError, ValueError, RuntimeError):
-        return "absent"
-
-
-@functools.lru_cache(maxsize=256)
-def hash_once(path, changed, size):
-    """One pass over a file that many trials share; anew when it has changed."""
-    del changed, size  # part of the key alone
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def new_record(experiment, trial):

@@ -20,6 +20,7 @@ from kstyle.experiments.records import (
 from kstyle.experiments.summary import judge_trial, sum_up
 from kstyle.files import write_text
 from kstyle.job import prepare
+from kstyle.locks import locked
 from kstyle.losses import build_terms
 from kstyle.shared import Shared
 from kstyle.start import layer_losses, solve_weights
@@ -69,16 +70,19 @@ def run_plan(each, shared, watch):
     """Run what is to do of one experiment. Returns all its records, in file order.
 
     However it ends, what is finished is summed up.
+    Raises: ConfigError: another process runs this experiment in the same folder.
     """
     records, bench = dict(each.finished), Bench(each.folder)
-    watch.begin(each.experiment, each.todo, len(each.finished))
-    try:
-        for trial in each.todo:
-            records[trial.name] = run_trial(each, trial, shared, bench, watch)
-            watch.end(records[trial.name])
-    finally:
-        found = [records[t.name] for t in each.experiment.trials if t.name in records]
-        watch.summary(summary_of(each, found, bench))
+    with locked(each.folder):
+        watch.begin(each.experiment, each.todo, len(each.finished))
+        try:
+            for trial in each.todo:
+                records[trial.name] = run_trial(each, trial, shared, bench, watch)
+                watch.end(records[trial.name])
+        finally:
+            names = [trial.name for trial in each.experiment.trials]
+            found = [records[name] for name in names if name in records]
+            watch.summary(summary_of(each, found, bench))
     return found
 
 

@@ -1,0 +1,44 @@
+"""A run's folder before the run goes on: is it unfinished, is it still the same?"""
+
+from pathlib import Path
+
+from kstyle import checkpoints
+from kstyle.config import StyleConfig
+from kstyle.errors import ConfigError
+from kstyle.files import remove_leftovers
+from kstyle.job import prepare
+from kstyle.locks import locked
+from kstyle.yaml_options import read_config_file
+
+
+def reopen(folder, *, overwrite=False):
+    """The `(job, state)` with which `pipeline.run` goes on in a run's `folder`.
+
+    The job is `None` where the run is finished; the state is `None` where there is no
+    checkpoint yet, and the run starts again in its folder.
+    overwrite: whether the run may replace an existing `config.output`.
+    Raises: ConfigError, ImageError, WeightsError: the folder is no run's, is in use,
+        or its checkpoint, options, pictures or weights are not those of the run.
+    """
+    folder = Path(folder)
+    if not (folder / "config.yaml").is_file():
+        raise ConfigError(
+            f"{folder} is not a run's folder: it has no config.yaml. Name one of logs/."
+        )
+    with locked(folder):
+        remove_leftovers(folder)
+        config = StyleConfig(**read_config_file(folder / "config.yaml"))
+        state = checkpoints.read_state(folder)
+        if state is None and result_of(folder, config).exists():
+            return None, None
+        if state is not None:
+            checkpoints.check_origin(state, config, folder)
+        job = prepare(config, overwrite=overwrite, folder=folder)
+        if state is not None:
+            checkpoints.check_fit(state, job)
+    return job, state
+
+
+def result_of(folder, config):
+    """Where the result of the run in `folder` goes."""
+    return Path(config.output) if config.output else folder / "result.png"
