@@ -117,6 +117,10 @@ class StyleTransfer(keras.Model):
             weighted[term.tag] = term.weight * raw[f"raw/{term.tag}"]
         return {"loss": sum(weighted.values()), **weighted, **raw}
 
+    def measure(self):
+        """The losses of the picture as it is, without their gradient."""
+        return self.compute_losses(self())
+
     def look(self):
         """The losses of the picture as it is; their gradient is kept for a move."""
         if not self.compiled:
@@ -138,11 +142,15 @@ class StyleTransfer(keras.Model):
         `change` is the mean absolute change of the pixels in grey levels of 0..255.
         """
         del data  # the picture is the only input; fit() only counts
+        change = self._move()
+        return {**self._look(), "change": change}
+
+    def _move(self):
         before = tf.identity(self.image.value)
         self.optimizer.apply([self.gradient.value], [self.image])
         change = 255 * ops.mean(ops.abs(self.image.value - before))
         self.global_step.assign_add(1)
-        return {**self._look(), "change": change}
+        return change
 
     def gradient_norms(self):
         """`{tag: 2-norm of the weighted term's gradient at the picture}`, the picture
@@ -199,13 +207,13 @@ def no_retracing_warning():
         logger.removeFilter(wanted)
 
 
-def own_graph(method):
+def own_graph(method, signature=None):
     """`method` as a `tf.function` of one model alone.
 
     TensorFlow counts traces by code object and warns of too many; the models of a
     run's scales share the code, but each has to be traced. A partial has no code.
     """
-    return tf.function(functools.partial(method))
+    return tf.function(functools.partial(method), input_signature=signature)
 
 
 def batch_of_one(picture):

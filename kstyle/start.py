@@ -56,7 +56,7 @@ def layer_losses(job, shared=None):
     terms = loss_terms(dict.fromkeys(names, 1.0), dict.fromkeys(names, 1.0))
     start = initial_picture(job, content)
     model = transfer(job, edge, shared or Shared(), terms, start)
-    losses = model.compute_losses(model())
+    losses = model.measure()
     pairs = {n: (losses[f"raw/content/{n}"], losses[f"raw/style/{n}"]) for n in names}
     return {name: (float(a), float(b)) for name, (a, b) in pairs.items()}
 
@@ -98,7 +98,7 @@ def start_pull(job, method, shared):
 
 def pull(model, method):
     """`{tag: loss or gradient norm}` of the model's terms at its picture."""
-    losses = {tag: float(loss) for tag, loss in model.compute_losses(model()).items()}
+    losses = {tag: float(loss) for tag, loss in model.measure().items()}
     if method.name != "equal-gradient":
         return losses
     norms = model.gradient_norms()
