@@ -107,15 +107,19 @@ class StyleTransfer(keras.Model):
 
     def compute_losses(self, features):
         """`{"loss", tag: weighted, "raw/" + tag: unweighted}` as float32 scalars."""
-        weighted, raw = {}, {}
+        raw = {}
         for term in self.terms:
             value = features[term.layer]
             if not term.weight:  # measured only: no backward pass for it
                 value = ops.stop_gradient(value)
-            target = self.targets.get(term.tag, value)
-            raw[f"raw/{term.tag}"] = term.loss(target, value)
-            weighted[term.tag] = term.weight * raw[f"raw/{term.tag}"]
-        return {"loss": sum(weighted.values()), **weighted, **raw}
+            raw[term.tag] = term.loss(self.targets.get(term.tag, value), value)
+        return self.weighted(raw)
+
+    def weighted(self, raw):
+        """What `compute_losses` returns, from `{tag: unweighted}` of every term."""
+        parts = {term.tag: term.weight * raw[term.tag] for term in self.terms}
+        unweighted = {f"raw/{term.tag}": raw[term.tag] for term in self.terms}
+        return {"loss": sum(parts.values()), **parts, **unweighted}
 
     def measure(self):
         """The losses of the picture as it is, without their gradient."""

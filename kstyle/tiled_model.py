@@ -1,6 +1,5 @@
 """`TiledTransfer`: a `StyleTransfer` whose picture is looked at tile by tile."""
 
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -29,6 +28,7 @@ class TiledTransfer(StyleTransfer):
         )
         layered = [term for term in self.terms if term.layer != IMAGE]
         self.net = StagedNet(extractor, layered, edge) if layered else None
+        self.on_picture = [term for term in self.terms if term.layer == IMAGE]
         self._picture_graph = own_graph(self._picture_slope)
 
     def compile(self, optimizer="adam", **kwargs):
@@ -45,31 +45,70 @@ class TiledTransfer(StyleTransfer):
         return self._measured()[0]
 
     def _look(self):
-        losses, slopes, inputs = self._measured()
+        losses, grams, inputs = self._measured()
         self.optimizer.scale_loss(losses["loss"])
         weights = {term.tag: term.weight for term in self.terms}
-        self.gradient.assign(self._slope(slopes, inputs, weights))
+        self.gradient.assign(self._slope(grams, inputs, weights))
         return losses
 
     def _norms(self):
-        _, slopes, inputs = self._measured()
+        _, grams, inputs = self._measured()
         norms = {}
         for term in self.terms:
-            alone = {t.tag: t.weight * (t is term) for t in self.terms}
-            slope = self._slope(slopes, list(inputs), alone)
-            norms[term.tag] = tf.norm(slope)
+            alone = {t.tag: t.weight if t is term else 0.0 for t in self.terms}
+            norms[term.tag] = tf.norm(self._slope(grams, list(inputs), alone))
         return norms
 
     def _measured(self):
-        """The losses, the slopes `{tag: d raw loss / d Gram}`, the stages' inputs."""
-        picture = self.image.numpy()
-        of_picture = [term for term in self.terms if term.layer == IMAGE]
-        raw = {t.tag: self._compare(t, self.image.value) for t in of_picture}
-        slopes, inputs = {}, []
+        """The losses, the `{tag: Gram}` and the stages' inputs of the picture."""
+        raw, grams, inputs = {}, {}, []
+        for term in self.on_picture:
+            raw[term.tag] = self._picture_loss(term)
         if self.net:
-            parts, sums, inputs = self._pass(picture)
+            parts = {tag: 0.0 for graphs in self.net.graphs for tag in graphs.others}
+            terms = {term.tag: term for term in self.terms}
+
+            def compare(tag, tile, features):
+                target = self.targets[tag][tile.place(terms[tag].layer)]
+                share = tile.share(terms[tag].layer)
+                parts[tag] += share * float(terms[tag].loss(target, features))
+
+            sums, inputs = self.net.forward(self.image.numpy(), compare)
+            grams = {tag: tf.constant(gram, "float32") for tag, gram in sums.items()}
             raw |= parts
-            for tag, gram in sums.items():
-                raw[tag], slopes[tag] = self._gram_slope(tag, gram)
-        raw = {term.tag: ops.cast(raw[term.tag], "float32") for term in self.terms}
-        return self._weighted(raw), slopes, inputs
+            raw |= {tag: self._gram_loss(tag, gram) for tag, gram in grams.items()}
+        raw = {tag: tf.constant(float(value), "float32") for tag, value in raw.items()}
+        return self.weighted(raw), grams, inputs
+
+    def _gram_loss(self, tag, gram):
+        (loss,) = [term.loss for term in self.terms if term.tag == tag]
+        return ops.sum(loss.compare(self.targets[tag], gram))
+
+    def _picture_loss(self, term):
+        value = self.image.value
+        return term.loss(self.targets.get(term.tag, value), value)
+
+    def _picture_slope(self, weights):
+        """The gradient of the weighted terms of the picture itself."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.image.value)
+            pulls = [weights[t.tag] * self._picture_loss(t) for t in self.on_picture]
+            total = sum(pulls)
+        return tape.gradient(total, self.image.value)
+
+    def _slope(self, grams, inputs, weights):
+        """The gradient of the terms with `weights`; `inputs` are used up."""
+        total = 0
+        if any(weights[term.tag] for term in self.on_picture):
+            pulls = {t.tag: tf.constant(weights[t.tag]) for t in self.on_picture}
+            total = self._picture_graph(pulls).numpy()
+        if self.net:
+            pulls = {}
+            for tag, gram in grams.items():
+                with tf.GradientTape() as tape:
+                    tape.watch(gram)
+                    loss = weights[tag] * self._gram_loss(tag, gram)
+                pulls[tag] = tape.gradient(loss, gram).numpy()
+            slope = self.net.backward(inputs, pulls, weights, self.targets)
+            total = total if slope is None else total + slope
+        return tf.zeros_like(self.image.value) + total
