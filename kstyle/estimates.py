@@ -15,6 +15,7 @@ import time
 from kstyle.job import style_size, usable_scales
 from kstyle.layers import layer_table, trunk
 from kstyle.resize import fit_long_edge
+from kstyle.tiles import STAGE_ENDS
 
 FLOAT = 4  # bytes
 # Memory, fitted to the peaks of 26 runs (64 to 1024 px, within 7 %); what each factor
@@ -27,6 +28,7 @@ EAGER_OUTPUTS = 0.57  # outputs and padded inputs of the forward pass for the ta
 EAGER_WORKSPACE = 9.2  # the largest, in that pass
 COARSER = 0.33  # of a coarser scale's step, which the allocator does not give back
 PAIRS = 10  # the history of `optimizers.LBFGS`
+COPIES = 6  # of the picture beside a tile: gradient, the one before a move, ...
 VECTORS = 3  # its point, slope and step
 # Time, measured on a busy machine and so only roughly. The targets' forward pass is
 # eager, and costs more than its operations do in a step.
@@ -124,6 +126,8 @@ def peak_bytes(config, content_size, style_size=None):
     content_size, style_size: (height, width) of the pictures, as loaded or at the
         result's size; a style as large as the content if `None`. A large style picture
         can be what needs most: all its features are there at once.
+    Tiles are reckoned with where the config has an edge for them; "auto" is taken for
+    none.
     """
     style_size = style_size or content_size
     *coarser, last = (
@@ -131,9 +135,34 @@ def peak_bytes(config, content_size, style_size=None):
         for scale in usable_scales(config, content_size, style_size)
     )
     parameters = sum(r.parameters for r in config_rows(config, last[0]))
-    most = max(step_bytes(config, last[0]), *(eager_bytes(config, s) for s in last))
-    left = COARSER * sum(step_bytes(config, content) for content, _ in coarser)
+    most = scale_bytes(config, *last)
+    left = COARSER * sum(scale_bytes(config, *sizes) for sizes in coarser)
     return round(PROCESS + WEIGHTS * FLOAT * parameters + most + left)
+
+
+def scale_bytes(config, content, style):
+    """What one scale holds at the most, the weights aside."""
+    if isinstance(config.tile, int) and max(*content, *style) > config.tile:
+        return max(tiled_bytes(config, size) for size in (content, style))
+    whole = (eager_bytes(config, size) for size in (content, style))
+    return max(step_bytes(config, content), *whole)
+
+
+def tiled_bytes(config, size):
+    """What a scale in tiles holds: one tile, and whole layers between the stages.
+
+    Not fitted: the stages' outputs, the gradient of the largest, the targets, the
+    optimizer's vectors, and some copies of the picture.
+    """
+    rows = config_rows(config, size)
+    whole = {row.name: row.height * row.width * row.channels for row in rows}
+    ends = [whole[name] for name in STAGE_ENDS if name in whole]
+    kept = sum(ends) + max(ends, default=0)
+    kept += sum(whole[name] for name in config.content_layers)
+    vectors = 2 * PAIRS + VECTORS if config.optimizer == "lbfgs" else 2
+    kept += (vectors + COPIES) * 3 * math.prod(size)
+    tile = [min(length, config.tile) for length in size]
+    return FLOAT * kept + step_bytes(config, tile)
 
 
 def config_rows(config, size):

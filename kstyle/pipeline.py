@@ -12,6 +12,7 @@ from kstyle import images, saving, tensorboard
 from kstyle.callbacks import LossCSV, SnapshotFiles, StopOnNaN
 from kstyle.job import prepare
 from kstyle.losses import build_terms
+from kstyle.memory import with_tiles
 from kstyle.optimizers import make_optimizer
 from kstyle.resize import fit_long_edge, resize
 from kstyle.shared import Shared
@@ -47,7 +48,7 @@ def run(job, callbacks=(), shared=None):
     shared: the `Shared` of several runs, so that nothing is built or measured twice.
     """
     begun, shared = time.perf_counter(), shared or Shared()
-    job = solve_weights(job, shared)
+    job = solve_weights(with_tiles(job), shared)
     config, interrupted, model = job.config, False, None
     with contextlib.ExitStack() as stack:
         watchers = [*open_watchers(stack, job), *callbacks]

@@ -40,7 +40,10 @@ class StageGraphs:
             tf.TensorSpec((len(self.wanted), 2, 2), tf.int32),
         )
         pulls = (
-            {k: tf.TensorSpec((None, *2 * (width(t.layer),))) for k, t in self.grams.items()},
+            {
+                k: tf.TensorSpec((None, *2 * (width(t.layer),)))
+                for k, t in self.grams.items()
+            },
             {k: tf.TensorSpec(()) for k in self.others},
             {k: pixels(width(t.layer)) for k, t in self.others.items()},
             pixels(width(layers[-1])),

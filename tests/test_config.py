@@ -224,6 +224,7 @@ CHANGED = {
     "learning_rate": 1e-7,
     "steps": 0,
     "size": 65_535,
+    "tile": "off",
     "scales": (3, 65_535),
     "scale_steps": 1,
     "style_size": "original",

@@ -36,13 +36,17 @@ TABLE = {
     "extractor": "errors layers weights",
     "optimizers": "errors",
     "model": "losses",
-    "shared": "extractor model",
-    "start": "auto_weights files layers losses model resize shared",
-    "estimates": "extractor job layers losses model optimizers resize",
+    "tiles": "",
+    "tiling": "extractor layers losses model tiles",
+    "tiled_model": "losses model tiling",
+    "shared": "extractor model tiling",
+    "start": "auto_weights files layers losses model resize shared tiled_model",
+    "estimates": "extractor job layers losses model optimizers resize tiles",
+    "memory": "estimates",
     "callbacks": "errors saving",
     "tensorboard": "callbacks",
-    "pipeline": "callbacks images job losses optimizers resize saving shared start "
-    "tensorboard",
+    "pipeline": "callbacks images job losses memory optimizers resize saving shared "
+    "start tensorboard",
     "console": "callbacks",
     "cli_common": "errors pipeline",
     "experiments.__init__": "",
@@ -85,7 +89,7 @@ LIGHT = (
     *("experiments.axes", "experiments.schema", "experiments.reading"),
     *("experiments.score_names", "experiments.quantities", "experiments.findings"),
     *("experiments.verdicts", "experiments.records", "experiments.plans"),
-    *("experiments.console", "experiments.commands"),
+    *("experiments.console", "experiments.commands", "memory", "tiles"),
 )
 # `cli_common` only to keep TensorFlow's own messages off the terminal.
 NAMES_TENSORFLOW = {
@@ -96,6 +100,8 @@ NAMES_TENSORFLOW = {
     "optimizers",
     "pipeline",
     "tensorboard",
+    "tiled_model",
+    "tiling",
 }
 LONGEST = 220
 LONGER = {
