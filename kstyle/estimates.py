@@ -15,7 +15,7 @@ import time
 from kstyle.job import style_size, usable_scales
 from kstyle.layers import layer_table, trunk
 from kstyle.resize import fit_long_edge
-from kstyle.tiles import STAGE_ENDS
+from kstyle.tiles import kept_between
 
 FLOAT = 4  # bytes
 # Memory, fitted to the peaks of 26 runs (64 to 1024 px, within 7 %); what each factor
@@ -125,9 +125,7 @@ def peak_bytes(config, content_size, style_size=None):
 
     content_size, style_size: (height, width) of the pictures, as loaded or at the
         result's size; a style as large as the content if `None`. A large style picture
-        can be what needs most: all its features are there at once.
-    Tiles are reckoned with where the config has an edge for them; "auto" is taken for
-    none.
+        can be what needs most: all its features are there at once.    Tiles count where the config has their edge; "auto" is taken for none.
     """
     style_size = style_size or content_size
     *coarser, last = (
@@ -149,16 +147,10 @@ def scale_bytes(config, content, style):
 
 
 def tiled_bytes(config, size):
-    """What a scale in tiles holds: one tile, and whole layers between the stages.
-
-    Not fitted: the stages' outputs, the gradient of the largest, the targets, the
-    optimizer's vectors, and some copies of the picture.
-    """
+    """What a scale in tiles holds: one tile, and what is whole. Not fitted."""
     rows = config_rows(config, size)
     whole = {row.name: row.height * row.width * row.channels for row in rows}
-    ends = [whole[name] for name in STAGE_ENDS if name in whole]
-    kept = sum(ends) + max(ends, default=0)
-    kept += sum(whole[name] for name in config.content_layers)
+    kept = kept_between(whole) + sum(whole[name] for name in config.content_layers)
     vectors = 2 * PAIRS + VECTORS if config.optimizer == "lbfgs" else 2
     kept += (vectors + COPIES) * 3 * math.prod(size)
     tile = [min(length, config.tile) for length in size]

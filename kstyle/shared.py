@@ -7,7 +7,7 @@ import numpy as np
 
 from kstyle.extractor import build_extractor
 from kstyle.model import represent
-from kstyle.tiling import represent_tiled
+from kstyle.tiled_model import represent_tiled
 
 EXTRACTORS = 4  # a VGG19 down to conv5_1 is 50 MB
 TARGETS = 64  # a conv2_2 of 320 x 213 pixels is 9 MB, a Gram 1 MB at most

@@ -1,11 +1,13 @@
 """`TiledTransfer`: a `StyleTransfer` whose picture is looked at tile by tile."""
 
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kstyle.graphs import own_graph
 from kstyle.losses import IMAGE
-from kstyle.model import StyleTransfer, own_graph
-from kstyle.tiling import StagedNet, represent_tiled
+from kstyle.model import StyleTransfer, batch_of_one
+from kstyle.tiling import StagedNet
 
 
 class TiledTransfer(StyleTransfer):
@@ -29,6 +31,7 @@ class TiledTransfer(StyleTransfer):
         layered = [term for term in self.terms if term.layer != IMAGE]
         self.net = StagedNet(extractor, layered, edge) if layered else None
         self.on_picture = [term for term in self.terms if term.layer == IMAGE]
+        self._norms_graph = self._norms  # the tiles are graphs, the loop is not
         self._picture_graph = own_graph(self._picture_slope)
 
     def compile(self, optimizer="adam", **kwargs):
@@ -112,3 +115,27 @@ class TiledTransfer(StyleTransfer):
             slope = self.net.backward(inputs, pulls, weights, self.targets)
             total = total if slope is None else total + slope
         return tf.zeros_like(self.image.value) + total
+
+
+def represent_tiled(extractor, terms, pictures, edge):
+    """As `model.represent`, by tiles of `edge` pixels: `{tag: array}`."""
+    found = {}
+    for source in sorted({term.source for term in terms if term.source}):
+        mine = [term for term in terms if term.source == source]
+        picture = batch_of_one(pictures[source])
+        found |= represent_one(StagedNet(extractor, mine, edge), mine, picture)
+    return found
+
+
+def represent_one(net, terms, picture):
+    """Whole layers, and Grams, of a `(1, height, width, 3)` picture for `terms`."""
+    whole, layers = {}, {term.tag: term.layer for term in terms}
+
+    def keep(tag, tile, features):
+        if tag not in whole:
+            shape = (len(features), *tile.sizes[layers[tag]], features.shape[-1])
+            whole[tag] = np.empty(shape, "float32")
+        whole[tag][tile.place(layers[tag])] = features
+
+    sums, _ = net.forward(picture, keep)
+    return whole | {tag: gram.astype("float32") for tag, gram in sums.items()}

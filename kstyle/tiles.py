@@ -78,6 +78,15 @@ def split_stages(names):
     return (*stages, tuple(stage)) if stage else tuple(stages)
 
 
+def kept_between(whole):
+    """Values of whole layers that are held at once between the stages.
+
+    whole: `{layer: its values}`. The outputs of all stages, and a gradient of one.
+    """
+    ends = [whole[name] for name in STAGE_ENDS if name in whole]
+    return sum(ends) + max(ends, default=0)
+
+
 def stride(layers):
     """Positions of a stage's input from one output of the last of `layers` to the
     next."""

@@ -13,9 +13,9 @@ import tensorflow as tf
 from keras import ops
 
 from kstyle.extractor import PAD_MODES, padding_of
+from kstyle.graphs import own_graph
 from kstyle.layers import width
 from kstyle.losses import GramLoss, gram_matrix
-from kstyle.model import batch_of_one, own_graph
 from kstyle.tiles import is_pool, lengths, split_stages, stage_edge, tiles
 
 
@@ -40,10 +40,7 @@ class StageGraphs:
             tf.TensorSpec((len(self.wanted), 2, 2), tf.int32),
         )
         pulls = (
-            {
-                k: tf.TensorSpec((None, *2 * (width(t.layer),)))
-                for k, t in self.grams.items()
-            },
+            {k: square(width(t.layer)) for k, t in self.grams.items()},
             {k: tf.TensorSpec(()) for k in self.others},
             {k: pixels(width(t.layer)) for k, t in self.others.items()},
             pixels(width(layers[-1])),
@@ -206,29 +203,11 @@ def whole_layer(x, stage, padding):
     return np.empty((len(x), height, wide, width(stage[-1])), "float32")
 
 
-def represent_tiled(extractor, terms, pictures, edge):
-    """As `model.represent`, by tiles of `edge` pixels: `{tag: array}`."""
-    found = {}
-    for source in sorted({term.source for term in terms if term.source}):
-        mine = [term for term in terms if term.source == source]
-        net = StagedNet(extractor, mine, edge)
-        whole = {}
-
-        def keep(tag, tile, features, whole=whole, layers=layers_of(mine)):
-            size = tile.sizes[layers[tag]]
-            shape = (len(features), *size, features.shape[-1])
-            array = whole.setdefault(tag, np.empty(shape, "float32"))
-            array[tile.place(layers[tag])] = features
-
-        sums, _ = net.forward(batch_of_one(pictures[source]), keep)
-        found |= whole | {tag: gram.astype("float32") for tag, gram in sums.items()}
-    return found
-
-
-def layers_of(terms):
-    return {term.tag: term.layer for term in terms}
-
-
 def pixels(channels):
     """Any batch, height and width of so many channels, for a graph's signature."""
     return tf.TensorSpec((None, None, None, channels))
+
+
+def square(channels):
+    """Any batch of Gram matrices, likewise."""
+    return tf.TensorSpec((None, channels, channels))

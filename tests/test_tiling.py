@@ -11,8 +11,7 @@ from kstyle.job import prepare
 from kstyle.losses import loss_terms
 from kstyle.model import StyleTransfer, represent
 from kstyle.optimizers import make_optimizer
-from kstyle.tiled_model import TiledTransfer
-from kstyle.tiling import represent_tiled
+from kstyle.tiled_model import TiledTransfer, represent_tiled
 
 CONTENT = {"conv2_2": 8, "pool3": 3}
 STYLE = {"conv1_1": 100, "pool1": 50, "conv3_1": 200, "conv4_1": 40, "conv5_1": 90}
@@ -166,7 +165,7 @@ def test_free_memory_is_the_least_that_the_system_names(tmp_path):
     assert memory.free_bytes(tmp_path) == 4000
 
 
-def test_tiles_are_written_as_a_number_or_off(small_run):
+def test_tiles_are_written_as_a_number_or_off():
     assert StyleConfig.from_yaml("tile: off").tile == "off"
     with pytest.raises(ConfigError, match="tile"):
         StyleConfig(tile=64)
