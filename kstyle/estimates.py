@@ -125,7 +125,8 @@ def peak_bytes(config, content_size, style_size=None):
 
     content_size, style_size: (height, width) of the pictures, as loaded or at the
         result's size; a style as large as the content if `None`. A large style picture
-        can be what needs most: all its features are there at once.    Tiles count where the config has their edge; "auto" is taken for none.
+        can be what needs most: all its features are there at once.
+    Tiles count where the config has their edge; "auto" is taken for none.
     """
     style_size = style_size or content_size
     *coarser, last = (
@@ -142,19 +143,18 @@ def scale_bytes(config, content, style):
     """What one scale holds at the most, the weights aside."""
     if isinstance(config.tile, int) and max(*content, *style) > config.tile:
         return max(tiled_bytes(config, size) for size in (content, style))
-    whole = (eager_bytes(config, size) for size in (content, style))
-    return max(step_bytes(config, content), *whole)
+    targets = (eager_bytes(config, size) for size in (content, style))
+    return max(step_bytes(config, content), *targets)
 
 
 def tiled_bytes(config, size):
     """What a scale in tiles holds: one tile, and what is whole. Not fitted."""
     rows = config_rows(config, size)
-    whole = {row.name: row.height * row.width * row.channels for row in rows}
+    whole = {r.name: r.height * r.width * r.channels for r in rows}
     kept = kept_between(whole) + sum(whole[name] for name in config.content_layers)
     vectors = 2 * PAIRS + VECTORS if config.optimizer == "lbfgs" else 2
     kept += (vectors + COPIES) * 3 * math.prod(size)
-    tile = [min(length, config.tile) for length in size]
-    return FLOAT * kept + step_bytes(config, tile)
+    return FLOAT * kept + step_bytes(config, [min(n, config.tile) for n in size])
 
 
 def config_rows(config, size):
