@@ -143,14 +143,13 @@ def scale_bytes(config, content, style):
     """What one scale holds at the most, the weights aside."""
     if isinstance(config.tile, int) and max(*content, *style) > config.tile:
         return max(tiled_bytes(config, size) for size in (content, style))
-    targets = (eager_bytes(config, size) for size in (content, style))
-    return max(step_bytes(config, content), *targets)
+    eager = max(eager_bytes(config, size) for size in (content, style))
+    return max(step_bytes(config, content), eager)
 
 
 def tiled_bytes(config, size):
     """What a scale in tiles holds: one tile, and what is whole. Not fitted."""
-    rows = config_rows(config, size)
-    whole = {r.name: r.height * r.width * r.channels for r in rows}
+    whole = {r.name: r.height * r.width * r.channels for r in config_rows(config, size)}
     kept = kept_between(whole) + sum(whole[name] for name in config.content_layers)
     vectors = 2 * PAIRS + VECTORS if config.optimizer == "lbfgs" else 2
     kept += (vectors + COPIES) * 3 * math.prod(size)
