@@ -70,11 +70,15 @@ def stylize(context, config_file, overwrite, dry_run, quiet, **_):
 def print_plan(config, overwrite):
     """Check all that a run needs and print what it would take; nothing is written."""
     from kstyle import console, estimates, memory
+    from kstyle.errors import ConfigError
     from kstyle.job import read_all
 
     (content, style, *_), _ = read_all(config, overwrite=overwrite)
-    sizes = content.size, style.shape[:2]
-    short = memory.shortage(config, *sizes)
+    sizes, short = (content.size, style.shape[:2]), None
+    try:
+        config = memory.fit_memory(config, *sizes)
+    except ConfigError as error:
+        short = str(error)
     with load_devices().use(config.device):
         speed = estimates.seconds_per_gflop()
     scales = estimates.scale_estimates(config, *sizes, speed)

@@ -24,6 +24,7 @@ from kstyle.option_types import (
     Natural,
     Positive,
     Scales,
+    Tile,
     Weight,
     as_integer,
     empty_as_none,
@@ -90,6 +91,11 @@ class StyleConfig(pydantic.BaseModel):
         60, description="steps at the last scale, one evaluation of the loss each"
     )
     size: Edge = Field(512, description="long edge of the result in pixels")
+    tile: Tile = Field(
+        "auto",
+        description="work in tiles, exactly as on the whole picture in less memory: "
+        "auto (where memory would not do), off, or their edge in pixels from 128 up",
+    )
     scales: Scales = Field(
         "auto", description="coarse to fine: auto, how many, or long edges a,b,c"
     )

@@ -1,36 +1,33 @@
 """How long a run will take and how much memory, before it starts: arithmetic.
 
-The constants were fitted to runs of the built-in samples in fresh processes on two
-x86-64 cores without a GPU, TensorFlow 2.21 and Keras 3.15. Memory is that of a process
-which makes one run with `fit`. Not counted: `log_gradients`, `all_losses` and the
-solving of `style_weights`; what a process of many runs keeps for the next.
+What the memory's part rests on is said in `footprint`. Not counted: `log_gradients`,
+`all_losses` and the solving of `style_weights`; what a process of many runs keeps for
+the next.
 """
 
 import dataclasses
 import itertools
-import math
 import statistics
 import time
 
-from kstyle.layers import layer_table, trunk
+from kstyle.footprint import (
+    COARSER,
+    FLOAT,
+    PROCESS,
+    WEIGHTS,
+    config_rows,
+    in_tiles,
+    scale_bytes,
+    trunk_rows,
+)
+from kstyle.layers import trunk
 from kstyle.resize import fit_long_edge
 from kstyle.sizes import style_size, usable_scales
 
-FLOAT = 4  # bytes
-# Memory, fitted to the peaks of 26 runs (64 to 1024 px, within 7 %); what each factor
-# stands for is a guess. "The outputs" are those of all layers, "the largest" is one.
-PROCESS = 710e6  # Python, TensorFlow, Keras, and the traced graphs
-WEIGHTS = 3.0  # copies of the float32 weights: read, checked, in Keras
-KEPT = 2.3  # the convolutions' outputs, for the backward pass, and their gradients
-WORKSPACE = 7.0  # the largest: what oneDNN lays out anew around a convolution
-EAGER_OUTPUTS = 0.57  # outputs and padded inputs of the forward pass for the targets
-EAGER_WORKSPACE = 9.2  # the largest, in that pass
-COARSER = 0.33  # of a coarser scale's step, which the allocator does not give back
-PAIRS = 10  # the history of `optimizers.LBFGS`
-VECTORS = 3  # its point, slope and step
 # Time, measured on a busy machine and so only roughly. The targets' forward pass is
 # eager, and costs more than its operations do in a step.
 EAGER = 1.5
+TILED = 1.5  # three passes in place of two; not measured
 START_SECONDS = 1.0  # the extractor, TensorBoard's header, the result's file
 SCALE_SECONDS = 0.5  # to trace a scale's two graphs: a constant, and so much a layer
 LAYER_SECONDS = 0.1
@@ -78,8 +75,8 @@ def scale_estimates(config, content_size, style_size, seconds_per_gflop):
         targets = (forward_gflop(config, s, config.layers()) for s in (content, style))
         operations += EAGER * sum(targets)
         parameters = sum(row.parameters for row in config_rows(config, content))
-        step = step_bytes(config, content)
-        most = max(step, *(eager_bytes(config, s) for s in (content, style)))
+        operations *= TILED if in_tiles(config, content, style) else 1
+        step, most = scale_bytes(config, content, style)
         peak = round(left + WEIGHTS * FLOAT * parameters + most)
         seconds = tracing + operations * seconds_per_gflop
         found.append((content, Estimate(seconds, peak, scale.steps)))
@@ -120,11 +117,6 @@ def pass_gflop(net, size, layers, style_layers, padding="same"):
     return sum(row.gflops for row in rows) + grams / 1e9
 
 
-def trunk_rows(net, size, layers, padding):
-    """`LayerInfo` of all that is run for `layers` of a picture of `size`."""
-    return layer_table(net, size, padding)[: len(trunk(net, layers))]
-
-
 def weighted_layers(config):
     """The layers whose losses are optimised; the others are only measured."""
     kinds = (
@@ -140,44 +132,10 @@ def peak_bytes(config, content_size, style_size=None):
     content_size, style_size: (height, width) of the pictures, as loaded or at the
         result's size; a style as large as the content if `None`. A large style picture
         can be what needs most: all its features are there at once.
+    Tiles count where the config has their edge; "auto" is taken for none.
     """
     style_size = style_size or content_size
     return estimate(config, content_size, style_size, 0.0).bytes
-
-
-def config_rows(config, size):
-    return trunk_rows(config.net, size, config.layers(), config.padding)
-
-
-def step_bytes(config, size):
-    """What one scale's steps hold for a picture of `size`, the weights aside."""
-    rows = config_rows(config, size)
-    values = {row.name: row.height * row.width * row.channels for row in rows}
-    kept = sum(count for name, count in values.items() if name.startswith("conv"))
-    targets = sum(values[name] for name in config.content_layers)
-    targets += sum(r.channels**2 for r in rows if r.name in config.style_layers)
-    # Adam has two moments.
-    vectors = 2 * PAIRS + VECTORS if config.optimizer == "lbfgs" else 2
-    optimizer = vectors * 3 * math.prod(size)
-    largest = WORKSPACE * max(values.values())
-    return FLOAT * (KEPT * kept + largest + targets + optimizer)
-
-
-def eager_bytes(config, size):
-    """What the forward pass for the targets holds at the most, for a picture of `size`.
-
-    Keras keeps every layer's output until the last is there, padded copies included.
-    """
-    rows = config_rows(config, size)
-    outputs = [row.height * row.width * row.channels for row in rows]
-    padded = 0
-    if config.padding in ("reflect", "replicate"):
-        inputs = ((*size, 3), *((r.height, r.width, r.channels) for r in rows))
-        for (height, width, channels), row in zip(inputs, rows, strict=False):
-            if row.name.startswith("conv"):
-                padded += (height + 2) * (width + 2) * channels
-    largest = EAGER_WORKSPACE * max(outputs)
-    return FLOAT * (EAGER_OUTPUTS * (sum(outputs) + padded) + largest)
 
 
 def seconds_per_gflop(rounds=5):

@@ -130,6 +130,12 @@ def convolution(x, name, padding):
     return conv(x)
 
 
+def padding_of(extractor):
+    """The padding of an extractor's convolutions, as `build_extractor` was told it."""
+    modes = [k.mode for k in extractor.layers if isinstance(k, EdgePadding)]
+    return modes[0] if modes else extractor.get_layer("conv1_1").padding
+
+
 def set_weights(model, net, weights, names):
     """Put the kernels and biases of `weights` into the convolutions of `model`."""
     convs = [name for name in names if name.startswith("conv")]

@@ -11,7 +11,7 @@ from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import new_folder, write_text
 from kstyle.layers import layer_names, trunk
-from kstyle.memory import check_memory
+from kstyle.memory import fit_memory
 from kstyle.resize import crop, fit_long_edge, resize
 from kstyle.schedule import Scale
 from kstyle.sizes import style_size, usable_scales
@@ -54,7 +54,7 @@ def prepare(config, *, overwrite=False, folder=None):
     """
     pictures, weights = read_all(config, overwrite=overwrite)
     content, style, start, scales = pictures
-    check_memory(config, content.size, style.shape[:2])
+    config = fit_memory(config, content.size, style.shape[:2])
     folder = make_folder(config, folder)
     output = Path(config.output) if config.output else folder / "result.png"
     return Job(config, content, style, start, weights, scales, folder, output)

@@ -73,8 +73,9 @@ class ContentLoss(TermLoss):
         super().__init__(name, **kwargs)
 
     def call(self, target, features):
-        _, height, wide, channels = features.shape
-        return half_squared_error(target, features) / (height * wide * channels)
+        count = ops.prod(ops.shape(features)[1:])
+        error = half_squared_error(target, features)
+        return error / ops.cast(count, error.dtype)
 
 
 @keras.saving.register_keras_serializable("kstyle")
@@ -88,8 +89,12 @@ class GramLoss(TermLoss):
         return gram_matrix(ops.cast(features, "float32"))
 
     def call(self, target, features):
-        error = half_squared_error(target, gram_matrix(features))
-        return STYLE_FACTOR * error / features.shape[-1] ** 2
+        return self.compare(target, gram_matrix(features))
+
+    def compare(self, target, gram):
+        """The loss of a Gram matrix that is known already: `(batch,)`."""
+        error = half_squared_error(target, gram)
+        return STYLE_FACTOR * error / gram.shape[-1] ** 2
 
 
 @keras.saving.register_keras_serializable("kstyle")

@@ -1,18 +1,31 @@
-"""Whether a run fits into the memory that is free, and what would."""
+"""Whether a run fits into the memory that is free, if need be in tiles; what would."""
+
+import logging
 
 from kstyle.errors import ConfigError
 from kstyle.estimates import peak_bytes
 from kstyle.machine import free_memory, has_nvidia, resident_memory
 
+TILES = (1024, 512, 256)  # px, tried in this order: larger ones cost less
 
-def check_memory(config, content_size, style_size):
-    """Raise `ConfigError` for a run that needs more memory than there is.
+
+def fit_memory(config, content_size, style_size):
+    """The config with an edge of tiles, if "auto" has to choose one; or as it was.
 
     content_size, style_size: (height, width) of the pictures as loaded.
+    Raises: ConfigError: the run needs more memory than there is, in tiles too.
     """
-    sentence = shortage(config, content_size, style_size)
-    if sentence is not None:
-        raise ConfigError(sentence)
+    short = shortage(config, content_size, style_size)
+    if short is None:
+        return config
+    for edge in TILES if config.tile == "auto" else ():
+        tiled = config.replace(tile=edge)
+        short = shortage(tiled, content_size, style_size)
+        if short is None:
+            message = "The memory that is free asks for tiles of %d px (--tile)."
+            logging.getLogger("kstyle").warning(message, edge)
+            return tiled
+    raise ConfigError(short)
 
 
 def shortage(config, content_size, style_size):
@@ -32,9 +45,12 @@ def shortage(config, content_size, style_size):
     advice = f"The largest --size that fits is {fits}."
     if fits is None:
         advice = "No --size fits: use a smaller --style-size, or end other programs."
+    if config.tile == "off":
+        advice += " Or leave out --tile off."
+    tiles = f" in tiles of {config.tile} px" if isinstance(config.tile, int) else ""
     return (
-        f"A result of {config.size} px needs about {need / 1e9:.1f} GB of memory, but "
-        f"{room / 1e9:.1f} GB are free. {advice}"
+        f"A result of {config.size} px needs about {need / 1e9:.1f} GB of memory"
+        f"{tiles}, but {room / 1e9:.1f} GB are free. {advice}"
     )
 
 

@@ -1,14 +1,11 @@
 """`StyleTransfer`: a picture as the only trainable weight of a Keras model."""
 
-import contextlib
-import functools
-import logging
-
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kstyle.graphs import no_retracing_warning, own_graph
 from kstyle.losses import IMAGE
 
 
@@ -107,15 +104,23 @@ class StyleTransfer(keras.Model):
 
     def compute_losses(self, features):
         """`{"loss", tag: weighted, "raw/" + tag: unweighted}` as float32 scalars."""
-        weighted, raw = {}, {}
+        raw = {}
         for term in self.terms:
             value = features[term.layer]
             if not term.weight:  # measured only: no backward pass for it
                 value = ops.stop_gradient(value)
-            target = self.targets.get(term.tag, value)
-            raw[f"raw/{term.tag}"] = term.loss(target, value)
-            weighted[term.tag] = term.weight * raw[f"raw/{term.tag}"]
-        return {"loss": sum(weighted.values()), **weighted, **raw}
+            raw[term.tag] = term.loss(self.targets.get(term.tag, value), value)
+        return self.weighted(raw)
+
+    def weighted(self, raw):
+        """What `compute_losses` returns, from `{tag: unweighted}` of every term."""
+        parts = {term.tag: term.weight * raw[term.tag] for term in self.terms}
+        unweighted = {f"raw/{term.tag}": raw[term.tag] for term in self.terms}
+        return {"loss": sum(parts.values()), **parts, **unweighted}
+
+    def measure(self):
+        """The losses of the picture as it is, without their gradient."""
+        return self.compute_losses(self())
 
     def look(self):
         """The losses of the picture as it is; their gradient is kept for a move."""
@@ -138,11 +143,15 @@ class StyleTransfer(keras.Model):
         `change` is the mean absolute change of the pixels in grey levels of 0..255.
         """
         del data  # the picture is the only input; fit() only counts
+        change = self._move()
+        return {**self._look(), "change": change}
+
+    def _move(self):
         before = tf.identity(self.image.value)
         self.optimizer.apply([self.gradient.value], [self.image])
         change = 255 * ops.mean(ops.abs(self.image.value - before))
         self.global_step.assign_add(1)
-        return {**self._look(), "change": change}
+        return change
 
     def gradient_norms(self):
         """`{tag: 2-norm of the weighted term's gradient at the picture}`, the picture
@@ -177,35 +186,6 @@ def represent(extractor, terms, pictures):
         for term in terms
         if term.source
     }
-
-
-@contextlib.contextmanager
-def no_retracing_warning():
-    """Keep TensorFlow from warning that Keras's step is traced too often.
-
-    Each model has to be traced once, but TensorFlow counts all models together, and
-    many short fits (the scales of a run, the trials of an experiment) look like one
-    that is traced again and again.
-    """
-
-    def wanted(record):
-        return "triggered tf.function retracing" not in record.getMessage()
-
-    logger = logging.getLogger("tensorflow")
-    logger.addFilter(wanted)
-    try:
-        yield
-    finally:
-        logger.removeFilter(wanted)
-
-
-def own_graph(method):
-    """`method` as a `tf.function` of one model alone.
-
-    TensorFlow counts traces by code object and warns of too many; the models of a
-    run's scales share the code, but each has to be traced. A partial has no code.
-    """
-    return tf.function(functools.partial(method))
 
 
 def batch_of_one(picture):

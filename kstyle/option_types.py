@@ -67,6 +67,11 @@ def as_interval(value):
     return text
 
 
+def parse_tile(value):
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else no_bool(value)
+
+
 def as_integer(value):
     """A choice among numbers, also as a flag or the environment spells it."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
@@ -79,6 +84,8 @@ Average = Annotated[float, Number, Field(ge=0, lt=1)]
 Natural = Annotated[int, Number, Field(ge=0)]
 Count = Annotated[int, Number, Field(ge=1)]
 Edge = Annotated[int, Number, Field(ge=1, le=65_535)]
+TileEdge = Annotated[int, Number, Field(ge=128, le=65_535)]
+Tile = Annotated[Literal["auto", "off"] | TileEdge, BeforeValidator(parse_tile)]
 Edges = Annotated[tuple[Edge, ...], Field(min_length=1)]
 Scales = Annotated[Literal["auto"] | Edge | Edges, BeforeValidator(parse_scales)]
 Device = Annotated[str, AfterValidator(check_device)]

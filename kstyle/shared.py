@@ -7,6 +7,7 @@ import numpy as np
 
 from kstyle.extractor import build_extractor
 from kstyle.model import represent
+from kstyle.tiled_model import represent_tiled
 
 EXTRACTORS = 4  # a VGG19 down to conv5_1 is 50 MB
 TARGETS = 64  # a conv2_2 of 320 x 213 pixels is 9 MB, a Gram 1 MB at most
@@ -36,10 +37,13 @@ class Shared:
         key = (net, pool, padding, job.weights.sha256, tuple(sorted(layers)))
         return self.extractors.get(key, build)
 
-    def targets(self, job, extractor, terms, pictures):
-        """`model.represent` of the terms; those met before are not computed again."""
+    def targets(self, job, extractor, terms, pictures, tile=None):
+        """`model.represent` of the terms; those met before are not computed again.
+
+        tile: the edge of the tiles in pixels that they are computed in, if any.
+        """
         config = job.config
-        network = (config.net, config.pool, config.padding, job.weights.sha256)
+        network = (config.net, config.pool, config.padding, job.weights.sha256, tile)
         digests = {name: digest(picture) for name, picture in pictures.items()}
         keys = {
             term.tag: (*network, term.loss.name, term.layer, digests[term.source])
@@ -49,7 +53,10 @@ class Shared:
         # Held here as well: what is new may put out what is still needed.
         known = {tag: self.kept.values[k] for tag, k in keys.items() if k in self.kept}
         missing = [t for t in terms if t.tag in keys and t.tag not in known]
-        found = known | represent(extractor, missing, pictures)
+        if tile is None:
+            found = known | represent(extractor, missing, pictures)
+        else:
+            found = known | represent_tiled(extractor, missing, pictures, tile)
         for tag, key in keys.items():
             self.kept.get(key, lambda tag=tag: found[tag])
         return found

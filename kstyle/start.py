@@ -12,6 +12,7 @@ from kstyle.losses import loss_terms
 from kstyle.model import StyleTransfer
 from kstyle.resize import resize
 from kstyle.shared import Shared
+from kstyle.tiled_model import TiledTransfer
 
 
 def initial_picture(job, content):
@@ -30,14 +31,21 @@ def noise_picture(shape, seed):
 
 
 def transfer(job, edge, shared, terms, start, start_step=0):
-    """A `StyleTransfer` of the job's pictures at long `edge`, not yet compiled."""
+    """A `StyleTransfer` of the job's pictures at long `edge`, not yet compiled.
+
+    A `TiledTransfer` if the config asks for tiles and a picture is larger than one.
+    """
     pictures = {"content": job.content_at(edge), "style": job.style_at(edge)}
     layers = list(dict.fromkeys(term.layer for term in terms if term.source))
     extractor = shared.extractor(job, layers)
-    targets = shared.targets(job, extractor, terms, pictures)
-    return StyleTransfer(
-        extractor, terms, **pictures, init=start, targets=targets, start_step=start_step
-    )
+    largest = max(length for p in pictures.values() for length in p.shape[:2])
+    tile = job.config.tile
+    tile = tile if isinstance(tile, int) and largest > tile else None
+    options = {"init": start, "start_step": start_step}
+    options["targets"] = shared.targets(job, extractor, terms, pictures, tile)
+    if tile is None:
+        return StyleTransfer(extractor, terms, **pictures, **options)
+    return TiledTransfer(extractor, terms, **pictures, **options, edge=tile)
 
 
 @on_device
@@ -58,7 +66,7 @@ def layer_losses(job, shared=None):
     terms = loss_terms(dict.fromkeys(names, 1.0), dict.fromkeys(names, 1.0))
     start = initial_picture(job, content)
     model = transfer(job, edge, shared or Shared(), terms, start)
-    losses = model.compute_losses(model())
+    losses = model.measure()
     pairs = {n: (losses[f"raw/content/{n}"], losses[f"raw/style/{n}"]) for n in names}
     return {name: (float(a), float(b)) for name, (a, b) in pairs.items()}
 
@@ -101,7 +109,7 @@ def start_pull(job, method, shared):
 
 def pull(model, method):
     """`{tag: loss or gradient norm}` of the model's terms at its picture."""
-    losses = {tag: float(loss) for tag, loss in model.compute_losses(model()).items()}
+    losses = {tag: float(loss) for tag, loss in model.measure().items()}
     if method.name != "equal-gradient":
         return losses
     norms = model.gradient_norms()

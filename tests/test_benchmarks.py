@@ -19,6 +19,10 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             ["lbfgs.py", "--size", "32", "--evaluations", "3", "--nets", "vgg16"],
             {"vgg16_content_ratio", "vgg16_noise_ratio"},
         ),
+        (
+            ["scale.py", "--sizes", "64", "--tile", "32", "--steps", "1"],
+            {"tiled_64_s_per_mp", "tiled_64_peak_gb", "whole_64_s_per_mp"},
+        ),
         (["startup.py", "--rounds", "1"], {"help_s", "first_step_s"}),
     ],
 )

@@ -234,6 +234,7 @@ CHANGED = {
     "time_limit": 1e-3,
     "steps": 0,
     "size": 65_535,
+    "tile": "off",
     "scales": (3, 65_535),
     "scale_steps": 1,
     "style_size": "original",

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kstyle import estimates
+from kstyle import estimates, footprint
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.optimizers import LBFGS
@@ -77,7 +77,7 @@ def test_the_scales_add_up_to_the_run_and_each_keeps_some_memory_of_the_coarser(
     assert run.seconds == pytest.approx(seconds)
     assert run.bytes == fine.bytes
     alone = estimates.peak_bytes(config.replace(scales=1), *sizes)
-    kept = estimates.COARSER * estimates.step_bytes(config, (4, 8))
+    kept = footprint.COARSER * footprint.step_bytes(config, (4, 8))
     assert fine.bytes - alone == pytest.approx(kept, abs=1)
 
 
@@ -120,12 +120,12 @@ def test_peak_memory_of_a_large_style_picture_and_of_many_scales_is_more():
 
 def test_peak_memory_is_the_process_three_copies_of_the_weights_and_the_largest_need():
     found = estimates.peak_bytes(shallow(style_layers=""), (4, 4))
-    weights = 4 * estimates.WEIGHTS * (9 * 3 * 64 + 64)
+    weights = 4 * footprint.WEIGHTS * (9 * 3 * 64 + 64)
     need = (
-        estimates.step_bytes(shallow(style_layers=""), (4, 4)),
-        estimates.eager_bytes(shallow(style_layers=""), (4, 4)),
+        footprint.step_bytes(shallow(style_layers=""), (4, 4)),
+        footprint.eager_bytes(shallow(style_layers=""), (4, 4)),
     )
-    assert found == round(estimates.PROCESS + weights + max(need))
+    assert found == round(footprint.PROCESS + weights + max(need))
 
 
 def test_peak_memory_takes_the_style_to_be_as_large_as_the_content():
@@ -137,29 +137,29 @@ def test_peak_memory_takes_the_style_to_be_as_large_as_the_content():
 
 def test_a_step_holds_activations_targets_and_pairs():
     config, features = shallow(), 4 * 4 * 64
-    kept = (estimates.KEPT + estimates.WORKSPACE + 1) * features
-    vectors = (2 * estimates.PAIRS + estimates.VECTORS) * 3 * 16
+    kept = (footprint.KEPT + footprint.WORKSPACE + 1) * features
+    vectors = (2 * footprint.PAIRS + footprint.VECTORS) * 3 * 16
     numbers = kept + 64 * 64 + vectors
-    assert estimates.step_bytes(config, (4, 4)) == pytest.approx(4 * numbers)
-    adam = estimates.step_bytes(config.replace(optimizer="adam"), (4, 4))
+    assert footprint.step_bytes(config, (4, 4)) == pytest.approx(4 * numbers)
+    adam = footprint.step_bytes(config.replace(optimizer="adam"), (4, 4))
     assert adam == pytest.approx(4 * (numbers - vectors + 2 * 3 * 16))
 
 
 def test_a_pooling_s_output_is_not_kept_for_the_backward_pass():
     config = shallow(content_layers="conv1_2", style_layers="")
     pooled = config.replace(content_layers={"pool1": 1.0})
-    deeper, shallower = (estimates.step_bytes(c, (4, 4)) for c in (pooled, config))
+    deeper, shallower = (footprint.step_bytes(c, (4, 4)) for c in (pooled, config))
     # Only the target differs: 2 x 2 positions of it in place of 4 x 4.
     assert deeper - shallower == pytest.approx(4 * 64 * (4 - 16))
 
 
 def test_padded_inputs_are_held_beside_the_outputs_while_targets_are_made():
     same, padded = (
-        estimates.eager_bytes(shallow(style_layers="pool1", padding=padding), (4, 4))
+        footprint.eager_bytes(shallow(style_layers="pool1", padding=padding), (4, 4))
         for padding in ("same", "replicate")
     )
     around = 6 * 6 * 3 + 6 * 6 * 64  # of conv1_1 and conv1_2; a pooling has none
-    assert padded - same == pytest.approx(4 * estimates.EAGER_OUTPUTS * around)
+    assert padded - same == pytest.approx(4 * footprint.EAGER_OUTPUTS * around)
 
 
 def test_l_bfgs_keeps_the_vectors_that_are_reckoned_with():
@@ -167,7 +167,7 @@ def test_l_bfgs_keeps_the_vectors_that_are_reckoned_with():
     optimizer.build([picture])
     kept = [v for v in optimizer.variables if 7 in tuple(v.shape)]
     rows = sum(int(np.prod(variable.shape)) for variable in kept) / 7
-    assert rows == 2 * estimates.PAIRS + estimates.VECTORS
+    assert rows == 2 * footprint.PAIRS + footprint.VECTORS
 
 
 @pytest.mark.end_to_end

@@ -41,14 +41,19 @@ TABLE = {
     "losses": "",
     "extractor": "errors layers weights",
     "optimizers": "errors",
-    "model": "losses",
-    "estimates": "extractor layers losses model optimizers resize sizes",
+    "graphs": "",
+    "model": "graphs losses",
+    "tiles": "",
+    "tiling": "extractor graphs layers losses tiles",
+    "tiled_model": "graphs losses model tiling",
+    "footprint": "layers tiles",
+    "estimates": "extractor footprint layers losses model optimizers resize sizes",
     "memory": "errors estimates machine",
     "job": "config errors files images layers memory resize saving schedule sizes "
     "weights",
-    "shared": "extractor model",
+    "shared": "extractor model tiled_model",
     "resuming": "checkpoints config errors files job locks yaml_options",
-    "start": "auto_weights devices files layers losses model resize shared",
+    "start": "auto_weights devices files layers losses model resize shared tiled_model",
     "callbacks": "saving",
     "stopping": "errors",
     "checkpointing": "callbacks checkpoints errors option_types stopping",
@@ -102,7 +107,8 @@ LIGHT = (
     *("experiments.score_names", "experiments.quantities", "experiments.findings"),
     *("experiments.verdicts", "experiments.records", "experiments.plans"),
     *("experiments.console", "experiments.commands", "locks", "fingerprints"),
-    *("checkpoints", "resuming", "run_commands"),
+    *("checkpoints", "resuming", "run_commands", "tiles"),
+    "footprint",
 )
 # `cli_common` only to keep TensorFlow's own messages off the terminal.
 NAMES_TENSORFLOW = {
@@ -110,10 +116,13 @@ NAMES_TENSORFLOW = {
     "cli_common",
     "devices",
     "experiments.dashboards",
+    "graphs",
     "model",
     "optimizers",
     "pipeline",
     "tensorboard",
+    "tiled_model",
+    "tiling",
 }
 LONGEST = 220
 LONGER = {

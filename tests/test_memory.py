@@ -27,13 +27,31 @@ def free(monkeypatch):
 
 
 def test_a_run_that_just_fits_is_not_refused_and_one_byte_less_is(free):
-    config = StyleConfig(size=512)
+    config = StyleConfig(size=512, tile="off")
     need = peak_bytes(config, *SIZES)
     free(need)
-    memory.check_memory(config, *SIZES)
+    assert memory.fit_memory(config, *SIZES) is config
     free(need - 1)
-    with pytest.raises(ConfigError, match="512 px needs about 2.0 GB"):
-        memory.check_memory(config, *SIZES)
+    with pytest.raises(ConfigError, match="512 px needs about 2.0 GB.* leave out"):
+        memory.fit_memory(config, *SIZES)
+
+
+def test_auto_takes_the_largest_tiles_that_fit_where_memory_would_not_do(free, caplog):
+    config = StyleConfig(size=4096, optimizer="adam")
+    needs = {
+        edge: peak_bytes(config.replace(tile=edge), *SIZES)
+        for edge in (*memory.TILES, "off")
+    }
+    assert needs[256] < needs[512] < needs[1024] < needs["off"]
+    free(needs["off"])
+    assert memory.fit_memory(config, *SIZES) is config
+    assert not caplog.records
+    free(needs[512])
+    assert memory.fit_memory(config, *SIZES) == config.replace(tile=512)
+    assert "tiles of 512 px" in caplog.text
+    free(needs[256] - 1)
+    with pytest.raises(ConfigError, match="in tiles of 256 px, but"):
+        memory.fit_memory(config, *SIZES)
 
 
 @pytest.mark.parametrize("scales", ["auto", 2, (300, 4096)])

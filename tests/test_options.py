@@ -20,6 +20,7 @@ LAYERS = {
     "scales": ("3", "4", "100,512", (100, 512)),
     "style_size": ("30", "40", "original", "original"),
     "style_crop": ("left", "right", "1,2,3,4", "1,2,3,4"),
+    "tile": ("512", "off", "128", 128),
     "bits": ("16", "8", "16", 16),
     "output": ("a.png", "b.png", "c.png", "c.png"),
     "content": ("a.png", "b.png", "c.png", "c.png"),

@@ -16,7 +16,7 @@ BENCH_EVENTS = ".bench"  # ends the name of an event file that is about the expe
 # Options that say where something is computed or written and how often, not what.
 BOOKKEEPING = {
     *("output", "logdir", "report_every", "snapshot_every", "log_gradients"),
-    *("all_losses", "bits", "quality", "device", "checkpoint_every"),
+    *("all_losses", "bits", "quality", "device", "checkpoint_every", "tile"),
 }
 
 

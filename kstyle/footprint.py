@@ -1,0 +1,88 @@
+"""The memory that the steps of a run hold, in bytes: arithmetic.
+
+Fitted to the peaks of 26 runs of the built-in samples in fresh processes (64 to 1024
+px, within 7 %) on two x86-64 cores without a GPU, TensorFlow 2.21 and Keras 3.15. What
+each factor stands for is a guess. "The outputs" are those of all layers, "the largest"
+is one. Memory is that of a process which makes one run with `fit`.
+"""
+
+import math
+
+from kstyle.layers import layer_table, trunk
+from kstyle.tiles import kept_between
+
+FLOAT = 4  # bytes
+PROCESS = 710e6  # Python, TensorFlow, Keras, and the traced graphs
+WEIGHTS = 3.0  # copies of the float32 weights: read, checked, in Keras
+KEPT = 2.3  # the convolutions' outputs, for the backward pass, and their gradients
+WORKSPACE = 7.0  # the largest: what oneDNN lays out anew around a convolution
+EAGER_OUTPUTS = 0.57  # outputs and padded inputs of the forward pass for the targets
+EAGER_WORKSPACE = 9.2  # the largest, in that pass
+COARSER = 0.33  # of a coarser scale's step, which the allocator does not give back
+PAIRS = 10  # the history of `optimizers.LBFGS`
+COPIES = 6  # of the picture beside a tile: gradient, the one before a move, ...
+VECTORS = 3  # its point, slope and step
+
+
+def in_tiles(config, content, style):
+    """Whether a scale with pictures of those sizes is worked on in tiles."""
+    return isinstance(config.tile, int) and max(*content, *style) > config.tile
+
+
+def scale_bytes(config, content, style):
+    """What the steps of one scale hold, and what it holds at the most; both without
+    the weights."""
+    if in_tiles(config, content, style):
+        tiled = max(tiled_bytes(config, size) for size in (content, style))
+        return tiled, tiled
+    step = step_bytes(config, content)
+    return step, max(step, *(eager_bytes(config, size) for size in (content, style)))
+
+
+def tiled_bytes(config, size):
+    """What a scale in tiles holds: one tile, and what is whole. Not fitted."""
+    whole = {r.name: r.height * r.width * r.channels for r in config_rows(config, size)}
+    kept = kept_between(whole) + sum(whole[name] for name in config.content_layers)
+    vectors = 2 * PAIRS + VECTORS if config.optimizer == "lbfgs" else 2
+    kept += (vectors + COPIES) * 3 * math.prod(size)
+    return FLOAT * kept + step_bytes(config, [min(n, config.tile) for n in size])
+
+
+def step_bytes(config, size):
+    """What one scale's steps hold for a picture of `size`, the weights aside."""
+    rows = config_rows(config, size)
+    values = {row.name: row.height * row.width * row.channels for row in rows}
+    kept = sum(count for name, count in values.items() if name.startswith("conv"))
+    targets = sum(values[name] for name in config.content_layers)
+    targets += sum(r.channels**2 for r in rows if r.name in config.style_layers)
+    # Adam has two moments.
+    vectors = 2 * PAIRS + VECTORS if config.optimizer == "lbfgs" else 2
+    optimizer = vectors * 3 * math.prod(size)
+    largest = WORKSPACE * max(values.values())
+    return FLOAT * (KEPT * kept + largest + targets + optimizer)
+
+
+def eager_bytes(config, size):
+    """What the forward pass for the targets holds at the most, for a picture of `size`.
+
+    Keras keeps every layer's output until the last is there, padded copies included.
+    """
+    rows = config_rows(config, size)
+    outputs = [row.height * row.width * row.channels for row in rows]
+    padded = 0
+    if config.padding in ("reflect", "replicate"):
+        inputs = ((*size, 3), *((r.height, r.width, r.channels) for r in rows))
+        for (height, width, channels), row in zip(inputs, rows, strict=False):
+            if row.name.startswith("conv"):
+                padded += (height + 2) * (width + 2) * channels
+    largest = EAGER_WORKSPACE * max(outputs)
+    return FLOAT * (EAGER_OUTPUTS * (sum(outputs) + padded) + largest)
+
+
+def config_rows(config, size):
+    return trunk_rows(config.net, size, config.layers(), config.padding)
+
+
+def trunk_rows(net, size, layers, padding):
+    """`LayerInfo` of all that is run for `layers` of a picture of `size`."""
+    return layer_table(net, size, padding)[: len(trunk(net, layers))]

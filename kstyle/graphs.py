@@ -1,0 +1,36 @@
+"""Graphs of one model alone, and quiet about being traced once each."""
+
+import contextlib
+import functools
+import logging
+
+import tensorflow as tf
+
+
+@contextlib.contextmanager
+def no_retracing_warning():
+    """Keep TensorFlow from warning that Keras's step is traced too often.
+
+    Each model has to be traced once, but TensorFlow counts all models together, and
+    many short fits (the scales of a run, the trials of an experiment) look like one
+    that is traced again and again.
+    """
+
+    def wanted(record):
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)
+
+
+def own_graph(method, signature=None):
+    """`method` as a `tf.function` of one model alone.
+
+    TensorFlow counts traces by code object and warns of too many; the models of a
+    run's scales share the code, but each has to be traced. A partial has no code.
+    """
+    return tf.function(functools.partial(method), input_signature=signature)

@@ -1,0 +1,141 @@
+"""`TiledTransfer`: a `StyleTransfer` whose picture is looked at tile by tile."""
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kstyle.graphs import own_graph
+from kstyle.losses import IMAGE
+from kstyle.model import StyleTransfer, batch_of_one
+from kstyle.tiling import StagedNet
+
+
+class TiledTransfer(StyleTransfer):
+    """As `StyleTransfer`, to rounding, in memory that grows with the tile and a few
+    copies of the picture, for half as much time again.
+
+    edge: of a tile in pixels; deeper in the network it covers more of the picture.
+    The rest as `StyleTransfer`. The losses of the layers are summed over tiles; those
+    of the picture itself (total variation) are taken from the whole of it.
+    """
+
+    def __init__(
+        self, extractor, terms, content, style, init=None, *, edge, targets=None, **more
+    ):
+        if targets is None:
+            pictures = {"content": content, "style": style}
+            targets = represent_tiled(extractor, terms, pictures, edge)
+        super().__init__(
+            extractor, terms, content, style, init, targets=targets, **more
+        )
+        layered = [term for term in self.terms if term.layer != IMAGE]
+        self.net = StagedNet(extractor, layered, edge) if layered else None
+        self.on_picture = [term for term in self.terms if term.layer == IMAGE]
+        self._norms_graph = self._norms  # the tiles are graphs, the loop is not
+        self._picture_graph = own_graph(self._picture_slope)
+
+    def compile(self, optimizer="adam", **kwargs):
+        """As `StyleTransfer.compile`. The loop over tiles is eager, the tiles' and the
+        optimizer's work is not."""
+        super().compile(optimizer, run_eagerly=True, **kwargs)
+        self._look_graph = self._look
+        self._move_graph = own_graph(super()._move)
+
+    def _move(self):
+        return self._move_graph()
+
+    def measure(self):
+        return self._measured()[0]
+
+    def _look(self):
+        losses, grams, inputs = self._measured()
+        self.optimizer.scale_loss(losses["loss"])
+        weights = {term.tag: term.weight for term in self.terms}
+        self.gradient.assign(self._slope(grams, inputs, weights))
+        return losses
+
+    def _norms(self):
+        _, grams, inputs = self._measured()
+        norms = {}
+        for term in self.terms:
+            alone = {t.tag: t.weight if t is term else 0.0 for t in self.terms}
+            norms[term.tag] = tf.norm(self._slope(grams, list(inputs), alone))
+        return norms
+
+    def _measured(self):
+        """The losses, the `{tag: Gram}` and the stages' inputs of the picture."""
+        raw, grams, inputs = {}, {}, []
+        for term in self.on_picture:
+            raw[term.tag] = self._picture_loss(term)
+        if self.net:
+            parts = {tag: 0.0 for graphs in self.net.graphs for tag in graphs.others}
+            terms = {term.tag: term for term in self.terms}
+
+            def compare(tag, tile, features):
+                target = self.targets[tag][tile.place(terms[tag].layer)]
+                share = tile.share(terms[tag].layer)
+                parts[tag] += share * float(terms[tag].loss(target, features))
+
+            sums, inputs = self.net.forward(self.image.numpy(), compare)
+            grams = {tag: tf.constant(gram, "float32") for tag, gram in sums.items()}
+            raw |= parts
+            raw |= {tag: self._gram_loss(tag, gram) for tag, gram in grams.items()}
+        raw = {tag: tf.constant(float(value), "float32") for tag, value in raw.items()}
+        return self.weighted(raw), grams, inputs
+
+    def _gram_loss(self, tag, gram):
+        (loss,) = [term.loss for term in self.terms if term.tag == tag]
+        return ops.sum(loss.compare(self.targets[tag], gram))
+
+    def _picture_loss(self, term):
+        value = self.image.value
+        return term.loss(self.targets.get(term.tag, value), value)
+
+    def _picture_slope(self, weights):
+        """The gradient of the weighted terms of the picture itself."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.image.value)
+            pulls = [weights[t.tag] * self._picture_loss(t) for t in self.on_picture]
+            total = sum(pulls)
+        return tape.gradient(total, self.image.value)
+
+    def _slope(self, grams, inputs, weights):
+        """The gradient of the terms with `weights`; `inputs` are used up."""
+        total = 0
+        if any(weights[term.tag] for term in self.on_picture):
+            pulls = {t.tag: tf.constant(weights[t.tag]) for t in self.on_picture}
+            total = self._picture_graph(pulls).numpy()
+        if self.net:
+            pulls = {}
+            for tag, gram in grams.items():
+                with tf.GradientTape() as tape:
+                    tape.watch(gram)
+                    loss = weights[tag] * self._gram_loss(tag, gram)
+                pulls[tag] = tape.gradient(loss, gram).numpy()
+            slope = self.net.backward(inputs, pulls, weights, self.targets)
+            total = total if slope is None else total + slope
+        return tf.zeros_like(self.image.value) + total
+
+
+def represent_tiled(extractor, terms, pictures, edge):
+    """As `model.represent`, by tiles of `edge` pixels: `{tag: array}`."""
+    found = {}
+    for source in sorted({term.source for term in terms if term.source}):
+        mine = [term for term in terms if term.source == source]
+        picture = batch_of_one(pictures[source])
+        found |= represent_one(StagedNet(extractor, mine, edge), mine, picture)
+    return found
+
+
+def represent_one(net, terms, picture):
+    """Whole layers, and Grams, of a `(1, height, width, 3)` picture for `terms`."""
+    whole, layers = {}, {term.tag: term.layer for term in terms}
+
+    def keep(tag, tile, features):
+        if tag not in whole:
+            shape = (len(features), *tile.sizes[layers[tag]], features.shape[-1])
+            whole[tag] = np.empty(shape, "float32")
+        whole[tag][tile.place(layers[tag])] = features
+
+    sums, _ = net.forward(picture, keep)
+    return whole | {tag: gram.astype("float32") for tag, gram in sums.items()}

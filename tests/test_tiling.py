@@ -1,0 +1,152 @@
+"""Tiles change the memory, not the result: losses, gradients, targets, pictures."""
+
+import numpy as np
+import pytest
+
+from kstyle import StyleConfig, save_picture, stylize, tiles
+from kstyle.errors import ConfigError
+from kstyle.estimates import peak_bytes
+from kstyle.extractor import build_extractor
+from kstyle.losses import loss_terms
+from kstyle.model import StyleTransfer, represent
+from kstyle.optimizers import make_optimizer
+from kstyle.tiled_model import TiledTransfer, represent_tiled
+
+CONTENT = {"conv2_2": 8, "pool3": 3}
+STYLE = {"conv1_1": 100, "pool1": 50, "conv3_1": 200, "conv4_1": 40, "conv5_1": 90}
+LAYERS = list(CONTENT | STYLE)
+
+
+@pytest.fixture(scope="module")
+def make_pair():
+    """A function that makes the whole and the tiled model of the same problem."""
+    built = {}
+
+    def make(picture, size=(54, 37), edge=16, layers=LAYERS, **terms):
+        pool, padding = terms.pop("pool", "avg"), terms.pop("padding", "replicate")
+        key = (pool, padding, tuple(layers))
+        if key not in built:
+            built[key] = build_extractor("vgg16", layers, pool=pool, padding=padding)
+        terms = loss_terms(*(terms or {"content": CONTENT, "style": STYLE}).values(), 3)
+        given = (built[key], terms, picture(*size), picture(35, 42, seed=1) ** 2)
+        start = picture(*size, seed=2)
+        pair = (
+            StyleTransfer(*given, start),
+            TiledTransfer(*given, start, edge=edge),
+        )
+        for model in pair:
+            model.compile(make_optimizer("adam"))
+        return pair
+
+    return make
+
+
+def assert_equal_looks(pair):
+    """The losses and the gradients agree to 1e-4 of the whole one's."""
+    whole, tiled = ({k: float(v) for k, v in m.look().items()} for m in pair)
+    assert tiled == pytest.approx(whole, rel=1e-4)
+    slope, other = (m.gradient.numpy() for m in pair)
+    assert np.linalg.norm(slope) > 0
+    assert np.linalg.norm(other - slope) <= 1e-4 * np.linalg.norm(slope)
+
+
+@pytest.mark.parametrize(
+    ("pool", "padding"), [("avg", "replicate"), ("max", "same"), ("max", "reflect")]
+)
+def test_losses_and_gradient_are_those_of_the_whole(
+    make_pair, random_picture, pool, padding
+):
+    assert_equal_looks(make_pair(random_picture, pool=pool, padding=padding))
+
+
+def test_valid_padding_too(make_pair, random_picture):
+    shallow = {"content": {"conv2_2": 8}, "style": {"conv1_1": 9, "conv3_2": 20}}
+    layers = ["conv1_1", "conv2_2", "conv3_2"]
+    pair = make_pair(random_picture, padding="valid", layers=layers, **shallow)
+    assert_equal_looks(pair)
+
+
+def test_weights_of_zero_and_gradient_norms_too(make_pair, random_picture):
+    measured = {"content": {"conv2_2": 0}, "style": {"conv1_1": 9, "conv3_1": 0}}
+    layers = ["conv1_1", "conv2_2", "conv3_1"]
+    pair = make_pair(random_picture, layers=layers, **measured)
+    assert_equal_looks(pair)
+    whole, tiled = (m.gradient_norms() for m in pair)
+    assert {k: float(v) for k, v in tiled.items()} == pytest.approx(
+        {k: float(v) for k, v in whole.items()}, rel=1e-4
+    )
+    assert float(tiled["content/conv2_2"]) == 0
+
+
+def test_targets_are_those_of_the_whole_pictures(make_pair, random_picture):
+    _, tiled = make_pair(random_picture)
+    pictures = {"content": random_picture(37, 54), "style": random_picture(35, 42)}
+    whole = represent(tiled.extractor, tiled.terms, pictures)
+    for tag, found in represent_tiled(
+        tiled.extractor, tiled.terms, pictures, 16
+    ).items():
+        scale = np.abs(whole[tag]).max()
+        np.testing.assert_allclose(found / scale, whole[tag] / scale, atol=1e-5)
+
+
+# ------------------------------------------------------------------------- geometry
+
+
+def test_stages_end_at_the_second_pooling_and_at_each_after():
+    names = ["conv1_1", "pool1", "conv2_1", "pool2", "conv3_1", "pool3", "conv4_1"]
+    assert tiles.split_stages(names) == (
+        *(("conv1_1", "pool1", "conv2_1", "pool2"), ("conv3_1", "pool3")),
+        ("conv4_1",),
+    )
+
+
+def test_a_span_reads_one_position_a_convolution_and_pads_at_the_ends_alone():
+    stage = ("conv3_1", "conv3_2", "pool3")
+    first, second = tiles.spans(stage, 13, 8, "same", ("conv3_1", "pool3"))
+    assert (first.read, first.border) == ((0, 10), (1, 0))
+    assert first.inside == {"conv3_1": (0, 8), "pool3": (0, 4)}
+    assert (second.read, second.border) == ((6, 13), (0, 1))
+    # The pooling drops the thirteenth, which is conv3_1's all the same.
+    assert second.inside == {"conv3_1": (8, 13), "pool3": (4, 6)}
+    assert second.crop == {"conv3_1": (1, 6), "pool3": (0, 2)}
+
+
+def test_valid_padding_reads_to_one_side_and_shrinks():
+    first, second = tiles.spans(("conv1_1", "conv1_2"), 10, 4, "valid", ("conv1_2",))
+    assert (first.read, second.read) == ((0, 8), (4, 10))
+    assert second.inside == {"conv1_2": (4, 6)}
+
+
+def test_tiles_halve_from_stage_to_stage_down_to_the_stride():
+    stages = ("pool1", "pool2"), ("pool3",), ("pool4",), ("conv5_1",)
+    for tile, edges in ((1024, [1024, 512, 256, 128]), (8, [8, 4, 2, 1])):
+        assert [tiles.stage_edge(tile, i, s) for i, s in enumerate(stages)] == edges
+
+
+# ---------------------------------------------------------------------------- a run
+
+
+def test_a_run_in_tiles_ends_in_the_same_picture(small_run, random_picture, tmp_path):
+    save_picture(tmp_path / "wide.png", random_picture(20, 140))
+    options = small_run | {"content": str(tmp_path / "wide.png"), "size": 140}
+    options |= {"scales": 1, "steps": 3, "optimizer": "adam"}
+    whole, tiled = (
+        stylize(StyleConfig(**options, tile=tile)).picture.pixels
+        for tile in ("off", 128)
+    )
+    assert np.abs(tiled - whole).max() <= 1 / 255
+    assert not np.array_equal(tiled, random_picture(20, 140))
+
+
+def test_tiles_are_written_as_a_number_or_off():
+    assert StyleConfig.from_yaml("tile: off").tile == "off"
+    with pytest.raises(ConfigError, match="tile"):
+        StyleConfig(tile=64)
+
+
+def test_tiles_lower_the_estimate_of_memory():
+    config = StyleConfig(size=7680, scales=1, optimizer="adam")
+    whole, tiled = (
+        peak_bytes(config.replace(tile=tile), (4320, 7680)) for tile in ("off", 1024)
+    )
+    assert tiled < whole / 10
