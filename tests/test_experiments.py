@@ -7,13 +7,14 @@ import json
 import re
 
 import click.testing
+import keras
 import numpy as np
 import pytest
 import yaml
 from rich.console import Console
 
 import kstyle
-from kstyle import experiments
+from kstyle import checkpoints, experiments
 from kstyle.cli import cli
 from kstyle.errors import ConfigError, ExperimentError
 from kstyle.experiments import runner
@@ -292,3 +293,29 @@ def test_an_experiment_that_is_being_run_is_not_run_a_second_time(pools, tmp_pat
     assert result.exit_code == 2
     assert "pools is in use by another kstyle" in result.output
     assert not list((tmp_path / "logs" / "pools").iterdir())
+
+
+def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(pools, tmp_path):
+    path = pools(base={"steps": 6, "checkpoint_every": "2"}, axes={"pool": ["avg"]})
+    (whole,) = run(path, tmp_path / "whole")
+
+    class Kill(keras.callbacks.Callback):
+        """Ends the process, as far as a test can, at step 5."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.global_step) == 5:
+                raise SystemExit
+
+    watch = runner.Silent()
+    watch.callbacks = lambda trial, job: [Kill()]
+    with pytest.raises(SystemExit):
+        run(path, tmp_path, watch=watch)
+    folder = tmp_path / "logs" / "pools" / "pool=avg"
+    assert checkpoints.read_state(folder).step == 4
+    (row,) = run(path, tmp_path)
+    assert row["status"] == "finished"
+    same = [name for name in SCORES if name != "seconds_to_near"]
+    assert [row[name] for name in same] == [whole[name] for name in same]
+    record = json.loads((folder / "record.json").read_text())
+    assert record["curve"]["step"] == list(range(7))
+    assert record["curve"]["seconds"] == sorted(record["curve"]["seconds"])

@@ -85,9 +85,9 @@ TABLE = {
     "experiments.dashboards": "experiments.records tensorboard",
     "experiments.summary": "experiments.dashboards experiments.records "
     "experiments.report experiments.score_names experiments.verdicts files images",
-    "experiments.runner": "callbacks errors experiments.judging experiments.plans "
-    "experiments.records experiments.summary files job locks losses pipeline shared "
-    "start",
+    "experiments.runner": "callbacks checkpoints errors experiments.judging "
+    "experiments.plans experiments.records experiments.summary files job locks losses "
+    "pipeline shared start",
     "experiments.console": "console options",
     "experiments.commands": "cli_common errors estimates experiments.console "
     "experiments.plans experiments.runner files",

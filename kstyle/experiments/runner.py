@@ -5,9 +5,9 @@ import logging
 import shutil
 import traceback
 
-from kstyle import pipeline
+from kstyle import checkpoints, pipeline
 from kstyle.callbacks import Curve
-from kstyle.errors import ExperimentError, KStyleError
+from kstyle.errors import ConfigError, ExperimentError, KStyleError
 from kstyle.experiments.judging import Bench
 from kstyle.experiments.plans import plan
 from kstyle.experiments.records import (
@@ -100,19 +100,22 @@ def summary_of(each, records, bench):
 def run_trial(each, trial, shared, bench, watch):
     """Run one trial; whatever happens, there is a record of it.
 
-    A trial that another experiment has run already is copied from there.
-    Raises: KeyboardInterrupt: Ctrl-C; the trial is then as if it had not begun.
+    A trial that another experiment has run already is copied from there; one that was
+    killed goes on from its checkpoint.
+    Raises: KeyboardInterrupt: Ctrl-C.
     """
     record, folder = new_record(each.experiment, trial), each.folder / trial.name
     try:
-        shutil.rmtree(folder, ignore_errors=True)
         twin = find_twin(each.folder.parent, record["hash"])
+        state = unfinished(trial, folder) if twin is None else None
+        if state is None:
+            shutil.rmtree(folder, ignore_errors=True)
         if twin is not None:
             found = adopt(twin, folder, record)
         else:
             job = solve_weights(prepare(trial.config, folder=folder), shared)
             measure = table_trial if trial.kind == "table" else picture_trial
-            found = measure(trial, job, shared, watch)
+            found = measure(trial, job, shared, watch, state)
         record |= {**found, "status": "finished"}
         judge_trial(each.folder, trial, record, bench)
     except Exception as error:  # a bug or a full disk too: the other trials still run
@@ -125,6 +128,19 @@ def run_trial(each, trial, shared, bench, watch):
     return record
 
 
+def unfinished(trial, folder):
+    """The `checkpoints.State` that the very same run has left in `folder`, or `None`.
+
+    A trial whose weights are solved at its start begins again.
+    """
+    with contextlib.suppress(ConfigError):
+        state = checkpoints.read_state(folder)
+        if state is not None:
+            checkpoints.check_origin(state, trial.config, folder)
+            return state
+    return None
+
+
 def sentence(error):
     """What a record says of an error: our own words, or the kind and its message."""
     if isinstance(error, KStyleError):
@@ -132,7 +148,7 @@ def sentence(error):
     return f"{type(error).__name__}: {error}"
 
 
-def table_trial(trial, job, shared, watch):
+def table_trial(trial, job, shared, watch, state):
     """What a table of initial losses adds to its record; also `initial_losses.csv`."""
     losses = layer_losses(job, shared)
     lines = [f"{name},{a!r},{b!r}\n" for name, (a, b) in losses.items()]
@@ -141,10 +157,11 @@ def table_trial(trial, job, shared, watch):
     return {"table": {n: {"content": a, "style": b} for n, (a, b) in losses.items()}}
 
 
-def picture_trial(trial, job, shared, watch):
-    """What a run adds to its record."""
+def picture_trial(trial, job, shared, watch, state):
+    """What a run adds to its record. state: what it goes on from, or `None`."""
     curve = Curve()
-    result = pipeline.run(job, [curve, *watch.callbacks(trial, job)], shared)
+    watchers = [curve, *watch.callbacks(trial, job)]
+    result = pipeline.run(job, watchers, shared, state)
     if result.interrupted:
         raise KeyboardInterrupt
     return {
