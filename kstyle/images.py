@@ -113,10 +113,12 @@ def regular_file(path):
 def reading(path):
     """Turn what the decoders raise into an `ImageError`, and keep them quiet.
 
-    For the block that decodes `path`; one thread at a time, since Pillow's limit and
-    the warnings' filter are global.
+    For the block that decodes `path`; one thread at a time, since Pillow's limit, the
+    warnings' filter and a logger's level are global.
     """
-    limit = Image.MAX_IMAGE_PIXELS
+    limit, talk = Image.MAX_IMAGE_PIXELS, logging.getLogger("tifffile")
+    level = talk.level
+    talk.setLevel(logging.CRITICAL + 1)  # the error says it, in one sentence
     Image.MAX_IMAGE_PIXELS = None  # deep.check_size has a limit of its own
     try:
         with warnings.catch_warnings():
@@ -126,6 +128,7 @@ def reading(path):
         raise ImageError(_reason(path, error)) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+        talk.setLevel(level)
 
 
 def _reason(path, error):
@@ -191,4 +194,5 @@ def _shallow(image, profile):
         alpha = image.getchannel("A")
     rgb = icc.profile_to_srgb(image, profile)
     bands = [rgb] if alpha is None else [rgb, alpha]
-    return np.dstack([np.asarray(band) for band in bands]).astype(np.float32) / 255
+    levels = np.dstack([np.asarray(band) for band in bands])
+    return np.divide(levels, 255, dtype=np.float32)
