@@ -100,10 +100,8 @@ def read_tiff(path):
         # Both readers take missing strips for black, be they a million.
         held, needed = len(page.databytecounts), math.prod(page.chunked)
         if held < needed:
-            raise ImageError(
-                f"it holds {held} of its {needed} strips or tiles. Make or download "
-                "it again."
-            )
+            words = f"it holds {held} of its {needed} strips or tiles"
+            raise ImageError(f"{words}. Make or download it again.")
         deep = page.bitspersample in (16, 32, 64)
         if page.photometric not in (0, 1, 2) or not deep:
             return None

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import stat
 import warnings
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from PIL import Image
 
 from kstyle import deep, icc
 from kstyle.errors import ImageError
+from kstyle.files import no_file
 from kstyle.resize import resize
 
 log = logging.getLogger("kstyle")
@@ -93,18 +93,9 @@ def regular_file(path):
 
     Raises: ImageError: it is not.
     """
-    try:
-        state = os.stat(path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(
-            f"{path}: {reason}. Name a picture file, or sample:NAME."
-        ) from error
-    # To open a device or a pipe could wait for ever, so this comes before it.
-    if not stat.S_ISREG(state.st_mode):
-        kind = "a folder" if stat.S_ISDIR(state.st_mode) else "not a regular file"
-        raise ImageError(f"{path} is {kind}. Name a picture file.")
-    if state.st_size == 0:
+    if reason := no_file(path):
+        raise ImageError(f"{path}: {reason}. Name a picture file, or sample:NAME.")
+    if os.stat(path).st_size == 0:
         raise ImageError(f"{path} is empty. Make or download it again.")
     return path
 

@@ -118,6 +118,11 @@ def usable_scales(config, content, style):
         scales = scales[fits.index(True) if any(fits) else -1 :]
     for edge in (scale.edge for scale in scales):
         for name, (height, width) in sizes(edge).items():
+            if height * width > images.deep.MAX_PIXELS:
+                raise ConfigError(
+                    f"The {name} picture would be {width} x {height} pixels at scale "
+                    f"{edge}. Use a smaller size, style_size or style_scale."
+                )
             if min(height, width) < least:
                 raise ConfigError(
                     f"The {name} picture is {width} x {height} pixels at scale "
@@ -136,10 +141,10 @@ def make_folder(config, folder=None):
             folder = new_folder(config.logdir, "-".join((now, *names)))
         Path(folder).mkdir(parents=True, exist_ok=True)
         write_text(Path(folder) / "config.yaml", config.to_yaml())
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ConfigError(
             f"Cannot make a run's folder in {str(folder or config.logdir)!r}: "
-            f"{error.strerror or error}. Name another with --logdir."
+            f"{getattr(error, 'strerror', None) or error}. Name another with --logdir."
         ) from None
     return Path(folder)
 
