@@ -14,6 +14,7 @@ from kstyle.errors import KStyleError
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+LONGEST = 1000  # characters of a message
 
 
 @contextlib.contextmanager
@@ -25,9 +26,16 @@ def user_errors():
         click.echo("Interrupted before there was a picture to keep.", err=True)
         sys.exit(INTERRUPTED)
     except KStyleError as error:
-        failure = click.ClickException(str(error))
+        failure = click.ClickException(one_line(str(error)))
         failure.exit_code = error.exit_code
         raise failure from None
+
+
+def one_line(text):
+    """`text` for a terminal: no line breaks or escape codes of a file's name in it."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 3 :]}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def load_pipeline():

@@ -121,7 +121,9 @@ class StyleConfig(pydantic.BaseModel):
         description="part of the style picture: left, center, right (a square) or "
         "X,Y,W,H in pixels or per cent",
     )
-    style_scale: Positive = Field(1.0, description="factor on the style picture's size")
+    style_scale: Annotated[Positive, Field(le=1000)] = Field(
+        1.0, description="factor on the style picture's size"
+    )
     seed: Annotated[Natural, Field(lt=2**32)] = Field(
         0, description="of the noise init"
     )

@@ -1,5 +1,6 @@
 """PNG and TIFF files of more than 8 bits a sample, which Pillow would cut to 8."""
 
+import math
 import struct
 import sys
 import zlib
@@ -12,15 +13,20 @@ from kstyle import icc
 from kstyle.errors import ImageError
 
 MAX_PIXELS = 200_000_000
+DEFLATE = (8, 32946)  # TIFF's numbers for it
+UNBOUNDED = (34925, 50000)  # LZMA and Zstandard, which tifffile unpacks to any size
+DENSEST = 1032  # times that deflate can pack: https://zlib.net/zlib_tech.html
 FORMATS = ("PNG", "TIFF")
 ORIENTATION = 274  # the tag, in TIFF and EXIF
 
 
 def check_size(height, width):
-    """Refuse a picture of more than `MAX_PIXELS`, before memory is taken for it.
+    """Refuse a picture of more than `MAX_PIXELS` or of none, before it takes memory.
 
     Raises: ImageError.
     """
+    if height * width < 1:
+        raise ImageError(f"it has {width} x {height} pixels. Use another picture.")
     if height * width > MAX_PIXELS:
         raise ImageError(
             f"{width} x {height} pixels are more than {MAX_PIXELS // 10**6} million. "
@@ -85,15 +91,21 @@ def read_tiff(path):
     """A grey or RGB TIFF of 16-bit, 32-bit or 64-bit samples; `None` for others.
 
     Returns: `(samples, ICC bytes or None, EXIF orientation)`; samples as `read_png`.
-    Raises: ImageError: the samples are not a picture. For a damaged file, what tifffile
-        or Pillow raises.
+    Raises: ImageError: the samples are not a picture, or not all there. For a damaged
+        file, what tifffile or Pillow raises.
     """
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages[0]
+        check_size(page.imagelength, page.imagewidth)
+        # Both readers take missing strips for black, be they a million.
+        held, needed = len(page.databytecounts), math.prod(page.chunked)
+        if held < needed:
+            words = f"it holds {held} of its {needed} strips or tiles"
+            raise ImageError(f"{words}. Make or download it again.")
         deep = page.bitspersample in (16, 32, 64)
         if page.photometric not in (0, 1, 2) or not deep:
             return None
-        check_size(page.imagelength, page.imagewidth)
+        check_bombs(tiff.filehandle, page)
         samples, turn = _stored_samples(path, page)
         if page.planarconfig == 2 and samples.ndim == 3:
             samples = np.moveaxis(samples, 0, -1)
@@ -103,8 +115,27 @@ def read_tiff(path):
         return _known_bands(samples, page), page.tags.valueof(icc.TIFF_TAG), turn
 
 
+def check_bombs(file, page):
+    """Refuse a TIFF with a strip or tile that deflates to more than its pixels.
+
+    tifffile sets no limit. Raises: ImageError.
+    """
+    room = math.prod(page.chunks) * page.dtype.itemsize
+    for start, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if page.compression in DEFLATE and size * DENSEST > room + 2**24:
+            file.seek(start)
+            found = zlib.decompressobj().decompress(file.read(size), room + 1)
+            if len(found) > room:
+                raise ImageError(
+                    f"a strip or tile holds more than its {room} bytes. Make or "
+                    "download it again."
+                )
+
+
 def _stored_samples(path, page):
     """The samples of a TIFF's page as they are, and the orientation still to undo."""
+    if page.compression in UNBOUNDED:
+        return _packed_tiff(path, page), 1
     try:
         return page.asarray(), page.tags.valueof(ORIENTATION, 1)
     except (KeyError, ValueError) as error:

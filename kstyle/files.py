@@ -3,9 +3,24 @@
 import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
 import pydantic_core
+
+
+def no_file(path):
+    """Why nothing can be read from `path`, in words; `None` for a regular file.
+
+    To open a device or a pipe could wait for ever, so this is asked before.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        return getattr(error, "strerror", None) or str(error)
+    if stat.S_ISREG(mode):
+        return None
+    return f"this is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}"
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import stat
 import warnings
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from PIL import Image
 
 from kstyle import deep, icc
 from kstyle.errors import ImageError
+from kstyle.files import no_file
 from kstyle.resize import resize
 
 log = logging.getLogger("kstyle")
@@ -93,18 +93,9 @@ def regular_file(path):
 
     Raises: ImageError: it is not.
     """
-    try:
-        state = os.stat(path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(
-            f"{path}: {reason}. Name a picture file, or sample:NAME."
-        ) from error
-    # To open a device or a pipe could wait for ever, so this comes before it.
-    if not stat.S_ISREG(state.st_mode):
-        kind = "a folder" if stat.S_ISDIR(state.st_mode) else "not a regular file"
-        raise ImageError(f"{path} is {kind}. Name a picture file.")
-    if state.st_size == 0:
+    if reason := no_file(path):
+        raise ImageError(f"{path}: {reason}. Name a picture file, or sample:NAME.")
+    if os.stat(path).st_size == 0:
         raise ImageError(f"{path} is empty. Make or download it again.")
     return path
 
@@ -113,10 +104,12 @@ def regular_file(path):
 def reading(path):
     """Turn what the decoders raise into an `ImageError`, and keep them quiet.
 
-    For the block that decodes `path`; one thread at a time, since Pillow's limit and
-    the warnings' filter are global.
+    For the block that decodes `path`; one thread at a time, since Pillow's limit, the
+    warnings' filter and a logger's level are global.
     """
-    limit = Image.MAX_IMAGE_PIXELS
+    limit, talk = Image.MAX_IMAGE_PIXELS, logging.getLogger("tifffile")
+    level = talk.level
+    talk.setLevel(logging.CRITICAL + 1)  # the error says it, in one sentence
     Image.MAX_IMAGE_PIXELS = None  # deep.check_size has a limit of its own
     try:
         with warnings.catch_warnings():
@@ -126,6 +119,7 @@ def reading(path):
         raise ImageError(_reason(path, error)) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+        talk.setLevel(level)
 
 
 def _reason(path, error):
@@ -191,4 +185,5 @@ def _shallow(image, profile):
         alpha = image.getchannel("A")
     rgb = icc.profile_to_srgb(image, profile)
     bands = [rgb] if alpha is None else [rgb, alpha]
-    return np.dstack([np.asarray(band) for band in bands]).astype(np.float32) / 255
+    levels = np.dstack([np.asarray(band) for band in bands])
+    return np.divide(levels, 255, dtype=np.float32)

@@ -105,10 +105,10 @@ def make_folder(config, folder=None):
         # A run that is resumed has it, perhaps under a comment on solved weights.
         if not (path.exists() and path.read_text(encoding="utf-8").endswith(text)):
             write_text(path, text)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ConfigError(
             f"Cannot make a run's folder in {str(folder or config.logdir)!r}: "
-            f"{error.strerror or error}. Name another with --logdir."
+            f"{getattr(error, 'strerror', None) or error}. Name another with --logdir."
         ) from None
     return Path(folder)
 

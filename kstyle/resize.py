@@ -57,7 +57,9 @@ def parse_crop(text):
     if name in SQUARES:
         return name
     parts = [part.strip() for part in name.split(",")]
-    found = [re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", part, re.ASCII) for part in parts]
+    found = [
+        re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(%?)", part, re.ASCII) for part in parts
+    ]
     if len(found) != 4 or not all(found):
         raise ConfigError(f"{text!r} is not a crop. {EXAMPLE}")
     return tuple((float(match[1]), match[2] == "%") for match in found)

@@ -42,6 +42,7 @@ def check_writable(path, *, bits=8, alpha=False, overwrite=False):
     """
     path = Path(path)
     _check_type(path, bits)
+    _check_name(path)
     if os.path.exists(path) and not os.path.isfile(path):
         raise ImageError(f"{path} is a folder or device. Name a file for the result.")
     if os.path.isfile(path) and not overwrite:
@@ -53,6 +54,19 @@ def check_writable(path, *, bits=8, alpha=False, overwrite=False):
         raise ImageError(f"{folder} may not be written to. Name another place.")
     if alpha and path.suffix.lower() in OPAQUE:
         log.info("%s cannot hold transparency; it is put over white", path)
+
+
+def _check_name(path):
+    """Refuse a name that no file can have: too long, or with a NUL in it."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # said better further on
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(
+            f"{path} cannot be made: {reason}. Use another name."
+        ) from None
 
 
 def _check_type(path, bits):

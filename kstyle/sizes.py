@@ -1,5 +1,6 @@
 """The sizes of a run: of its style picture, and of its scales. Arithmetic only."""
 
+from kstyle.deep import MAX_PIXELS
 from kstyle.errors import ConfigError
 from kstyle.layers import minimum_size
 from kstyle.resize import fit_long_edge, scaled
@@ -40,6 +41,11 @@ def usable_scales(config, content, style):
         scales = scales[fits.index(True) if any(fits) else -1 :]
     for edge in (scale.edge for scale in scales):
         for name, (height, width) in sizes(edge).items():
+            if height * width > MAX_PIXELS:
+                raise ConfigError(
+                    f"The {name} picture would be {width} x {height} pixels at scale "
+                    f"{edge}. Use a smaller size, style_size or style_scale."
+                )
             if min(height, width) < least:
                 raise ConfigError(
                     f"The {name} picture is {width} x {height} pixels at scale "

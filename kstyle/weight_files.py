@@ -139,6 +139,8 @@ def list_safetensors(file):
     if length > 2**20:  # this network's is 4 kB
         raise ValueError(f"its header claims {length} bytes")
     entries = json.loads(file.read(length))
+    if not isinstance(entries, dict):
+        raise ValueError("its header names no arrays")
 
     def read(entry, shape, dtype):
         file.seek(8 + length + entry["data_offsets"][0])

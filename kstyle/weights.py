@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from kstyle.errors import WeightsError
-from kstyle.files import atomic_path
+from kstyle.files import atomic_path, no_file
 from kstyle.layers import NETS, check_layers, conv_shapes
 from kstyle.weight_files import FORMS, read_file
 
@@ -88,7 +88,10 @@ def open_source(net, source):
             ) from error
     path = keras_file(net) if source == "keras" else Path(source)
     try:
-        return open(path.expanduser(), "rb")
+        path = path.expanduser()
+        if reason := no_file(path):
+            raise OSError(reason)
+        return open(path, "rb")
     except (OSError, RuntimeError, ValueError) as error:
         raise WeightsError(
             f"The weights {str(source)!r} cannot be opened ({error}). Expected "

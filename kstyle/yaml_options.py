@@ -1,10 +1,16 @@
 """Options from YAML, read strictly: safe, no aliases, no key given twice."""
 
+import re
+from collections.abc import Hashable
 from pathlib import Path
 
 import yaml
 
 from kstyle.errors import ConfigError
+from kstyle.files import no_file
+
+DEEPEST = 50  # brackets within each other
+LARGEST = 2**16  # bytes, which take a second; kstyle's own files have 3000 at most
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -19,15 +25,38 @@ class StrictLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        seen = set()
+        for key in (self.construct_object(key, deep=True) for key, _ in node.value):
+            if not isinstance(key, Hashable):
+                continue  # refused just below
+            if key in seen:
                 raise ConfigError(f"The key {key!r} is given twice. Keep one of them.")
+            seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_integer(self, node):
+        number = self.construct_yaml_int(node)
+        if abs(number) >= 2**64:  # Python will not print one of 5000 digits
+            raise ConfigError("A number of 2^64 or more is of no use. Write less.")
+        return number
+
+
+StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_integer)
+
+
+def check_depth(text):
+    """Refuse many brackets within each other, on which PyYAML would spend minutes."""
+    depth = deepest = 0
+    for bracket in re.findall(r"[][{}]", text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    if deepest > DEEPEST:
+        raise ConfigError(f"This is not YAML of a config: {deepest} brackets deep.")
 
 
 def read_options(text):
     """The options in YAML `text`, a mapping; not yet checked."""
+    check_depth(text)
     try:
         options = yaml.load(text, StrictLoader)  # noqa: S506 - it is a SafeLoader
     except ConfigError:
@@ -45,6 +74,10 @@ def read_options(text):
 def read_config_file(path):
     """The options in the YAML file `path`."""
     try:
+        if reason := no_file(path):
+            raise OSError(reason)
+        if Path(path).stat().st_size > LARGEST:
+            raise OSError(f"it has more than {LARGEST} bytes")
         return read_options(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"Cannot read the config {str(path)!r}: {error}") from None

@@ -17,6 +17,7 @@ RESERVED = {
     *("experiment", "trial", "part", "kind", "status", "error", "picture"),
     *("seconds", "loss"),
 }
+MOST = 1000  # trials of an experiment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +116,17 @@ def folder_name(*words):
 
 def grid(axes):
     """Every combination, the first axis slowest; one empty `Choice` without axes."""
+    check_count(math.prod(map(len, axes.values())))
     return [together(choices) for choices in itertools.product(*axes.values())]
+
+
+def check_count(trials):
+    """Refuse more trials than anybody waits for, before they take memory."""
+    if trials > MOST:
+        raise ConfigError(
+            f"{trials} trials are more than {MOST}. Take values or axes away, or use "
+            "mode: one-at-a-time."
+        )
 
 
 def one_at_a_time(axes):

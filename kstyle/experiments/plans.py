@@ -55,8 +55,7 @@ def plan(
     for path in find_files([files] if isinstance(files, (str, Path)) else files):
         whole = read_experiment(path, changes, quick=quick, pairs=pairs)
         folder = Path(logdir) / whole.name
-        findings = tuple(checked(whole.findings, whole, SCORES))
-        experiment = dataclasses.replace(whole, findings=findings)
+        experiment = with_findings(whole)
         if only:
             experiment = chosen(experiment, only)
         sizes = {trial.name: check(trial) for trial in experiment.trials}
@@ -68,6 +67,15 @@ def plan(
         if names.count(name) > 1:
             raise ConfigError(f"Two experiments are called {name!r}. Rename a file.")
     return plans
+
+
+def with_findings(experiment):
+    """The experiment with its findings checked and filled in."""
+    try:
+        findings = tuple(checked(experiment.findings, experiment, SCORES))
+    except ConfigError as error:
+        raise ConfigError(f"{experiment.path}: {error}") from None
+    return dataclasses.replace(experiment, findings=findings)
 
 
 def command_of(path, quick, only, pairs, changes):

@@ -100,12 +100,14 @@ def build(path, file, changes, quick, pairs):
     if quick:
         repeats = {name: values[:1] for name, values in repeats.items()}
     parts = file.parts or {"": Part()}
-    trials = [
-        make_trial(part, (choice, repeat, Choice(changes, {})), base, hasty, start)
+    runs = [
+        (part, (choice, repeat, Choice(changes, {})))
         for part in parts.items()
         for repeat in expansion.grid(repeats)
         for choice in part_trials(file, part[1])
     ]
+    expansion.check_count(len(runs))
+    trials = [make_trial(*run, base, hasty, start) for run in runs]
     check_names(trials)
     name = f"{path.stem}-quick" if quick else path.stem
     return Experiment(
