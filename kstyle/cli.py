@@ -9,7 +9,7 @@ from kstyle.cli_common import INTERRUPTED, load_pipeline, user_errors
 from kstyle.experiments.commands import experiment
 from kstyle.layers import NETS, PADDINGS
 from kstyle.options import chosen_options, config_options
-from kstyle.run_commands import resume
+from kstyle.run_commands import compare, rerun, resume, verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -150,4 +150,5 @@ def samples():
 
 
 cli.add_command(experiment)
-cli.add_command(resume)
+for command in (resume, rerun, verify, compare):
+    cli.add_command(command)

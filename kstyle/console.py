@@ -99,6 +99,12 @@ def print_losses(losses, title="unweighted losses at the start"):
     print_table(title, ("layer", "content", "style"), rows)
 
 
+def print_figures(headings, rows):
+    """Names in the first column and numbers, or values of options, in the others."""
+    cells = [[f"{x:.6g}" if isinstance(x, float) else x for x in row] for row in rows]
+    print_table(None, headings, cells)
+
+
 def print_solved(config):
     """The weights that `style_weights` found, as they would be typed."""
     layers = ",".join(f"{k}:{w:g}" for k, w in config.style_layers.items())

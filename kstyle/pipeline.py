@@ -15,6 +15,7 @@ from kstyle.job import prepare
 from kstyle.locks import locked
 from kstyle.losses import build_terms
 from kstyle.optimizers import make_optimizer
+from kstyle.provenance import recorded
 from kstyle.resize import fit_long_edge, resize
 from kstyle.shared import Shared
 from kstyle.start import initial_picture, solve_weights, transfer
@@ -55,34 +56,41 @@ def run(job, callbacks=(), shared=None, state=None):
     """
     begun, shared = time.perf_counter(), shared or Shared()
     job = solve_weights(job, shared)
-    config, interrupted, model = job.config, False, None
+    with locked(job.folder), recorded(job) as record:
+        model, interrupted = run_scales(job, callbacks, shared, state)
+        picture = finish(job, model)
+        if not interrupted:
+            (job.folder / checkpoints.FILE).unlink(missing_ok=True)
+        seconds = time.perf_counter() - begun + (state.seconds if state else 0)
+        losses = {name: float(value) for name, value in model.look().items()}
+        steps, word = (
+            int(model.global_step),
+            "interrupted" if interrupted else "finished",
+        )
+        record |= {"exit": word, "steps": steps, "seconds": seconds, "losses": losses}
+    return StyleResult(
+        *(picture, job.output, job.folder, steps, seconds, losses, interrupted)
+    )
+
+
+def run_scales(job, callbacks, shared, state):
+    """The model after the last scale, or after Ctrl-C; and whether that ended it."""
+    model = None
     with contextlib.ExitStack() as stack:
-        stack.enter_context(locked(job.folder))
         watchers = open_watchers(stack, job, state, callbacks)
         try:
             for scale, steps in checkpoints.left(job.scales, state):
                 model = scale_model(job, scale, shared, model, state)
-                fit(model, steps, config.report_every, watchers)
+                fit(model, steps, job.config.report_every, watchers)
         except KeyboardInterrupt:
             if model is None:
                 raise
-            interrupted = True
             for watcher in watchers:  # Keras ends a fit only where nothing was raised
                 watcher.on_train_end()
             if int(model.optimizer.iterations):  # before a step there is nothing to end
                 model.optimizer.finalize_variable_values([model.image])
-        picture = finish(job, model)
-        if not interrupted:
-            (job.folder / checkpoints.FILE).unlink(missing_ok=True)
-    return StyleResult(
-        picture,
-        job.output,
-        job.folder,
-        int(model.global_step),
-        time.perf_counter() - begun + (state.seconds if state else 0),
-        {name: float(value) for name, value in model.look().items()},
-        interrupted,
-    )
+            return model, True
+    return model, False
 
 
 def open_watchers(stack, job, state, callbacks):

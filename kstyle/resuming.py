@@ -8,6 +8,7 @@ from kstyle.errors import ConfigError
 from kstyle.files import remove_leftovers
 from kstyle.job import prepare
 from kstyle.locks import locked
+from kstyle.provenance import read_run, result_file
 from kstyle.yaml_options import read_config_file
 
 
@@ -29,7 +30,7 @@ def reopen(folder, *, overwrite=False):
         remove_leftovers(folder)
         config = StyleConfig(**read_config_file(folder / "config.yaml"))
         state = checkpoints.read_state(folder)
-        if state is None and result_of(folder, config).exists():
+        if ended(folder, config):
             return None, None
         if state is not None:
             checkpoints.check_origin(state, config, folder)
@@ -39,6 +40,11 @@ def reopen(folder, *, overwrite=False):
     return job, state
 
 
-def result_of(folder, config):
-    """Where the result of the run in `folder` goes."""
-    return Path(config.output) if config.output else folder / "result.png"
+def ended(folder, config):
+    """Whether the run in `folder` has come to its end, and its result is there."""
+    try:
+        record = read_run(folder)
+    except ConfigError:  # it has not begun
+        return False
+    done = record["exit"] == "finished" and record["config"] == config
+    return done and result_file(record).exists()

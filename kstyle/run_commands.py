@@ -1,4 +1,4 @@
-"""The commands about runs that there are already: `kstyle resume`."""
+"""The commands about runs that there are already: resume, rerun, verify, compare."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,6 @@ def resume(folder, overwrite, quiet):
     starts again; one that is finished stays as it is.
     """
     with user_errors():
-        from kstyle import console
         from kstyle.resuming import reopen
 
         job, state = reopen(folder, overwrite=overwrite)
@@ -29,9 +28,82 @@ def resume(folder, overwrite, quiet):
         if not quiet:
             where = f"from step {state.step}" if state else "from the start"
             click.echo(f"resuming {where}", err=True)
-        pipeline = load_pipeline()
-        with console.watch(job, quiet=quiet) as callbacks:
-            result = pipeline.run(job, callbacks, state=state)
+        run_job(job, state, quiet)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--quiet", "-q", is_flag=True, help="print the picture's path alone")
+def rerun(run, quiet):
+    """Repeat a finished run in a folder of its own. RUN: its folder or its run.json.
+
+    What has changed since (a picture's bytes, the weights, a package's version) is
+    named first.
+    """
+    with user_errors():
+        from kstyle.job import prepare
+        from kstyle.provenance import changes_since, read_run
+
+        record = read_run(run)
+        for change in changes_since(record):
+            click.echo(f"not as it was: {change}", err=True)
+        run_job(prepare(record["config"].replace(output=None)), None, quiet)
+
+
+def run_job(job, state, quiet):
+    """Run the job as `kstyle stylize` does."""
+    from kstyle import console
+
+    pipeline = load_pipeline()
+    with console.watch(job, quiet=quiet) as callbacks:
+        result = pipeline.run(job, callbacks, state=state)
     console.print_result(result, quiet=quiet)
     if result.interrupted:
         sys.exit(INTERRUPTED)
+
+
+@click.command()
+@click.argument("run")
+def verify(run):
+    """Look at a run's saved picture again: are its losses those of run.json?
+
+    RUN: its folder or its run.json. A saved picture is rounded: a total loss within 5 %
+    of what was recorded passes; otherwise the exit code is 1.
+    """
+    with user_errors():
+        from kstyle import console
+        from kstyle.provenance import changes_since, read_run
+
+        record = read_run(run)
+        for change in changes_since(record):
+            click.echo(f"not as it was: {change}", err=True)
+        load_pipeline()
+        from kstyle.verifying import TOLERANCE, losses_of_result
+
+        found, then = losses_of_result(record), record["losses"]
+        rows = [(name, then[name], found[name]) for name in then if name in found]
+        console.print_figures(("loss", "run.json", "picture"), rows)
+        off = abs(found["loss"] / then["loss"] - 1) if then["loss"] else found["loss"]
+        click.echo(f"the total loss differs by {100 * off:.2g} %")
+    sys.exit(off > TOLERANCE)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("other")
+def compare(run, other):
+    """Print how two runs differ: their options, final losses and loss curves."""
+    with user_errors():
+        from kstyle import console
+        from kstyle.provenance import config_difference, curve, read_run
+
+        records = read_run(run), read_run(other)
+        names = [record["folder"].name for record in records]
+        console.print_figures(("option", *names), config_difference(*records))
+        first, second = (record["losses"] for record in records)
+        rows = [(k, first[k], second[k]) for k in first if k in second]
+        console.print_figures(("final loss", *names), rows)
+        one, two = map(curve, records)
+        steps = sorted(one.keys() & two.keys())
+        rows = [(k, one[k], two[k]) for k in steps[:: max(1, len(steps) // 10)]]
+        console.print_figures(("loss at step", *names), rows)

@@ -52,17 +52,19 @@ TABLE = {
     "job": "config errors files images layers memory resize saving schedule sizes "
     "weights",
     "shared": "extractor model tiled_model",
-    "resuming": "checkpoints config errors files job locks yaml_options",
+    "provenance": "_version checkpoints config errors files",
+    "resuming": "checkpoints config errors files job locks provenance yaml_options",
     "start": "auto_weights devices files layers losses model resize shared tiled_model",
     "callbacks": "saving",
     "stopping": "errors",
     "checkpointing": "callbacks checkpoints errors option_types stopping",
     "tensorboard": "callbacks files",
     "pipeline": "callbacks checkpointing checkpoints devices images job locks losses "
-    "optimizers resize saving shared start stopping tensorboard",
+    "optimizers provenance resize saving shared start stopping tensorboard",
     "console": "callbacks",
     "cli_common": "errors pipeline",
-    "run_commands": "cli_common console resuming",
+    "verifying": "errors images job losses provenance shared start",
+    "run_commands": "cli_common console job provenance resuming verifying",
     "experiments.__init__": "",
     "experiments.axes": "config errors",
     "experiments.schema": "",
@@ -107,7 +109,7 @@ LIGHT = (
     *("experiments.score_names", "experiments.quantities", "experiments.findings"),
     *("experiments.verdicts", "experiments.records", "experiments.plans"),
     *("experiments.console", "experiments.commands", "locks", "fingerprints"),
-    *("checkpoints", "resuming", "run_commands", "tiles"),
+    *("provenance", "checkpoints", "resuming", "run_commands", "tiles"),
     "footprint",
 )
 # `cli_common` only to keep TensorFlow's own messages off the terminal.

@@ -52,7 +52,7 @@ def test_a_run_leaves_a_better_picture_and_its_whole_record(small_run):
     assert (result.steps, result.interrupted) == (4, False)
     names = sorted(path.name for path in result.folder.iterdir())
     assert names[:2] == ["config.yaml", next(n for n in names if "tfevents" in n)]
-    assert names[2:] == ["losses.csv", "result.png", "snapshots"]
+    assert names[2:] == ["losses.csv", "result.png", "run.json", "snapshots"]
 
     rows = rows_of(result.folder)
     assert [row["step"] for row in rows] == ["0", "2", "4"]
