@@ -15,7 +15,7 @@ from kstyle.job import prepare
 from kstyle.locks import locked
 from kstyle.losses import build_terms
 from kstyle.optimizers import make_optimizer
-from kstyle.provenance import recorded
+from kstyle.provenance import recorded, shareable
 from kstyle.resize import fit_long_edge, resize
 from kstyle.shared import Shared
 from kstyle.start import initial_picture, solve_weights, transfer
@@ -153,9 +153,10 @@ def finish(job, model):
     size = fit_long_edge(job.content.size, job.config.size)
     alpha = job.content.resized(size).alpha
     picture = images.Picture(resize(model.pixels(), size), alpha)
+    weights = Path(job.weights.source).name
     record = {
-        "config": json.dumps(job.config.model_dump(mode="json")),
-        "weights": f"{job.config.net} {job.weights.source} sha256:{job.weights.sha256}",
+        "config": json.dumps(shareable(job.config)),
+        "weights": f"{job.config.net} {weights} sha256:{job.weights.sha256}",
     }
     saving.save_picture(
         job.output,

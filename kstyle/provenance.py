@@ -15,6 +15,7 @@ from kstyle.errors import ConfigError
 from kstyle.files import json_text, write_text
 
 FILE = "run.json"
+PATHS = ("content", "style", "init", "weights", "output", "logdir")
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 
 
@@ -53,6 +54,19 @@ def versions():
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
+
+
+def shareable(config):
+    """The config's options as JSON has them, of an absolute path its name alone.
+
+    For what may be passed on: where its maker keeps files is nobody's affair.
+    """
+    options = config.model_dump(mode="json")
+    for key in PATHS:
+        path = Path(options[key] or "")
+        if str(path).startswith("~") or path.is_absolute():
+            options[key] = path.name
+    return options
 
 
 def read_run(place):

@@ -4,12 +4,14 @@ import contextlib
 import time
 
 import tensorflow as tf
+import yaml
 from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import summary as custom_scalar
 
 from kstyle.callbacks import EverySteps
 from kstyle.files import atomic_path
+from kstyle.provenance import shareable
 
 
 class Scalars(EverySteps):
@@ -67,7 +69,9 @@ def write_header(writer, config, terms, content, style):
     with writer.as_default(step=0):
         tf.summary.image("source/content", content[None])
         tf.summary.image("source/style", style[None])
-        tf.summary.text("config", as_code(config.to_yaml()))
+        tf.summary.text(
+            "config", as_code(yaml.safe_dump(shareable(config), sort_keys=False))
+        )
         layout = custom_scalar.pb(chart_layout(terms)).SerializeToString()
         tf.summary.experimental.write_raw_pb(layout, step=0)
     writer.flush()

@@ -58,7 +58,7 @@ TABLE = {
     "callbacks": "saving",
     "stopping": "errors",
     "checkpointing": "callbacks checkpoints errors option_types stopping",
-    "tensorboard": "callbacks files",
+    "tensorboard": "callbacks files provenance",
     "pipeline": "callbacks checkpointing checkpoints devices images job locks losses "
     "optimizers provenance resize saving shared start stopping tensorboard",
     "console": "callbacks",

@@ -16,6 +16,7 @@ import kstyle
 from kstyle import StyleConfig, load_picture, save_picture, stylize
 from kstyle.errors import DivergedError
 from kstyle.images import Picture
+from kstyle.provenance import PATHS
 from kstyle.resize import resize
 from kstyle.saving import read_metadata
 
@@ -72,10 +73,20 @@ def test_the_picture_holds_the_whole_config_and_the_hash_of_the_weights(small_ru
     config = StyleConfig(seed=12, quality=90, **small_run)
     config = config.replace(output=small_run["logdir"] + ".jpg", steps=1)
     record = read_metadata(stylize(config).path)
-    assert StyleConfig(**json.loads(record["config"])) == config
+    # Where its maker keeps files is not in it: of an absolute path the name alone.
+    named = {key: Path(getattr(config, key)).name for key in PATHS}
+    assert StyleConfig(**json.loads(record["config"])) == config.replace(**named)
     with open(config.weights, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    assert record["weights"] == f"vgg19 {config.weights} sha256:{digest}"
+    assert record["weights"] == f"vgg19 tiny.npz sha256:{digest}"
+
+
+def test_no_folder_of_the_user_is_in_the_result_or_in_the_events(small_run):
+    folder = stylize(StyleConfig(**small_run)).folder
+    home = str(Path(small_run["logdir"]).parent).encode()
+    for path in (folder / "result.png", *folder.glob("events*")):
+        assert home not in path.read_bytes()
+    assert home in (folder / "config.yaml").read_bytes()  # which repeats the run
 
 
 def test_the_config_in_the_folder_repeats_the_run_bit_for_bit(small_run):

@@ -12,7 +12,7 @@ from kstyle import StyleConfig, load_picture, save_picture, stylize
 from kstyle.cli import cli
 from kstyle.errors import ConfigError
 from kstyle.fingerprints import file_hash
-from kstyle.provenance import config_difference, read_run
+from kstyle.provenance import config_difference, read_run, shareable
 
 
 def invoke(*words):
@@ -123,3 +123,12 @@ def test_what_is_no_record_is_refused(text, tmp_path):
         result = invoke(*command, tmp_path)
         assert result.exit_code == 2
         assert "is no record of a run" in result.stderr
+
+
+def test_what_is_shared_of_a_config_keeps_relative_paths_and_samples():
+    config = StyleConfig(content="in/a.png", style="/home/me/b.png", weights="~/c.npz")
+    options = shareable(config)
+    assert [options[key] for key in ("content", "style", "weights", "init")] == [
+        *("in/a.png", "b.png", "c.npz", "content"),
+    ]
+    assert options["output"] is None
