@@ -56,18 +56,18 @@ def run(job, callbacks=(), shared=None, state=None):
     """
     begun, shared = time.perf_counter(), shared or Shared()
     job = solve_weights(job, shared)
-    with locked(job.folder), recorded(job) as record:
-        model, interrupted = run_scales(job, callbacks, shared, state)
-        picture = finish(job, model)
-        if not interrupted:
+    with locked(job.folder):
+        with recorded(job) as record:
+            model, interrupted = run_scales(job, callbacks, shared, state)
+            picture = finish(job, model)
+            seconds = time.perf_counter() - begun + (state.seconds if state else 0)
+            losses = {name: float(value) for name, value in model.look().items()}
+            steps = int(model.global_step)
+            word = "interrupted" if interrupted else "finished"
+            record |= {"exit": word, "steps": steps}
+            record |= {"seconds": seconds, "losses": losses}
+        if not interrupted:  # last of all: until then there is a way back
             (job.folder / checkpoints.FILE).unlink(missing_ok=True)
-        seconds = time.perf_counter() - begun + (state.seconds if state else 0)
-        losses = {name: float(value) for name, value in model.look().items()}
-        steps, word = (
-            int(model.global_step),
-            "interrupted" if interrupted else "finished",
-        )
-        record |= {"exit": word, "steps": steps, "seconds": seconds, "losses": losses}
     return StyleResult(
         *(picture, job.output, job.folder, steps, seconds, losses, interrupted)
     )
