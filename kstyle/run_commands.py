@@ -67,7 +67,7 @@ def run_job(job, state, quiet):
 def verify(run):
     """Look at a run's saved picture again: are its losses those of run.json?
 
-    RUN: its folder or its run.json. A saved picture is rounded: a total loss within 5 %
+    RUN: its folder or its run.json. A saved picture is rounded: a total loss within 1 %
     of what was recorded passes; otherwise the exit code is 1.
     """
     with user_errors():

@@ -8,7 +8,7 @@ from kstyle.provenance import result_file
 from kstyle.shared import Shared
 from kstyle.start import transfer
 
-TOLERANCE = 0.05  # of the total loss: what rounding to 8 bits may change
+TOLERANCE = 0.01  # of the total loss: what rounding to 8 bits may change
 
 
 def losses_of_result(record):
