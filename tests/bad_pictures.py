@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 import tifffile
-from picture_files import deep_png, steps
+from picture_files import deep_png, png_chunks, steps
 from PIL import Image, ImageCms
 
 FORMATS = {"png": "PNG", "jpg": "JPEG", "tif": "TIFF", "webp": "WEBP", "bmp": "BMP"}
@@ -30,16 +30,6 @@ def valid(path, suffix, image=None, **options):
     """`path` as a whole picture of the type `suffix`, whatever `path` is called."""
     image = Image.fromarray(pixels()) if image is None else image
     image.save(path, format=FORMATS[suffix], **options)
-    return path
-
-
-def png_chunks(path, *chunks):
-    """A PNG of those chunks, with right checksums."""
-    data = b"\x89PNG\r\n\x1a\n"
-    for name, body in chunks:
-        data += struct.pack(">I", len(body)) + name + body
-        data += struct.pack(">I", zlib.crc32(name + body))
-    path.write_bytes(data)
     return path
 
 

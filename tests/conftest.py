@@ -1,5 +1,6 @@
 """Fixtures for all tests: a quiet TensorFlow, no weights from the internet."""
 
+import functools
 import os
 import warnings
 
@@ -20,6 +21,7 @@ with warnings.catch_warnings():
 
 import kstyle  # noqa: E402
 from kstyle.extractor import build_extractor  # noqa: E402
+from kstyle.losses import loss_terms  # noqa: E402
 from kstyle.model import StyleTransfer  # noqa: E402
 from kstyle.optimizers import make_optimizer  # noqa: E402
 
@@ -60,6 +62,13 @@ def small_model(small_extractor, random_picture):
         return model
 
     return make
+
+
+@pytest.fixture
+def make_model(small_model):
+    """A function that makes a small compiled model, each time the same."""
+    terms = loss_terms({"conv1_2": 8}, {"conv1_1": 200, "conv1_2": 100}, tv=3)
+    return functools.partial(small_model, terms)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,16 @@ TYPES = [(".png", 8), (".png", 16), (".jpg", 8), (".tif", 8), (".tiff", 16)]
 TYPES += [(".webp", 8)]
 
 
+def png_chunks(path, *chunks):
+    """A PNG of those chunks, with right checksums."""
+    data = b"\x89PNG\r\n\x1a\n"
+    for name, body in chunks:
+        data += struct.pack(">I", len(body)) + name + body
+        data += struct.pack(">I", zlib.crc32(name + body))
+    path.write_bytes(data)
+    return path
+
+
 def deep_png(path, samples, colour_type, chunks=(), filter_type=0):
     """A 16-bit PNG written by hand, `samples` `(H, W, C)` uint16."""
     rows = samples.astype(">u2").reshape(samples.shape[0], -1).view(np.uint8)
@@ -16,12 +26,7 @@ def deep_png(path, samples, colour_type, chunks=(), filter_type=0):
     height, width = samples.shape[:2]
     header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
     every = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(body)), (b"IEND", b"")]
-    text = b"\x89PNG\r\n\x1a\n"
-    for name, data in every:
-        text += struct.pack(">I", len(data)) + name + data
-        text += struct.pack(">I", zlib.crc32(name + data))
-    path.write_bytes(text)
-    return path
+    return png_chunks(path, *every)
 
 
 def steps(channels, height=2, width=3):

@@ -1,7 +1,6 @@
 """What watches a run: rows of losses, snapshot files, progress."""
 
 import csv
-import functools
 import io
 import itertools
 import math
@@ -13,17 +12,9 @@ import pytest
 
 from kstyle import load_picture
 from kstyle.callbacks import EverySteps, LossCSV, Progress, SnapshotFiles
-from kstyle.losses import loss_terms
 from kstyle.schedule import Scale
 
 TAGS = ["content/conv1_2", "style/conv1_1", "style/conv1_2", "tv"]
-
-
-@pytest.fixture
-def make_model(small_model):
-    """A function that makes a small compiled model, each time the same."""
-    terms = loss_terms({"conv1_2": 8}, {"conv1_1": 200, "conv1_2": 100}, tv=3)
-    return functools.partial(small_model, terms)
 
 
 class Recorder(EverySteps):

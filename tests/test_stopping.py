@@ -1,6 +1,5 @@
 """What ends a run early: numbers that are none, a still picture, the time."""
 
-import functools
 import math
 import types
 
@@ -10,17 +9,9 @@ import pytest
 
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError, DivergedError
-from kstyle.losses import loss_terms
 from kstyle.pipeline import stylize
 from kstyle.schedule import Scale
 from kstyle.stopping import StopOnNaN, StopWhenStill, TimeLimit, stoppers
-
-
-@pytest.fixture
-def make_model(small_model):
-    """A function that makes a small compiled model, each time the same."""
-    terms = loss_terms({"conv1_2": 8}, {"conv1_1": 200, "conv1_2": 100}, tv=3)
-    return functools.partial(small_model, terms)
 
 
 def fake_model():
