@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,10 @@ import numpy as np
 from kstyle.errors import ConfigError
 from kstyle.files import atomic_path
 from kstyle.fingerprints import picture_hashes, weights_hash
+from kstyle.weight_files import DAMAGE
 
 FILE = "state.npz"
 FORMAT = 1
-# What numpy and zipfile raise for a file that is no archive, or half of one.
-DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError)
-DAMAGED += (NotImplementedError, zipfile.BadZipFile)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +80,7 @@ def read_state(folder):
             rest = dict(about["origin"]), dict(about["curve"]), tuple(about["changes"])
             numbers.append(float(about["seconds"]))
             return State(file["image"], file["gradient"], optimizer, *numbers, *rest)
-    except DAMAGED as error:
+    except DAMAGE as error:
         raise ConfigError(
             f"{path} is not a state that kstyle can go on from ({error}). Remove it to "
             "start the run again from its config.yaml."
@@ -98,18 +95,25 @@ def check_origin(state, config, folder):
     then, now = state.origin, origin(config)
     if then == now:
         return
-    changed = []
-    for part in ("config", "pictures"):
-        for key, value in now[part].items():
-            if then.get(part, {}).get(key) != value:
-                changed.append(key if part == "config" else f"the {key} picture's file")
-    if then.get("weights") != now["weights"]:
-        changed.append("the weights' file")
+    before = then.get("config", {})
+    changed = [k for k, v in now["config"].items() if before.get(k) != v]
+    changed += changed_files(then, now)
     raise ConfigError(
         f"{Path(folder) / FILE} belongs to a run with something else for "
         f"{', '.join(changed) or 'its options'}. Put that back, or remove the file to "
         "start again."
     )
+
+
+def changed_files(then, now):
+    """The files that differ between two of `origin`, each in a few words."""
+    before = then.get("pictures", {})
+    changed = [
+        f"the {name} picture's file"
+        for name, digest in now["pictures"].items()
+        if before.get(name) != digest
+    ]
+    return changed + ["the weights' file"] * (then.get("weights") != now["weights"])
 
 
 def check_fit(state, job):

@@ -27,7 +27,7 @@ from kstyle.sizes import style_size, usable_scales
 # Time, measured on a busy machine and so only roughly. The targets' forward pass is
 # eager, and costs more than its operations do in a step.
 EAGER = 1.5
-TILED = 1.5  # three passes in place of two; not measured
+TILED = 1.5  # three passes in place of two; benchmarks/scale.py measures it
 START_SECONDS = 1.0  # the extractor, TensorBoard's header, the result's file
 SCALE_SECONDS = 0.5  # to trace a scale's two graphs: a constant, and so much a layer
 LAYER_SECONDS = 0.1

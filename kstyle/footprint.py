@@ -43,9 +43,13 @@ def tiled_bytes(config, size):
     """What a scale in tiles holds: one tile, and what is whole. Not fitted."""
     whole = {r.name: r.height * r.width * r.channels for r in config_rows(config, size)}
     kept = kept_between(whole) + sum(whole[name] for name in config.content_layers)
-    vectors = 2 * PAIRS + VECTORS if config.optimizer == "lbfgs" else 2
-    kept += (vectors + COPIES) * 3 * math.prod(size)
+    kept += (vectors(config) + COPIES) * 3 * math.prod(size)
     return FLOAT * kept + step_bytes(config, [min(n, config.tile) for n in size])
+
+
+def vectors(config):
+    """How many copies of the picture the optimiser keeps; Adam has two moments."""
+    return 2 * PAIRS + VECTORS if config.optimizer == "lbfgs" else 2
 
 
 def step_bytes(config, size):
@@ -55,9 +59,7 @@ def step_bytes(config, size):
     kept = sum(count for name, count in values.items() if name.startswith("conv"))
     targets = sum(values[name] for name in config.content_layers)
     targets += sum(r.channels**2 for r in rows if r.name in config.style_layers)
-    # Adam has two moments.
-    vectors = 2 * PAIRS + VECTORS if config.optimizer == "lbfgs" else 2
-    optimizer = vectors * 3 * math.prod(size)
+    optimizer = vectors(config) * 3 * math.prod(size)
     largest = WORKSPACE * max(values.values())
     return FLOAT * (KEPT * kept + largest + targets + optimizer)
 

@@ -56,8 +56,13 @@ def prepare(config, *, overwrite=False, folder=None):
     content, style, start, scales = pictures
     config = fit_memory(config, content.size, style.shape[:2])
     folder = make_folder(config, folder)
-    output = Path(config.output) if config.output else folder / "result.png"
+    output = result_path(config, folder)
     return Job(config, content, style, start, weights, scales, folder, output)
+
+
+def result_path(config, folder):
+    """Where the picture of the run in `folder` goes."""
+    return Path(config.output) if config.output else Path(folder) / "result.png"
 
 
 def read_all(config, *, overwrite=False):

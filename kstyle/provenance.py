@@ -5,18 +5,16 @@ import csv
 import datetime
 import json
 import platform
-from importlib import metadata
 from pathlib import Path
 
-from kstyle._version import __version__
-from kstyle.checkpoints import origin
+from kstyle.checkpoints import changed_files, origin
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import json_text, write_text
+from kstyle.machine import versions
 
 FILE = "run.json"
 PATHS = ("content", "style", "init", "weights", "output", "logdir")
-PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 
 
 @contextlib.contextmanager
@@ -45,15 +43,6 @@ def recorded(job):
     finally:
         with contextlib.suppress(OSError):  # a full disk is told of by its own error
             write_text(path, json_text(record, indent=1) + "\n")
-
-
-def versions():
-    """`{package: version}` of all that can change a result in its last bits."""
-    found = {"kstyle": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
 
 
 def shareable(config):
@@ -93,13 +82,7 @@ def read_run(place):
 
 def changes_since(record):
     """What is not as it was at the run of `record`, each in a few words."""
-    now = origin(record["config"])
-    changed = [
-        f"the {name} picture's file"
-        for name, digest in now["pictures"].items()
-        if record["pictures"].get(name) != digest
-    ]
-    changed += ["the weights' file"] if record["weights"] != now["weights"] else []
+    changed = changed_files(record, origin(record["config"]))
     for name, version in versions().items():
         then = record["versions"].get(name)
         if then != version:
@@ -126,9 +109,3 @@ def curve(record):
             }
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-
-
-def result_file(record):
-    """Where the picture of the run is."""
-    output = record["config"].output
-    return Path(output) if output else record["folder"] / "result.png"

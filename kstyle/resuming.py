@@ -6,9 +6,9 @@ from kstyle import checkpoints
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import remove_leftovers
-from kstyle.job import prepare
+from kstyle.job import prepare, result_path
 from kstyle.locks import locked
-from kstyle.provenance import read_run, result_file
+from kstyle.provenance import read_run
 from kstyle.yaml_options import read_config_file
 
 
@@ -47,4 +47,4 @@ def ended(folder, config):
     except ConfigError:  # it has not begun
         return False
     done = record["exit"] == "finished" and record["config"] == config
-    return done and result_file(record).exists()
+    return done and result_path(config, folder).exists()

@@ -7,6 +7,7 @@ import numpy as np
 from kstyle import auto_weights
 from kstyle.devices import on_device
 from kstyle.files import write_text
+from kstyle.footprint import in_tiles
 from kstyle.layers import layer_names, minimum_size
 from kstyle.losses import loss_terms
 from kstyle.model import StyleTransfer
@@ -38,9 +39,8 @@ def transfer(job, edge, shared, terms, start, start_step=0):
     pictures = {"content": job.content_at(edge), "style": job.style_at(edge)}
     layers = list(dict.fromkeys(term.layer for term in terms if term.source))
     extractor = shared.extractor(job, layers)
-    largest = max(length for p in pictures.values() for length in p.shape[:2])
-    tile = job.config.tile
-    tile = tile if isinstance(tile, int) and largest > tile else None
+    tiled = in_tiles(job.config, *(p.shape[:2] for p in pictures.values()))
+    tile = job.config.tile if tiled else None
     options = {"init": start, "start_step": start_step}
     options["targets"] = shared.targets(job, extractor, terms, pictures, tile)
     if tile is None:

@@ -2,9 +2,8 @@
 
 from kstyle.errors import ConfigError
 from kstyle.images import load_picture
-from kstyle.job import Job, config_weights, read_pictures
+from kstyle.job import Job, config_weights, read_pictures, result_path
 from kstyle.losses import build_terms
-from kstyle.provenance import result_file
 from kstyle.shared import Shared
 from kstyle.start import transfer
 
@@ -16,9 +15,9 @@ def losses_of_result(record):
 
     Raises: ConfigError: it is not of the run's size; ImageError, WeightsError.
     """
-    config, path = record["config"], result_file(record)
+    config, folder = record["config"], record["folder"]
     content, style, start, scales = read_pictures(config)
-    weights, folder = config_weights(config), record["folder"]
+    weights, path = config_weights(config), result_path(config, folder)
     job = Job(config, content, style, start, weights, scales, folder, path)
     picture, wanted = load_picture(path), job.content_at(config.size).shape[:2]
     if picture.size != wanted:
