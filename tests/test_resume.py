@@ -1,5 +1,6 @@
 """A run that was ended at any moment goes on, and ends as if nothing had happened."""
 
+import contextlib
 import csv
 import dataclasses
 import os
@@ -252,17 +253,27 @@ def test_rows_that_are_half_written_go(tmp_path):
     assert cut_and_bytes(tmp_path, b"step,lo") == b""
 
 
-def start(*words):
-    """`kstyle WORDS` as a process of its own."""
-    command = [sys.executable, "-m", "kstyle", *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@pytest.fixture
+def start():
+    """A function that starts `kstyle WORDS` as a process, ended with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def call(*words):
+            command = [sys.executable, "-m", "kstyle", *map(str, words)]
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            process = stack.enter_context(subprocess.Popen(command, **pipes))
+            stack.callback(process.kill)
+            return process
+
+        yield call
 
 
 def stylize_words(options, logs):
     words = [options["content"], options["style"], "--logdir", logs]
     for name in ("weights", "content_layers", "style_layers", "size"):
         words += [f"--{name.replace('_', '-')}", options[name]]
-    words += ["--scales", "12,18", "--scale-steps", "40", "--steps", "40"]
+    # Long enough to be met in the second scale, however late this process looks.
+    words += ["--scales", "12,18", "--scale-steps", "40", "--steps", "400"]
     return ["stylize", *words, "--checkpoint-every", "1", "--report-every", "10"]
 
 
@@ -278,7 +289,7 @@ def kill_when(process, ready):
 
 
 def test_a_process_that_is_killed_twice_still_ends_with_the_same_pixels(
-    options, tmp_path
+    options, start, tmp_path
 ):
     logs, whole = tmp_path / "killed", tmp_path / "whole"
 
