@@ -82,6 +82,11 @@ class StyleConfig(pydantic.BaseModel):
         None,
         description="adam: grey levels of 0..255 (default 5); lbfgs: factor (or 1)",
     )
+    parameterization: Literal["pixels", "pyramid", "fourier"] = Field(
+        "pixels",
+        description="what moves: the picture's pixels, the levels of a pyramid or "
+        "frequencies",
+    )
     average: Average = Field(
         0.0,
         description="adam: end a scale at the moving average of its pictures, each "

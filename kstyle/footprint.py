@@ -21,7 +21,7 @@ EAGER_WORKSPACE = 9.2  # the largest, in that pass
 COARSER = 0.33  # of a coarser scale's step, which the allocator does not give back
 PAIRS = 10  # the history of `optimizers.LBFGS`
 COPIES = 6  # of the picture beside a tile: gradient, the one before a move, ...
-VECTORS = 3  # its point, slope and step
+VECTORS = 4  # its point, slope, pull and step
 
 
 def in_tiles(config, content, style):

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from kstyle.errors import ConfigError
+from kstyle.parameterizations import BasisAdam, as_basis, make_basis
 
 GREY_LEVELS = 255
 MAX_HALVINGS = 6  # then the pairs are forgotten: 1/64 of a step says they mislead
@@ -29,13 +30,23 @@ class LBFGS(keras.optimizers.Optimizer):
     learning_rate: factor on every step, 1 as in Newton's method.
     history: pairs of steps and gradient changes that are kept; each takes twice the
         memory of the variables.
+    basis: of `parameterizations`; the steps are those of L-BFGS on the coefficients.
+        `None`: on the variables themselves.
     """
 
-    def __init__(self, learning_rate=1.0, history=10, name="lbfgs", **kwargs):
+    def __init__(
+        self,
+        learning_rate=1.0,
+        history=10,
+        basis=None,
+        name="lbfgs",
+        **kwargs,
+    ):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         if history < 1:
             raise ConfigError(f"L-BFGS needs a history of 1 at least, not {history!r}.")
         self.history = history
+        self.basis = as_basis(basis)
 
     def build(self, variables):
         """Make the state: the accepted point, the step from it, and the pairs."""
@@ -43,10 +54,12 @@ class LBFGS(keras.optimizers.Optimizer):
             return
         super().build(variables)
         size = sum(int(np.prod(variable.shape)) for variable in variables)
-        for name in ("point", "slope", "step"):
+        self._shapes = [tuple(variable.shape) for variable in variables]
+        for name in ("point", "slope", "pull", "step"):
             self._state(name, (size,))
         for name in ("steps", "changes"):
             self._state(name, (self.history, size))
+        self._state("stretch", (self.history, self.history))
         self._state("point_loss", ())
         self._state("trial_loss", (), np.nan)
         for name in ("pairs", "halvings"):
@@ -87,7 +100,17 @@ class LBFGS(keras.optimizers.Optimizer):
                 variable.assign(value)
 
     def get_config(self):
-        return {**super().get_config(), "history": self.history}
+        basis = self.basis and keras.saving.serialize_keras_object(self.basis)
+        return {**super().get_config(), "history": self.history, "basis": basis}
+
+    def _preconditioned(self, vector):
+        """The flat `vector` by `A A^T` of the basis, variable by variable."""
+        if self.basis is None:
+            return vector
+        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
+        parts = tf.split(vector, np.diff(ends, prepend=0))
+        pairs = zip(parts, self._shapes, strict=True)
+        return flatten([self.basis(tf.reshape(*pair)) for pair in pairs])
 
     def _worse(self, slope, here):
         """Whether the last step raised the loss, or led out of the finite numbers."""
@@ -109,7 +132,7 @@ class LBFGS(keras.optimizers.Optimizer):
 
     def _descent(self, length):
         """Steepest descent of `length` in the 2-norm; nothing where it is flat."""
-        return -self.slope * (length / ops.maximum(tf.norm(self.slope), 1e-30))
+        return -self.pull * (length / ops.maximum(tf.norm(self.pull), 1e-30))
 
     def _accept(self, slope, here):
         """Keep the pair, make `here` the accepted point and choose the next step."""
@@ -117,10 +140,13 @@ class LBFGS(keras.optimizers.Optimizer):
         change, moved = slope - self.slope, here - self.point
         curved = ops.sum(moved * change) > CURVATURE * ops.sum(ops.square(change))
         keep = curved & ~first
-        tf.cond(keep, lambda: self._remember(moved, change), lambda: None)
+        pull = self._preconditioned(slope)
+        pulled = pull - self.pull
+        tf.cond(keep, lambda: self._remember(moved, change, pulled), lambda: None)
         for variable, value in (
             (self.point, here),
             (self.slope, slope),
+            (self.pull, pull),
             (self.point_loss, self.trial_loss),
             (self.halvings, 0),
         ):
@@ -133,10 +159,18 @@ class LBFGS(keras.optimizers.Optimizer):
         )
         self.step.assign(self.learning_rate * step)
 
-    def _remember(self, moved, change):
+    def _remember(self, moved, change, pulled):
+        """Keep a pair: the move and the gradient's change, plain and preconditioned."""
         row = self.pairs.value % self.history
         for ring, value in ((self.steps, moved), (self.changes, change)):
             ring.value.scatter_update(tf.IndexedSlices(value, row))
+        # `Y M Y^T`, kept, so that the preconditioned changes themselves need not be.
+        products = tf.linalg.matvec(self.changes.value, pulled)
+        here = tf.one_hot(row, self.history)
+        off = (1 - here)[:, None] * (1 - here) * self.stretch.value
+        cross = here[:, None] * products + products[:, None] * here
+        both = here[:, None] * here * products
+        self.stretch.assign(off + cross - both)
         self.pairs.assign_add(1)
 
     def _newton_step(self):
@@ -147,15 +181,15 @@ class LBFGS(keras.optimizers.Optimizer):
         steps, changes = self.steps.value, self.changes.value
         a, b, scale = compact_coefficients(
             ordered(tf.matmul(steps, changes, transpose_b=True), order, used),
-            ordered(tf.matmul(changes, changes, transpose_b=True), order, used),
+            ordered(self.stretch.value, order, used),
             ordered(tf.linalg.matvec(steps, self.slope.value), order, used),
-            ordered(tf.linalg.matvec(changes, self.slope.value), order, used),
+            ordered(tf.linalg.matvec(changes, self.pull.value), order, used),
         )
         back = tf.argsort(order)
         a, b = tf.gather(a, back), tf.gather(b, back)
-        onto = tf.linalg.matvec(steps, a, transpose_a=True)
-        onto += scale * tf.linalg.matvec(changes, b, transpose_a=True)
-        return -(scale * self.slope + onto)
+        onto = self._preconditioned(tf.linalg.matvec(changes, b, transpose_a=True))
+        along = tf.linalg.matvec(steps, a, transpose_a=True)
+        return -(scale * (self.pull + onto) + along)
 
 
 def compact_coefficients(sy, yy, sg, yg):
@@ -202,7 +236,7 @@ def unflatten(vector, variables):
         start = end
 
 
-def make_optimizer(name, learning_rate=None, average=0.0):
+def make_optimizer(name, learning_rate=None, *, average=0.0, parameterization="pixels"):
     """The optimiser `name` for an image variable in [0, 1].
 
     adam: `learning_rate` in grey levels of 0..255 (default 5). The second moment
@@ -210,11 +244,15 @@ def make_optimizer(name, learning_rate=None, average=0.0):
         hundred (style-transfer-pytorch does so too). A `fit` ends at the moving
         average of its pictures, each counting `average` times the next.
     lbfgs: `learning_rate` is a factor on the step (default 1); it has no average.
+    parameterization: one of `parameterizations.KINDS`.
     """
+    basis = make_basis(parameterization)
     if name == "adam":
         rate = (5.0 if learning_rate is None else learning_rate) / GREY_LEVELS
-        mean = {"use_ema": average > 0, "ema_momentum": average}
-        return keras.optimizers.Adam(rate, beta_2=0.99, **mean)
+        options = {"beta_2": 0.99, "use_ema": average > 0, "ema_momentum": average}
+        if basis is not None:
+            return BasisAdam(rate, basis=basis, **options)
+        return keras.optimizers.Adam(rate, **options)
     if name == "lbfgs":
-        return LBFGS(1.0 if learning_rate is None else learning_rate)
+        return LBFGS(1.0 if learning_rate is None else learning_rate, basis=basis)
     raise ConfigError(f"Unknown optimizer {name!r}: it must be 'adam' or 'lbfgs'.")

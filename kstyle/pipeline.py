@@ -136,8 +136,8 @@ def scale_model(job, scale, shared, before, state=None):
         start, step = initial_picture(job, content), 0
     config, terms = job.config, build_terms(job.config)
     model = transfer(job, scale.edge, shared, terms, start, start_step=step)
-    optimizer = make_optimizer(config.optimizer, config.learning_rate, config.average)
-    model.compile(optimizer)
+    options = {"average": config.average, "parameterization": config.parameterization}
+    model.compile(make_optimizer(config.optimizer, config.learning_rate, **options))
     return model
 
 

@@ -229,6 +229,7 @@ CHANGED = {
     "init": "noise",
     "optimizer": "adam",
     "learning_rate": 1e-7,
+    "parameterization": "fourier",
     "average": 0.99,
     "stop_when_still": 0.01,
     "time_limit": 1e-3,

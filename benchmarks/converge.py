@@ -1,0 +1,144 @@
+"""Seconds to the loss that many plain steps reach, for each way to get there.
+
+    python benchmarks/converge.py [--size 512] [--steps 200] [--content PICTURE]
+        [--style PICTURE] [--ways pyramid coarse torch ...] [--sheet FOLDER]
+
+The first way, `single`, takes `--steps` L-BFGS steps in float32 at one scale from the
+content; the loss it ends with is the goal. Every other way has the same losses, and at
+the most as many steps at the last scale. Its pictures are kept every few steps and
+looked at afterwards by one float32 model, outside the clock: a way's own arithmetic is
+not its judge. The clock runs from the pictures and weights in memory on: graphs, targets
+and coarser scales count. `torch` is a plain PyTorch loop (`torch_loop.py`), when torch
+is installed.
+"""
+
+import argparse
+import importlib.util
+import tempfile
+import time
+from pathlib import Path
+
+import common
+
+import kstyle
+from kstyle import pipeline
+from kstyle.callbacks import EverySteps
+from kstyle.job import prepare
+from kstyle.losses import build_terms
+from kstyle.start import transfer
+from kstyle.shared import Shared
+
+WAYS = {
+    "single": {"scales": 1},
+    "pyramid": {"scales": 1, "parameterization": "pyramid"},
+    "fourier": {"scales": 1, "parameterization": "fourier"},
+    "coarse": {},
+    "coarse_pyramid": {"parameterization": "pyramid"},
+}
+
+
+class Kept(EverySteps):
+    """`(seconds since the start, picture)` every few steps of the last scale."""
+
+    def __init__(self, every, edge):
+        super().__init__(every)
+        self.edge, self.pictures, self.begun = edge, [], time.perf_counter()
+
+    def report(self, step, logs):
+        if max(self.model.image.shape[1:3]) == self.edge:
+            seconds = time.perf_counter() - self.begun
+            self.pictures.append((seconds, self.model.pixels()))
+
+
+def kstyles(config, every):
+    """The kept pictures of a run of `config` as `kstyle stylize` makes it."""
+    job = prepare(config)
+    kept = Kept(every, max(job.content_at(config.size).shape[:2]))
+    pipeline.run(job, [kept])
+    return kept.pictures
+
+
+def pytorchs(config, every):
+    """The kept pictures of a PyTorch loop with the config's losses at one scale."""
+    import torch_loop
+
+    return torch_loop.run(prepare(config), every)
+
+
+def judge(config):
+    """A function from a picture to its loss in float32."""
+    job, shared = prepare(config), Shared()
+    start = job.content_at(config.size)
+    model = transfer(job, config.size, shared, build_terms(config), start)
+
+    def loss(picture):
+        model.image.assign(picture[None])
+        return float(model.measure()["loss"])
+
+    return loss
+
+
+def reached(curve, goal):
+    """Seconds to the first picture whose loss is `goal` at the most, or `None`."""
+    return next((seconds for seconds, loss in curve if loss <= goal), None)
+
+
+def picture_at(pictures, seconds):
+    """The last picture that was there after so many seconds, or the first."""
+    return [p for s, p in pictures if s <= seconds or s == pictures[0][0]][-1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--content", default="sample:coffee")
+    parser.add_argument("--style", default="sample:night")
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=200, help="of `single`")
+    parser.add_argument("--every", type=int, default=5, help="steps between pictures")
+    parser.add_argument("--ways", nargs="*", choices=[*WAYS, "torch"])
+    parser.add_argument("--sheet", help="folder for the pictures at equal seconds")
+    options = parser.parse_args()
+    ways = options.ways or [*WAYS, "torch"]
+    if "torch" in ways and importlib.util.find_spec("torch") is None:
+        ways.remove("torch")
+    with tempfile.TemporaryDirectory() as folder:
+        base = kstyle.StyleConfig(
+            **{k: getattr(options, k) for k in ("content", "style", "size", "steps")},
+            logdir=folder,
+        )
+        figures = compare(base, dict.fromkeys(["single", *ways]), options)
+    common.report("converge", figures)
+
+
+def compare(base, ways, options):
+    """The figures of every way, and its picture at `single`'s last second."""
+    loss_of, figures, kept = judge(base.replace(scales=1)), {}, {}
+    for way in ways:
+        run = pytorchs if way == "torch" else kstyles
+        kept[way] = run(base.replace(**WAYS.get(way, {"scales": 1})), options.every)
+        curve = [(seconds, loss_of(picture)) for seconds, picture in kept[way]]
+        if way == "single":
+            goal, limit = min(loss for _, loss in curve), curve[-1][0]
+        seconds = reached(curve, goal)
+        figures |= {
+            f"{way}_seconds_to_goal": seconds,
+            f"{way}_over_single": seconds and seconds / limit,
+            f"{way}_last_seconds": curve[-1][0],
+            f"{way}_best_over_goal": min(loss for _, loss in curve) / goal,
+        }
+        print({k: v for k, v in figures.items() if k.startswith(way)}, flush=True)
+        if options.sheet:
+            save(options.sheet, way, kept[way], limit)
+    return {"size": base.size, "steps": base.steps, "goal": goal, **figures}
+
+
+def save(folder, way, pictures, limit):
+    """The way's pictures after a quarter, a half and all of `single`'s seconds."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for share in (0.25, 0.5, 1):
+        path = Path(folder) / f"{way}_{int(100 * share)}.png"
+        kstyle.save_picture(path, picture_at(pictures, share * limit))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Other bases for the picture than its pixels: a pyramid's levels, or frequencies.
+
+A basis is a linear map `A` from coefficients `z` to the picture `x = A z`. No optimiser
+here keeps `z`: the picture stays the variable, with its range, and moves by `A` times
+the move that its coefficients would make. What a coefficient sees is `A^T` times the
+gradient. For L-BFGS nothing more is needed than `A A^T`: on `z` it takes the steps that
+it takes on `x` when `A A^T` is its first guess of the inverse Hessian.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kstyle.errors import ConfigError
+
+
+class Basis:
+    """`A` for pictures `(1, height, width, 3)`, by its two halves:
+
+    `parts(gradient)`: the list of tensors `A^T gradient`;
+    `whole(parts, size)`: the picture `A parts` of (height, width) `size`.
+    """
+
+    def __call__(self, gradient):
+        """`A A^T gradient`, symmetric and positive."""
+        return self.whole(self.parts(gradient), gradient.shape[1:3])
+
+
+@keras.saving.register_keras_serializable("kstyle")
+class Pyramid(Basis):
+    """The picture as a sum of levels, each half as large as the one before, enlarged.
+
+    Kolkin et al. 2019 (STROTSS) optimise a Laplacian pyramid's levels likewise.
+    levels: how many, the picture's own among them. ratio: the factor on each level over
+        that of the one before; 0.5 moves each octave as far as the finest.
+    """
+
+    def __init__(self, levels=6, ratio=0.5):
+        self.levels, self.ratio = levels, ratio
+
+    def parts(self, gradient):
+        parts = [gradient]
+        for level in range(1, self.levels):
+            size = [-(-edge // 2**level) for edge in gradient.shape[1:3]]
+            parts.append(self.ratio**level * reduced(gradient, size))
+        return parts
+
+    def whole(self, parts, size):
+        picture = parts[0]
+        for level, part in enumerate(parts[1:], start=1):
+            picture += self.ratio**level * enlarged(part, size)
+        return picture
+
+    def get_config(self):
+        return {"levels": self.levels, "ratio": self.ratio}
+
+
+@keras.saving.register_keras_serializable("kstyle")
+class Fourier(Basis):
+    """The picture by its frequencies, the low ones moving further.
+
+    Olah et al. 2017 (Feature Visualization, "preconditioning"), with cosines (DCT-II)
+    in place of their periodic basis, so that no edge is bound to the one opposite, and
+    without their decorrelation of the colours, with which the loss fell more slowly.
+    power: coefficients are scaled by 1 / frequency to this power; theirs is 1.
+    """
+
+    def __init__(self, power=0.25):
+        self.power = power
+
+    def parts(self, gradient):
+        down, across = (dct_matrix(edge) for edge in gradient.shape[1:3])
+        planes = tf.transpose(gradient, (0, 3, 1, 2))
+        spectrum = down @ tf.matmul(planes, across, transpose_b=True)
+        return [self._gain(gradient.shape[1:3]) * spectrum]
+
+    def whole(self, parts, size):
+        down, across = (dct_matrix(edge) for edge in size)
+        spectrum = self._gain(size) * parts[0]
+        planes = tf.matmul(down, spectrum @ across, transpose_a=True)
+        return tf.transpose(planes, (0, 2, 3, 1))
+
+    def _gain(self, size):
+        """Factors of (height, width) `size`, 1 at the highest frequency. The mean has
+        that of half a wave across the longer edge, the lowest that there is."""
+        rows, columns = (np.arange(edge) / edge for edge in size)
+        frequency = np.hypot(rows[:, None], columns[None])
+        frequency[0, 0] = 1 / max(size)
+        gain = (frequency / frequency.max()) ** -self.power
+        return gain.astype("float32")
+
+    def get_config(self):
+        return {"power": self.power}
+
+
+def dct_matrix(count):
+    """The orthonormal DCT-II as a float32 `(count, count)` matrix."""
+    order, place = np.arange(count)[:, None], np.arange(count)[None]
+    matrix = np.cos(np.pi * (2 * place + 1) * order / (2 * count))
+    matrix *= np.sqrt(2 / count)
+    matrix[0] /= np.sqrt(2)
+    return matrix.astype("float32")
+
+
+def enlarged(pictures, size):
+    """Bilinear, to (height, width) `size`."""
+    return tf.image.resize(pictures, size)
+
+
+def reduced(pictures, size):
+    """The transpose of `enlarged`: each pixel is the weighted sum of those it fed."""
+    small = tf.zeros((pictures.shape[0], *size, pictures.shape[-1]))
+    with tf.GradientTape() as tape:
+        tape.watch(small)
+        large = enlarged(small, pictures.shape[1:3])
+    return tape.gradient(large, small, output_gradients=pictures)
+
+
+@keras.saving.register_keras_serializable("kstyle")
+class BasisAdam(keras.optimizers.Adam):
+    """Adam (Kingma and Ba 2015) on the coefficients of the variables in a `Basis`."""
+
+    def __init__(self, learning_rate=0.001, *, basis, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.basis = as_basis(basis)
+
+    def build(self, variables):
+        """Make the two moments of every coefficient."""
+        if self.built:
+            return
+        keras.optimizers.Optimizer.build(self, variables)
+        self._moments = [self._zeros(variable) for variable in variables]
+
+    def _zeros(self, variable):
+        with tf.init_scope():
+            parts = self.basis.parts(tf.zeros(variable.shape))
+        return [
+            [self.add_variable(part.shape, name=name) for name in ("mean", "square")]
+            for part in parts
+        ]
+
+    def update_step(self, gradient, variable, learning_rate):
+        time = ops.cast(self.iterations + 1, "float32")
+        rate = learning_rate * ops.sqrt(1 - self.beta_2**time) / (1 - self.beta_1**time)
+        moments, moves = self._moments[self._get_variable_index(variable)], []
+        for part, (mean, square) in zip(
+            self.basis.parts(gradient), moments, strict=True
+        ):
+            mean.assign_add((1 - self.beta_1) * (part - mean))
+            square.assign_add((1 - self.beta_2) * (ops.square(part) - square))
+            moves.append(mean / (ops.sqrt(square) + self.epsilon))
+        move = self.basis.whole(moves, variable.shape[1:3])
+        variable.assign_sub(rate * move)
+
+    def get_config(self):
+        basis = keras.saving.serialize_keras_object(self.basis)
+        return {**super().get_config(), "basis": basis}
+
+
+def as_basis(basis):
+    """A `Basis` from itself, `None`, or what a `get_config` made of it."""
+    if isinstance(basis, dict):
+        return keras.saving.deserialize_keras_object(basis)
+    return basis
+
+
+KINDS = {"pixels": lambda: None, "pyramid": Pyramid, "fourier": Fourier}
+
+
+def make_basis(name):
+    """The `Basis` that `name`, one of `KINDS`, stands for; `None` for pixels."""
+    if name not in KINDS:
+        raise ConfigError(
+            f"Unknown parameterization {name!r}: it must be one of {', '.join(KINDS)}."
+        )
+    return KINDS[name]()
