@@ -5,11 +5,11 @@
 
 The first way, `single`, takes `--steps` L-BFGS steps in float32 at one scale from the
 content; the loss it ends with is the goal. Every other way has the same losses, and at
-the most as many steps at the last scale. Its pictures are kept every few steps and
-looked at afterwards by one float32 model, outside the clock: a way's own arithmetic is
-not its judge. The clock runs from the pictures and weights in memory on: graphs, targets
-and coarser scales count. `torch` is a plain PyTorch loop (`torch_loop.py`), when torch
-is installed.
+the most as many steps at the last scale. Its pictures are kept every few steps, and one
+float32 model looks at them afterwards, outside the clock: a way's own arithmetic is not
+its judge. The clock runs from the pictures and weights in memory on, so that graphs,
+targets and coarser scales count. `torch` is a plain PyTorch loop (`torch_loop.py`), if
+torch is installed.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from kstyle import pipeline
 from kstyle.callbacks import EverySteps
 from kstyle.job import prepare
 from kstyle.losses import build_terms
-from kstyle.start import transfer
 from kstyle.shared import Shared
+from kstyle.start import transfer
 
 WAYS = {
     "single": {"scales": 1},

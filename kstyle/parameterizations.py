@@ -26,6 +26,10 @@ class Basis:
         """`A A^T gradient`, symmetric and positive."""
         return self.whole(self.parts(gradient), gradient.shape[1:3])
 
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
 
 @keras.saving.register_keras_serializable("kstyle")
 class Pyramid(Basis):
@@ -49,7 +53,7 @@ class Pyramid(Basis):
     def whole(self, parts, size):
         picture = parts[0]
         for level, part in enumerate(parts[1:], start=1):
-            picture += self.ratio**level * enlarged(part, size)
+            picture = picture + self.ratio**level * enlarged(part, size)
         return picture
 
     def get_config(self):
@@ -133,8 +137,7 @@ class BasisAdam(keras.optimizers.Adam):
         self._moments = [self._zeros(variable) for variable in variables]
 
     def _zeros(self, variable):
-        with tf.init_scope():
-            parts = self.basis.parts(tf.zeros(variable.shape))
+        parts = self.basis.parts(tf.zeros(variable.shape))
         return [
             [self.add_variable(part.shape, name=name) for name in ("mean", "square")]
             for part in parts
