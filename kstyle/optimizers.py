@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kstyle.compact_form import compact_coefficients, ordered
 from kstyle.errors import ConfigError
 
 GREY_LEVELS = 255
@@ -79,6 +80,15 @@ class LBFGS(keras.optimizers.Optimizer):
             variable.assign(value)
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable))
+
+    def adopt(self, other):
+        """Begin with the pairs of another `LBFGS` of the same variables.
+
+        For a loss that is nearly the other's: its pairs tell the lengths of the first
+        steps, its point and loss are forgotten.
+        """
+        for name in ("steps", "changes", "pairs"):
+            getattr(self, name).assign(getattr(other, name))
 
     def finalize_variable_values(self, var_list):
         """At the end of `fit`, undo a last step that made the loss worse."""
@@ -158,35 +168,6 @@ class LBFGS(keras.optimizers.Optimizer):
         return -(scale * self.slope + onto)
 
 
-def compact_coefficients(sy, yy, sg, yg):
-    """Weights (a, b, scale) in `H g = scale g + S^T a + scale Y^T b`, as float32.
-
-    `sy`, `yy`: (m, m) products of the m pairs, oldest first; `sg`, `yg`: (m,)
-    products with the gradient. Unused slots are zero rows and columns.
-    """
-    size = tf.shape(sy)[0]
-    used = tf.linalg.diag_part(sy) != 0
-    last = tf.reduce_sum(tf.cast(used, tf.int32)) - 1
-    scale = sy[last, last] / yy[last, last]
-    upper = tf.linalg.band_part(sy, 0, -1)
-    # An unused slot gets a 1 on the diagonal, so that its coefficient is just 0.
-    upper += tf.linalg.diag(tf.where(used, tf.zeros(size, sy.dtype), 1.0))
-    u = tf.linalg.triangular_solve(upper, sg[:, None], lower=False)
-    middle = tf.linalg.diag(tf.linalg.diag_part(sy)) + scale * yy
-    right = middle @ u - scale * yg[:, None]
-    a = tf.linalg.triangular_solve(upper, right, lower=False, adjoint=True)
-    return tuple(tf.cast(x, tf.float32) for x in (a[:, 0], -u[:, 0], scale))
-
-
-def ordered(products, order, used):
-    """`products` in float64, rows (and columns) permuted to `order`, unused zeroed."""
-    products = tf.cast(products, tf.float64)
-    for axis in range(products.shape.rank):
-        products = tf.gather(products, order, axis=axis)
-    mask = tf.cast(used, tf.float64)
-    return products * (mask if products.shape.rank == 1 else mask[:, None] * mask)
-
-
 def flatten(tensors):
     """The `tensors` end to end as one float32 vector."""
     return ops.concatenate([ops.cast(ops.ravel(t), "float32") for t in tensors])
@@ -218,3 +199,14 @@ def make_optimizer(name, learning_rate=None, average=0.0):
     if name == "lbfgs":
         return LBFGS(1.0 if learning_rate is None else learning_rate)
     raise ConfigError(f"Unknown optimizer {name!r}: it must be 'adam' or 'lbfgs'.")
+
+
+def carry_on(optimizer, before, picture):
+    """Let `optimizer` begin with what `before` knows of the same picture, when the loss
+    is nearly the same: L-BFGS takes its pairs, Adam its moments."""
+    optimizer.build([picture])
+    if isinstance(optimizer, LBFGS):
+        optimizer.adopt(before)
+        return
+    for variable, value in zip(optimizer.variables, before.variables, strict=True):
+        variable.assign(value)
