@@ -9,7 +9,7 @@ import importlib
 from kstyle._version import __version__
 
 _HOMES = {
-    "LBFGS": "optimizers",
+    "LBFGS": "lbfgs",
     "Picture": "images",
     "StyleConfig": "config",
     "StyleResult": "pipeline",

@@ -105,9 +105,9 @@ class Curve(EverySteps):
 class Progress(EverySteps):
     """Tells `show(step, loss, steps_per_second, seconds_left)` how far the run is.
 
-    scales: the `schedule.Scale`s of the whole run. A step's time grows with the area
-        of its picture, so what is left is reckoned in areas; the speed is that of the
-        last report's steps. What `show` does (a bar, a line) is the caller's.
+    scales: the `schedule.Scale`s of the whole run. What is left is reckoned in their
+        `work`; the speed is that of the last report's steps. What `show` does (a bar,
+        a line) is the caller's.
     """
 
     def __init__(self, show, every, scales):
@@ -116,11 +116,11 @@ class Progress(EverySteps):
         self.since = None
 
     def work(self, step):
-        """Pixels (up to a constant) that the first `step` steps look at."""
+        """What the first `step` steps cost, up to a constant."""
         total = 0
         for scale in self.scales:
             done = min(step, scale.steps)
-            total, step = total + done * scale.edge**2, step - done
+            total, step = total + scale.work(done), step - done
         return total
 
     def report(self, step, logs):

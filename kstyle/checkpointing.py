@@ -35,14 +35,14 @@ class Checkpoint(keras.callbacks.Callback):
         self.begun = time.monotonic() - (state.seconds if state else 0)
         self.written = time.monotonic()
         self.seen = self.kept = None  # the last step there was, the last one on disk
-        self.scale, self.end = 0, 0  # the scale's number, and its last step
+        # The number of the scale, and its last step.
+        self.scale, self.end = (state.scale if state else 0) - 1, 0
         if state is not None and state.curve:
             for curve in self.curves:
                 go_on(curve, state)
 
     def on_train_begin(self, logs=None):
-        edges = [scale.edge for scale in self.job.scales]
-        self.scale = edges.index(max(self.model.image.shape[1:3]))
+        self.scale += 1
         steps = self.job.scales[self.scale].steps
         if self.state is not None:
             steps = self.state.left

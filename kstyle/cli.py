@@ -38,11 +38,12 @@ def stylize(context, config_file, overwrite, dry_run, quiet, **_):
     environment, the environment beats the file.
     """
     with user_errors():
+        from kstyle import machine
         from kstyle.config import StyleConfig
         from kstyle.job import prepare
 
         config = StyleConfig(**chosen_options(context, config_file))
-        if config.device.startswith("gpu"):  # only TensorFlow knows if there is one
+        if machine.may_use_gpu(config.device):
             load_devices().check(config.device)
         if dry_run:
             print_plan(config, overwrite)
@@ -72,7 +73,9 @@ def print_plan(config, overwrite):
     from kstyle import console, estimates, memory
     from kstyle.errors import ConfigError
     from kstyle.job import read_all
+    from kstyle.precision import resolved
 
+    config = resolved(config)
     (content, style, *_), _ = read_all(config, overwrite=overwrite)
     sizes, short = (content.size, style.shape[:2]), None
     try:

@@ -4,7 +4,6 @@ The command line, YAML files, experiments and the record of a run all take their
 defaults and help texts from the fields below.
 """
 
-import difflib
 from typing import Annotated, Literal
 
 import pydantic
@@ -28,6 +27,7 @@ from kstyle.option_types import (
     Weight,
     as_integer,
     empty_as_none,
+    explain,
 )
 from kstyle.resize import parse_crop
 from kstyle.yaml_options import read_options
@@ -77,6 +77,11 @@ class StyleConfig(pydantic.BaseModel):
     style_weight: Weight = Field(100.0, description="weight of the style")
     tv_weight: Weight = Field(120.0, description="weight of the total variation")
     init: str = Field("content", description="start from: content, noise or a file")
+    precision: Literal["auto", "float32", "bfloat16", "mixed"] = Field(
+        "auto",
+        description="of the network: float32, bfloat16, mixed (bfloat16 with the last "
+        "steps in float32) or auto (mixed where bfloat16 is fast, or float32)",
+    )
     optimizer: Literal["lbfgs", "adam"] = Field("lbfgs", description="the optimiser")
     learning_rate: Positive | None = Field(
         None,
@@ -203,21 +208,3 @@ class StyleConfig(pydantic.BaseModel):
     def from_yaml(cls, text, **overrides):
         """The config of a YAML mapping `text`, with `overrides` before it."""
         return cls(**{**read_options(text), **overrides})
-
-
-def explain(error, fields):
-    """One sentence for the first thing that pydantic found wrong."""
-    first = error.errors()[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, ConfigError):  # ours, already a sentence
-        return str(cause)
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(place, fields, n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else f"Known: {sorted(fields)}."
-        return f"Unknown option {place!r}. {hint}"
-    name, value = first["loc"][0], first["input"]
-    wanted = first["msg"].removeprefix("Value error, ")
-    if len({part["loc"] for part in error.errors() if part["loc"][0] == name}) > 1:
-        place, wanted = name, f"expected {fields[name].description}"  # of several kinds
-    return f"{place}: {wanted[0].lower()}{wanted[1:]}. Received: {value!r}"

@@ -38,6 +38,20 @@ def check(wanted):
     choose(wanted, len(tf.config.list_physical_devices("GPU")))
 
 
+def capability(wanted):
+    """The compute capability, as (8, 0), of the GPU that `wanted` comes to; `None`
+    where it is the processor, or a GPU that tells none.
+
+    Raises: ConfigError: a GPU is wanted that is not there.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    name = choose(wanted, len(gpus))
+    if not gpus or name == "/CPU:0":
+        return None
+    gpu = gpus[int(name.rpartition(":")[2]) if name else 0]
+    return tf.config.experimental.get_device_details(gpu).get("compute_capability")
+
+
 @contextlib.contextmanager
 def use(wanted):
     """Place what is made and run inside on the device `wanted`.

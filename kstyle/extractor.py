@@ -18,6 +18,7 @@ MEAN_RGB = (123.68, 116.779, 103.939)
 # TensorFlow has no replicate mode, but "symmetric" repeats the edge pixel, and one
 # pixel is all that a 3 x 3 kernel needs.
 PAD_MODES = {"reflect": "reflect", "replicate": "symmetric"}
+PRECISIONS = ("float32", "bfloat16")
 
 
 @keras.saving.register_keras_serializable("kstyle")
@@ -59,6 +60,7 @@ def build_extractor(
     padding="same",
     weights="builtin",
     input_size=(None, None),
+    precision="float32",
 ):
     """A frozen `keras.Model` from pictures to the features of `layers`.
 
@@ -72,17 +74,19 @@ def build_extractor(
         "valid" (none), "reflect" or "replicate".
     weights: "builtin", "keras" (keras.applications' file), a path, what
         `load_weights` returned, or `None` for random ones (He normal).
-    Raises: ConfigError: unknown net, layer, pool or padding, or no layer at all.
-        WeightsError: the weights cannot be had, or are not this network's.
+    precision: "float32" or "bfloat16", of the weights, the products and the features;
+        colours are turned and shifted in float32.
+    Raises: ConfigError: unknown net, layer, pool, padding or precision, or no layer at
+        all. WeightsError: the weights cannot be had, or are not this network's.
     """
-    names = check_arguments(net, layers, pool, padding, input_size)
+    names = check_arguments(net, layers, pool, padding, precision, input_size)
     image = keras.Input((*input_size, 3), name="image")
-    x, features = CaffeInput(name="caffe_input")(image), {}
+    x, features = CaffeInput(name="caffe_input", dtype="float32")(image), {}
     for name in names:
         if name.startswith("pool"):
-            x = pooling(pool, name)(x)
+            x = pooling(pool, name, precision)(x)
         else:
-            x = convolution(x, name, padding)
+            x = convolution(x, name, padding, precision)
         features[name] = x
     outputs = {name: features[name] for name in names if name in layers}
     model = keras.Model(image, outputs, name=f"{net}_{pool}_{padding}")
@@ -92,9 +96,13 @@ def build_extractor(
     return model
 
 
-def check_arguments(net, layers, pool, padding, input_size):
+def check_arguments(net, layers, pool, padding, precision, input_size):
     """The names of the trunk, once every argument is known to be usable."""
-    for value, known, what in ((pool, POOLS, "pool"), (padding, PADDINGS, "padding")):
+    for value, known, what in (
+        (pool, POOLS, "pool"),
+        (padding, PADDINGS, "padding"),
+        (precision, PRECISIONS, "precision"),
+    ):
         if value not in known:
             raise ConfigError(f"Unknown {what} {value!r}: it must be one of {known}.")
     if not layers:
@@ -109,16 +117,16 @@ def check_arguments(net, layers, pool, padding, input_size):
     return names
 
 
-def pooling(pool, name):
+def pooling(pool, name, precision):
     """The 2 x 2 pooling layer; an odd last row or column is dropped, as in Caffe."""
     kinds = {"avg": keras.layers.AveragePooling2D, "max": keras.layers.MaxPooling2D}
-    return kinds[pool](2, name=name)
+    return kinds[pool](2, name=name, dtype=precision)
 
 
-def convolution(x, name, padding):
+def convolution(x, name, padding, precision):
     """Apply the 3 x 3 convolution `name` with its ReLU to the features `x`."""
     if padding in PAD_MODES:
-        x = EdgePadding(padding, name=f"{name}_padding")(x)
+        x = EdgePadding(padding, name=f"{name}_padding", dtype=precision)(x)
     conv = keras.layers.Conv2D(
         width(name),
         3,
@@ -126,6 +134,8 @@ def convolution(x, name, padding):
         activation="relu",
         kernel_initializer="he_normal",
         name=name,
+        # The weights too: they are frozen, and a cast at every step would cost time.
+        dtype=precision,
     )
     return conv(x)
 

@@ -12,6 +12,7 @@ from kstyle.errors import ConfigError
 from kstyle.files import new_folder, write_text
 from kstyle.layers import layer_names, trunk
 from kstyle.memory import fit_memory
+from kstyle.precision import resolved
 from kstyle.resize import crop, fit_long_edge, resize
 from kstyle.schedule import Scale
 from kstyle.sizes import style_size, usable_scales
@@ -52,6 +53,7 @@ def prepare(config, *, overwrite=False, folder=None):
     Raises: ConfigError, ImageError, WeightsError: with the one sentence that the user
         needs. In that case nothing was written.
     """
+    config = resolved(config)
     pictures, weights = read_all(config, overwrite=overwrite)
     content, style, start, scales = pictures
     config = fit_memory(config, content.size, style.shape[:2])

@@ -29,9 +29,11 @@ def gram_matrix(features):
     """Which channels are active together: `(batch, H, W, C)` to `(batch, C, C)`.
 
     Gatys et al. 2016, eq. 3, divided by H W so that a picture's size does not count.
+    Summed in float32, whatever the features are in.
     """
     batch, height, wide, channels = ops.shape(features)
-    flat = ops.reshape(features, (batch, height * wide, channels))
+    flat = ops.cast(features, "float32")
+    flat = ops.reshape(flat, (batch, height * wide, channels))
     gram = ops.matmul(ops.transpose(flat, (0, 2, 1)), flat)
     return gram / ops.cast(height * wide, gram.dtype)
 
@@ -86,7 +88,7 @@ class GramLoss(TermLoss):
         super().__init__(name, **kwargs)
 
     def represent(self, features):
-        return gram_matrix(ops.cast(features, "float32"))
+        return gram_matrix(features)
 
     def call(self, target, features):
         return self.compare(target, gram_matrix(features))

@@ -13,6 +13,7 @@ FLAGS = {
     "AVX-512F": "avx512f",
     "AVX-512 BF16": "avx512_bf16",
     "AMX": "amx_tile",
+    "AMX BF16": "amx_bf16",
 }
 PACKAGES = ("kstyle", "tensorflow", "keras", "numpy", "pillow", "tensorboard")
 # Both versions of cgroups: folder, limit, use, and the line of `memory.stat` that says
@@ -75,9 +76,25 @@ def versions():
     return found
 
 
+def has_bfloat16(text=None):
+    """Whether the processor multiplies in bfloat16, and oneDNN, which lets it, is on.
+
+    text: of /proc/cpuinfo, which is read if `None`.
+    """
+    flags = cpu_flags(text)
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        return False
+    return bool(flags["AVX-512 BF16"] or flags["AMX BF16"])
+
+
 def has_nvidia():
     """Whether there is an NVIDIA GPU's driver, whatever TensorFlow sees of it."""
     return shutil.which("nvidia-smi") is not None
+
+
+def may_use_gpu(device):
+    """Whether `StyleConfig.device` may come to be a GPU; only TensorFlow knows."""
+    return device.startswith("gpu") or (device == "auto" and has_nvidia())
 
 
 def free_memory(root="/"):

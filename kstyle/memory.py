@@ -4,7 +4,7 @@ import logging
 
 from kstyle.errors import ConfigError
 from kstyle.estimates import peak_bytes
-from kstyle.machine import free_memory, has_nvidia, resident_memory
+from kstyle.machine import free_memory, may_use_gpu, resident_memory
 
 TILES = (1024, 512, 256)  # px, tried in this order: larger ones cost less
 
@@ -34,8 +34,7 @@ def shortage(config, content_size, style_size):
     Where there may be a GPU nothing is said: its memory is not known beforehand.
     """
     free = free_memory()
-    on_gpu = config.device.startswith("gpu")
-    if free is None or on_gpu or (config.device == "auto" and has_nvidia()):
+    if free is None or may_use_gpu(config.device):
         return None
     room = free + resident_memory()  # what the process has already is counted in both
     need = peak_bytes(config, content_size, style_size)

@@ -1,5 +1,7 @@
 """`StyleTransfer`: a picture as the only trainable weight of a Keras model."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -64,6 +66,7 @@ class StyleTransfer(keras.Model):
         self.targets = targets
         self.first_look = {}  # the losses at the start of the last `fit`
         self._norms_graph = own_graph(self._norms)
+        self._measure_graph = own_graph(self._measure)
         self.built = True
 
     def _variable(self, name, value, **kwargs):
@@ -120,6 +123,9 @@ class StyleTransfer(keras.Model):
 
     def measure(self):
         """The losses of the picture as it is, without their gradient."""
+        return self._measure_graph()
+
+    def _measure(self):
         return self.compute_losses(self())
 
     def look(self):
@@ -169,6 +175,11 @@ class StyleTransfer(keras.Model):
         none = tf.constant(0.0)
         return {k: none if g is None else tf.norm(g) for k, g in slopes.items()}
 
+    @property
+    def precision(self):
+        """What the network is computed in: "float32" or "bfloat16"."""
+        return self.extractor.layers[-1].compute_dtype
+
     def pixels(self):
         """The picture: float32 `(height, width, 3)` in [0, 1]."""
         return np.clip(self.image.numpy()[0], 0.0, 1.0)
@@ -179,13 +190,24 @@ def represent(extractor, terms, pictures):
 
     pictures: `{"content": …, "style": …}`, each `(height, width, 3)` in [0, 1].
     """
-    sources = {term.source for term in terms if term.source}
-    features = {name: extractor(batch_of_one(pictures[name])) for name in sources}
-    return {
-        term.tag: term.loss.represent(features[term.source][term.layer])
-        for term in terms
-        if term.source
-    }
+    found = {}
+    for source in dict.fromkeys(term.source for term in terms if term.source):
+        mine = [term for term in terms if term.source == source]
+        found |= own_graph(functools.partial(look_at, extractor, mine))(
+            batch_of_one(pictures[source])
+        )
+    return found
+
+
+def look_at(extractor, terms, picture):
+    """`{tag: what the term's loss keeps of the features}` of one picture.
+
+    To be run as a graph, as the steps are: there a convolution, its bias and its ReLU
+    are one kernel, which rounds once. In bfloat16 the targets have to be rounded as
+    the features are, or the difference leads the picture astray.
+    """
+    features = extractor(picture)
+    return {term.tag: term.loss.represent(features[term.layer]) for term in terms}
 
 
 def batch_of_one(picture):

@@ -1,239 +1,12 @@
-"""The optimisers of the picture: Adam, and L-BFGS as a Keras optimizer.
-
-L-BFGS is in TensorFlow, not in `keras.ops`: it writes rows of a matrix in place.
-"""
+"""The optimisers of the picture: Adam and L-BFGS, on its pixels or in a basis."""
 
 import keras
-import numpy as np
-import tensorflow as tf
-from keras import ops
 
 from kstyle.errors import ConfigError
-from kstyle.parameterizations import BasisAdam, as_basis, make_basis
+from kstyle.lbfgs import LBFGS
+from kstyle.parameterizations import BasisAdam, make_basis
 
 GREY_LEVELS = 255
-MAX_HALVINGS = 6  # then the pairs are forgotten: 1/64 of a step says they mislead
-CURVATURE = 1e-9  # pairs with less s.y / y.y are skipped: rounding, or negative
-
-
-@keras.saving.register_keras_serializable("kstyle")
-class LBFGS(keras.optimizers.Optimizer):
-    """Limited-memory BFGS for full-batch problems, without a line search.
-
-    Each `apply` costs one evaluation of the loss. The direction is the compact form
-    of Byrd, Nocedal and Schnabel 1994 (theorem 2.2), which needs the pairs only in
-    matrix products. A step that made the loss worse is taken back and halved; after
-    six halvings in a row the pairs are forgotten. The loss is heard of
-    through `scale_loss`, which every Keras `train_step` calls; where nobody calls it,
-    the gradients at both ends of the step tell (trapezoid rule).
-
-    learning_rate: factor on every step, 1 as in Newton's method.
-    history: pairs of steps and gradient changes that are kept; each takes twice the
-        memory of the variables.
-    basis: of `parameterizations`; the steps are those of L-BFGS on the coefficients.
-        `None`: on the variables themselves.
-    """
-
-    def __init__(
-        self,
-        learning_rate=1.0,
-        history=10,
-        basis=None,
-        name="lbfgs",
-        **kwargs,
-    ):
-        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        if history < 1:
-            raise ConfigError(f"L-BFGS needs a history of 1 at least, not {history!r}.")
-        self.history = history
-        self.basis = as_basis(basis)
-
-    def build(self, variables):
-        """Make the state: the accepted point, the step from it, and the pairs."""
-        if self.built:
-            return
-        super().build(variables)
-        size = sum(int(np.prod(variable.shape)) for variable in variables)
-        self._shapes = [tuple(variable.shape) for variable in variables]
-        for name in ("point", "slope", "pull", "step"):
-            self._state(name, (size,))
-        for name in ("steps", "changes"):
-            self._state(name, (self.history, size))
-        self._state("stretch", (self.history, self.history))
-        self._state("point_loss", ())
-        self._state("trial_loss", (), np.nan)
-        for name in ("pairs", "halvings"):
-            self._state(name, (), dtype="int32")
-
-    def _state(self, name, shape, value=0.0, dtype="float32"):
-        start = keras.initializers.Constant(value)
-        variable = self.add_variable(shape, initializer=start, dtype=dtype, name=name)
-        setattr(self, name, variable)
-
-    def scale_loss(self, loss):
-        """Remember the loss at the present point; Keras calls this before `apply`."""
-        if self.built:
-            self.trial_loss.assign(ops.cast(loss, "float32"))
-        return super().scale_loss(loss)
-
-    def apply(self, grads, trainable_variables=None):
-        """Move the variables once, given the gradients where they now are."""
-        if trainable_variables is None:
-            trainable_variables = self._trainable_variables
-        if not self.built:
-            with tf.init_scope():
-                self.build(trainable_variables)
-        slope, here = flatten(grads), flatten(trainable_variables)
-        worse = self._worse(slope, here)
-        tf.cond(worse, self._take_back, lambda: self._accept(slope, here))
-        self.trial_loss.assign(np.nan)
-        self.iterations.assign_add(1)
-        for variable, value in unflatten(self.point + self.step, trainable_variables):
-            variable.assign(value)
-            if variable.constraint is not None:
-                variable.assign(variable.constraint(variable))
-
-    def finalize_variable_values(self, var_list):
-        """At the end of `fit`, undo a last step that made the loss worse."""
-        if self.built and float(self.trial_loss) > float(self.point_loss):
-            for variable, value in unflatten(self.point, var_list):
-                variable.assign(value)
-
-    def get_config(self):
-        basis = self.basis and keras.saving.serialize_keras_object(self.basis)
-        return {**super().get_config(), "history": self.history, "basis": basis}
-
-    def _preconditioned(self, vector):
-        """The flat `vector` by `A A^T` of the basis, variable by variable."""
-        if self.basis is None:
-            return vector
-        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
-        parts = tf.split(vector, np.diff(ends, prepend=0))
-        pairs = zip(parts, self._shapes, strict=True)
-        return flatten([self.basis(tf.reshape(*pair)) for pair in pairs])
-
-    def _worse(self, slope, here):
-        """Whether the last step raised the loss, or led out of the finite numbers."""
-        heard = tf.math.is_finite(self.trial_loss.value)
-        moved = ops.sum((slope + self.slope) * (here - self.point)) / 2
-        rise = tf.where(heard, self.trial_loss - self.point_loss, moved)
-        # float32 sums differ in the last bits; halving steps over that ends nowhere.
-        rise = rise - 1e-6 * ops.abs(self.point_loss)
-        lost = ~tf.math.is_finite(ops.sum(slope))
-        return (self.iterations.value > 0) & ((rise > 0) | lost)
-
-    def _take_back(self):
-        """Half the step from the accepted point, or a new start from there."""
-        self.halvings.assign_add(1)
-        restart = self.halvings.value % MAX_HALVINGS == 0
-        self.pairs.assign(tf.where(restart, 0, self.pairs))
-        shrunk = self.step / 2
-        self.step.assign(tf.where(restart, self._descent(tf.norm(shrunk)), shrunk))
-
-    def _descent(self, length):
-        """Steepest descent of `length` in the 2-norm; nothing where it is flat."""
-        return -self.pull * (length / ops.maximum(tf.norm(self.pull), 1e-30))
-
-    def _accept(self, slope, here):
-        """Keep the pair, make `here` the accepted point and choose the next step."""
-        first = self.iterations.value == 0
-        change, moved = slope - self.slope, here - self.point
-        curved = ops.sum(moved * change) > CURVATURE * ops.sum(ops.square(change))
-        keep = curved & ~first
-        pull = self._preconditioned(slope)
-        pulled = pull - self.pull
-        tf.cond(keep, lambda: self._remember(moved, change, pulled), lambda: None)
-        for variable, value in (
-            (self.point, here),
-            (self.slope, slope),
-            (self.pull, pull),
-            (self.point_loss, self.trial_loss),
-            (self.halvings, 0),
-        ):
-            variable.assign(value)
-        # Without a pair there is no scale: SciPy's first length, 1. From a flat start
-        # (noise) the curvature is negative for a while, and the steps have to grow.
-        length = tf.where(first, 1.0, 4 * tf.norm(moved))
-        step = tf.cond(
-            self.pairs.value > 0, self._newton_step, lambda: self._descent(length)
-        )
-        self.step.assign(self.learning_rate * step)
-
-    def _remember(self, moved, change, pulled):
-        """Keep a pair: the move and the gradient's change, plain and preconditioned."""
-        row = self.pairs.value % self.history
-        for ring, value in ((self.steps, moved), (self.changes, change)):
-            ring.value.scatter_update(tf.IndexedSlices(value, row))
-        # `Y M Y^T`, kept, so that the preconditioned changes themselves need not be.
-        products = tf.linalg.matvec(self.changes.value, pulled)
-        here = tf.one_hot(row, self.history)
-        off = (1 - here)[:, None] * (1 - here) * self.stretch.value
-        cross = here[:, None] * products + products[:, None] * here
-        both = here[:, None] * here * products
-        self.stretch.assign(off + cross - both)
-        self.pairs.assign_add(1)
-
-    def _newton_step(self):
-        """`-H slope` for the compact H of the pairs, oldest first."""
-        count = tf.minimum(self.pairs.value, self.history)
-        order = (self.pairs.value - count + tf.range(self.history)) % self.history
-        used = tf.range(self.history) < count
-        steps, changes = self.steps.value, self.changes.value
-        a, b, scale = compact_coefficients(
-            ordered(tf.matmul(steps, changes, transpose_b=True), order, used),
-            ordered(self.stretch.value, order, used),
-            ordered(tf.linalg.matvec(steps, self.slope.value), order, used),
-            ordered(tf.linalg.matvec(changes, self.pull.value), order, used),
-        )
-        back = tf.argsort(order)
-        a, b = tf.gather(a, back), tf.gather(b, back)
-        onto = self._preconditioned(tf.linalg.matvec(changes, b, transpose_a=True))
-        along = tf.linalg.matvec(steps, a, transpose_a=True)
-        return -(scale * (self.pull + onto) + along)
-
-
-def compact_coefficients(sy, yy, sg, yg):
-    """Weights (a, b, scale) in `H g = scale g + S^T a + scale Y^T b`, as float32.
-
-    `sy`, `yy`: (m, m) products of the m pairs, oldest first; `sg`, `yg`: (m,)
-    products with the gradient. Unused slots are zero rows and columns.
-    """
-    size = tf.shape(sy)[0]
-    used = tf.linalg.diag_part(sy) != 0
-    last = tf.reduce_sum(tf.cast(used, tf.int32)) - 1
-    scale = sy[last, last] / yy[last, last]
-    upper = tf.linalg.band_part(sy, 0, -1)
-    # An unused slot gets a 1 on the diagonal, so that its coefficient is just 0.
-    upper += tf.linalg.diag(tf.where(used, tf.zeros(size, sy.dtype), 1.0))
-    u = tf.linalg.triangular_solve(upper, sg[:, None], lower=False)
-    middle = tf.linalg.diag(tf.linalg.diag_part(sy)) + scale * yy
-    right = middle @ u - scale * yg[:, None]
-    a = tf.linalg.triangular_solve(upper, right, lower=False, adjoint=True)
-    return tuple(tf.cast(x, tf.float32) for x in (a[:, 0], -u[:, 0], scale))
-
-
-def ordered(products, order, used):
-    """`products` in float64, rows (and columns) permuted to `order`, unused zeroed."""
-    products = tf.cast(products, tf.float64)
-    for axis in range(products.shape.rank):
-        products = tf.gather(products, order, axis=axis)
-    mask = tf.cast(used, tf.float64)
-    return products * (mask if products.shape.rank == 1 else mask[:, None] * mask)
-
-
-def flatten(tensors):
-    """The `tensors` end to end as one float32 vector."""
-    return ops.concatenate([ops.cast(ops.ravel(t), "float32") for t in tensors])
-
-
-def unflatten(vector, variables):
-    """Pairs of each of `variables` and its part of `vector`, in its shape."""
-    start = 0
-    for variable in variables:
-        end = start + int(np.prod(variable.shape))
-        part = ops.reshape(vector[start:end], variable.shape)
-        yield variable, ops.cast(part, variable.dtype)
-        start = end
 
 
 def make_optimizer(name, learning_rate=None, *, average=0.0, parameterization="pixels"):
@@ -256,3 +29,14 @@ def make_optimizer(name, learning_rate=None, *, average=0.0, parameterization="p
     if name == "lbfgs":
         return LBFGS(1.0 if learning_rate is None else learning_rate, basis=basis)
     raise ConfigError(f"Unknown optimizer {name!r}: it must be 'adam' or 'lbfgs'.")
+
+
+def carry_on(optimizer, before, picture):
+    """Let `optimizer` begin with what `before` knows of the same picture, when the loss
+    is nearly the same: L-BFGS takes its pairs, Adam its moments."""
+    optimizer.build([picture])
+    if isinstance(optimizer, LBFGS):
+        optimizer.adopt(before)
+        return
+    for variable, value in zip(optimizer.variables, before.variables, strict=True):
+        variable.assign(value)

@@ -1,9 +1,12 @@
-"""The kinds of values that options take, and how a flag or YAML spells them."""
+"""The kinds of values that options take, their spelling, what a wrong one is told."""
 
+import difflib
 import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
+
+from kstyle.errors import ConfigError
 
 
 def parse_layers(value):
@@ -91,3 +94,21 @@ Scales = Annotated[Literal["auto"] | Edge | Edges, BeforeValidator(parse_scales)
 Device = Annotated[str, AfterValidator(check_device)]
 Layers = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]
 Interval = Annotated[str, BeforeValidator(as_interval)]
+
+
+def explain(error, fields):
+    """One sentence for the first thing that pydantic found wrong."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, ConfigError):  # ours, already a sentence
+        return str(cause)
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(place, fields, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"Known: {sorted(fields)}."
+        return f"Unknown option {place!r}. {hint}"
+    name, value = first["loc"][0], first["input"]
+    wanted = first["msg"].removeprefix("Value error, ")
+    if len({part["loc"] for part in error.errors() if part["loc"][0] == name}) > 1:
+        place, wanted = name, f"expected {fields[name].description}"  # of several kinds
+    return f"{place}: {wanted[0].lower()}{wanted[1:]}. Received: {value!r}"

@@ -14,7 +14,7 @@ from kstyle.checkpointing import Checkpoint
 from kstyle.job import prepare
 from kstyle.locks import locked
 from kstyle.losses import build_terms
-from kstyle.optimizers import make_optimizer
+from kstyle.optimizers import carry_on, make_optimizer
 from kstyle.provenance import recorded, shareable
 from kstyle.resize import fit_long_edge, resize
 from kstyle.shared import Shared
@@ -61,7 +61,7 @@ def run(job, callbacks=(), shared=None, state=None):
             model, interrupted = run_scales(job, callbacks, shared, state)
             picture = finish(job, model)
             seconds = time.perf_counter() - begun + (state.seconds if state else 0)
-            losses = {name: float(value) for name, value in model.look().items()}
+            losses = final_losses(job, model, shared)
             steps = int(model.global_step)
             word = "interrupted" if interrupted else "finished"
             record |= {"exit": word, "steps": steps}
@@ -135,10 +135,21 @@ def scale_model(job, scale, shared, before, state=None):
     else:
         start, step = initial_picture(job, content), 0
     config, terms = job.config, build_terms(job.config)
-    model = transfer(job, scale.edge, shared, terms, start, start_step=step)
+    model = transfer(job, scale.edge, shared, terms, start, step, scale.precision)
     options = {"average": config.average, "parameterization": config.parameterization}
     model.compile(make_optimizer(config.optimizer, config.learning_rate, **options))
+    if before is not None and before.image.shape == model.image.shape:
+        # In another precision.
+        carry_on(model.optimizer, before.optimizer, model.image)
     return model
+
+
+def final_losses(job, model, shared):
+    """The losses of the picture that is kept, in float32 whatever it was made in."""
+    if model.precision != "float32":
+        pixels, terms = model.pixels(), build_terms(job.config)
+        model = transfer(job, job.config.size, shared, terms, pixels)
+    return {name: float(value) for name, value in model.measure().items()}
 
 
 def fit(model, steps, report_every, callbacks):

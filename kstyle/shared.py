@@ -24,26 +24,25 @@ class Shared:
         self.extractors = Recent(EXTRACTORS)
         self.kept = Recent(TARGETS)
 
-    def extractor(self, job, layers):
+    def extractor(self, job, layers, precision="float32"):
         """The extractor that the job's config describes, for `layers`."""
-        net, pool, padding = job.config.net, job.config.pool, job.config.padding
+        config = job.config
+        options = {"pool": config.pool, "padding": config.padding}
+        options |= {"weights": job.weights, "precision": precision}
+        key = (*network_of(job, precision), tuple(sorted(layers)))
+        return self.extractors.get(
+            key, lambda: build_extractor(config.net, layers, **options)
+        )
 
-        def build():
-            weights = job.weights
-            return build_extractor(
-                net, layers, pool=pool, padding=padding, weights=weights
-            )
-
-        key = (net, pool, padding, job.weights.sha256, tuple(sorted(layers)))
-        return self.extractors.get(key, build)
-
-    def targets(self, job, extractor, terms, pictures, tile=None):
+    def targets(
+        self, job, extractor, terms, pictures, tile=None, *, precision="float32"
+    ):
         """`model.represent` of the terms; those met before are not computed again.
 
         tile: the edge of the tiles in pixels that they are computed in, if any.
+        precision: the extractor's.
         """
-        config = job.config
-        network = (config.net, config.pool, config.padding, job.weights.sha256, tile)
+        network = (*network_of(job, precision), tile)
         digests = {name: digest(picture) for name, picture in pictures.items()}
         keys = {
             term.tag: (*network, term.loss.name, term.layer, digests[term.source])
@@ -60,6 +59,12 @@ class Shared:
         for tag, key in keys.items():
             self.kept.get(key, lambda tag=tag: found[tag])
         return found
+
+
+def network_of(job, precision):
+    """What tells the network of one run from that of another."""
+    config = job.config
+    return config.net, config.pool, config.padding, job.weights.sha256, precision
 
 
 class Recent:

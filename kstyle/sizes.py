@@ -29,7 +29,8 @@ def usable_scales(config, content, style):
     "auto" begins where the pictures are large enough for the layers; scales that were
     asked for are refused where they are not.
     """
-    scales = plan_scales(config.size, config.steps, config.scales, config.scale_steps)
+    wanted = (config.size, config.steps, config.scales, config.scale_steps)
+    scales = plan_scales(*wanted, config.precision)
     least = minimum_size(config.net, config.layers(), config.padding)
 
     def sizes(edge):

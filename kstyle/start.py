@@ -31,18 +31,21 @@ def noise_picture(shape, seed):
     return (generator.uniform(-0.5, 0.5, shape) + 127.5) / 255
 
 
-def transfer(job, edge, shared, terms, start, start_step=0):
+def transfer(job, edge, shared, terms, start, start_step=0, precision="float32"):
     """A `StyleTransfer` of the job's pictures at long `edge`, not yet compiled.
 
     A `TiledTransfer` if the config asks for tiles and a picture is larger than one.
+    precision: of the network; what is measured and kept is measured in float32.
     """
     pictures = {"content": job.content_at(edge), "style": job.style_at(edge)}
     layers = list(dict.fromkeys(term.layer for term in terms if term.source))
-    extractor = shared.extractor(job, layers)
+    extractor = shared.extractor(job, layers, precision)
     tiled = in_tiles(job.config, *(p.shape[:2] for p in pictures.values()))
     tile = job.config.tile if tiled else None
     options = {"init": start, "start_step": start_step}
-    options["targets"] = shared.targets(job, extractor, terms, pictures, tile)
+    options["targets"] = shared.targets(
+        job, extractor, terms, pictures, tile, precision=precision
+    )
     if tile is None:
         return StyleTransfer(extractor, terms, **pictures, **options)
     return TiledTransfer(extractor, terms, **pictures, **options, edge=tile)

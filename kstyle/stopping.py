@@ -53,14 +53,13 @@ class TimeLimit(keras.callbacks.Callback):
 
     seconds: of the whole run from now on.
     scales: all its `schedule.Scale`s. They share the time as the planned steps would,
-        a step costing as much as its picture has pixels. Every scale takes one step at
-        least.
+        by their `work`. Every scale takes one step at least.
     first: number of the scale that comes next. spent: seconds that are over already.
     """
 
     def __init__(self, seconds, scales, first=0, spent=0.0):
         super().__init__()
-        work = list(itertools.accumulate(s.steps * s.edge**2 for s in scales))
+        work = list(itertools.accumulate(scale.work() for scale in scales))
         whole = max(work[-1], 1)  # a run without steps has no shares
         begun = time.perf_counter() - spent
         self.ends = [begun + seconds * done / whole for done in work]

@@ -24,6 +24,7 @@ class StageGraphs:
 
     layers: of the stage. channels: of its input. terms: those at its layers.
     through: whether another stage follows, so that the output is wanted too.
+    What passes from stage to stage is in the extractor's precision, gradients not.
     """
 
     def __init__(self, extractor, layers, channels, terms, through):
@@ -32,10 +33,12 @@ class StageGraphs:
         self.grams = {t.tag: t for t in terms if isinstance(t.loss, GramLoss)}
         self.others = {t.tag: t for t in terms if t.tag not in self.grams}
         self.output = layers[-1] if through else None
+        last = extractor.get_layer(layers[-1]).compute_dtype
+        self.dtype = tf.as_dtype(last).as_numpy_dtype
         looked_at = {self.output, *(term.layer for term in terms)}
         self.wanted = tuple(name for name in layers if name in looked_at)
         tile = (
-            pixels(channels),
+            pixels(channels, np.float32 if channels == 3 else self.dtype),
             tf.TensorSpec((2, 2), tf.int32),
             tf.TensorSpec((len(self.wanted), 2, 2), tf.int32),
         )
@@ -47,6 +50,13 @@ class StageGraphs:
         )
         self.values = own_graph(self._values, tile)
         self.slope = own_graph(self._slope, (*tile, *pulls))
+
+    def room(self, x):
+        """An array for the output of the stage for its whole input `x`."""
+        sizes = (lengths(self.layers, n, self.padding) for n in x.shape[1:3])
+        height, wide = (size[self.output] for size in sizes)
+        shape = (len(x), height, wide, width(self.output))
+        return np.empty(shape, self.dtype)
 
     def _features(self, x, borders, crops):
         """`{layer: the tile's own part}` of the wanted layers."""
@@ -63,6 +73,7 @@ class StageGraphs:
 
     def _convolution(self, layer, x, around):
         """The convolution with its ReLU, padded where the tile is at the border."""
+        x = tf.cast(x, layer.compute_dtype)
         if self.padding != "valid":
             x = tf.pad(x, around, PAD_MODES.get(self.padding, "constant"))
         x = tf.nn.conv2d(x, layer.kernel.value, 1, "VALID")
@@ -96,9 +107,9 @@ class StageGraphs:
                 for tag, term in self.others.items()
             ]
             if self.output is not None:
-                pulls.append(ops.sum(above * found[self.output]))
+                pulls.append(ops.sum(above * tf.cast(found[self.output], tf.float32)))
             total = sum(pulls)
-        return tape.gradient(total, x)
+        return tf.cast(tape.gradient(total, x), tf.float32)
 
 
 class StagedNet:
@@ -138,7 +149,7 @@ class StagedNet:
             inputs.append(picture)
             output = None
             if graphs.output is not None:
-                output = whole_layer(picture, self.stages[number], self.padding)
+                output = graphs.room(picture)
             for tile in self.tiles(number, picture):
                 grams, features = graphs.values(*tile_of(picture, tile, graphs.wanted))
                 for tag, term in graphs.grams.items():
@@ -164,7 +175,7 @@ class StagedNet:
             pulled = pulled or any(np.any(grams[tag]) for tag in graphs.grams)
             if above is None and not pulled:
                 continue
-            slope = np.zeros_like(x)
+            slope = np.zeros(x.shape, "float32")
             for tile in self.tiles(len(inputs), x):
                 pulls = pulls_at(graphs, tile, grams, weights, targets, above)
                 part = graphs.slope(*tile_of(x, tile, graphs.wanted), *pulls)
@@ -197,15 +208,9 @@ def tile_of(x, tile, wanted):
     return x[tile.read], np.int32(tile.borders), np.int32(tile.crops(wanted))
 
 
-def whole_layer(x, stage, padding):
-    """Room for the output of `stage` for its whole input `x`."""
-    height, wide = (lengths(stage, n, padding)[stage[-1]] for n in x.shape[1:3])
-    return np.empty((len(x), height, wide, width(stage[-1])), "float32")
-
-
-def pixels(channels):
+def pixels(channels, dtype=np.float32):
     """Any batch, height and width of so many channels, for a graph's signature."""
-    return tf.TensorSpec((None, None, None, channels))
+    return tf.TensorSpec((None, None, None, channels), dtype)
 
 
 def square(channels):

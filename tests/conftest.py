@@ -105,4 +105,5 @@ def small_run(tmp_path, tiny_weights, random_picture):
         "steps": 4,
         "report_every": 2,
         "snapshot_every": 2,
+        "precision": "float32",  # "auto" is another picture on another processor
     }

@@ -9,7 +9,7 @@ import pytest
 from kstyle import estimates, footprint
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError
-from kstyle.optimizers import LBFGS
+from kstyle.lbfgs import LBFGS
 
 # Operations of one pass over 4 x 4 pixels.
 CONV1_1 = 2 * 9 * 3 * 64 * 16

@@ -30,18 +30,21 @@ TABLE = {
     "doctor": "machine weights",
     "yaml_options": "errors files",
     "auto_weights": "errors",
-    "option_types": "",
+    "option_types": "errors",
     "config": "auto_weights errors layers option_types resize yaml_options",
     "options": "config yaml_options",
     "locks": "errors",
     "fingerprints": "images weights",
     "checkpoints": "errors files fingerprints weight_files",
     "devices": "errors",
+    "precision": "devices machine",
     "sizes": "deep errors layers resize schedule",
     "losses": "",
     "extractor": "errors layers weights",
+    "compact_form": "",
     "parameterizations": "errors",
-    "optimizers": "errors parameterizations",
+    "lbfgs": "compact_form errors parameterizations",
+    "optimizers": "errors lbfgs parameterizations",
     "graphs": "",
     "model": "graphs losses",
     "tiles": "",
@@ -50,8 +53,8 @@ TABLE = {
     "footprint": "layers tiles",
     "estimates": "extractor footprint layers losses model optimizers resize sizes",
     "memory": "errors estimates machine",
-    "job": "config errors files images layers memory resize saving schedule sizes "
-    "weights",
+    "job": "config errors files images layers memory precision resize saving schedule "
+    "sizes weights",
     "shared": "extractor model tiled_model",
     "provenance": "checkpoints config errors files machine",
     "resuming": "checkpoints config errors files job locks provenance yaml_options",
@@ -96,8 +99,8 @@ TABLE = {
     "experiments.commands": "cli_common errors estimates experiments.console "
     "experiments.plans experiments.runner files",
     "cli": "_version cli_common config console devices doctor errors estimates "
-    "experiments.commands images job layers memory options pipeline run_commands "
-    "shared start weights",
+    "experiments.commands images job layers machine memory options pipeline precision "
+    "run_commands shared start weights",
     "__main__": "cli",
 }
 # Loaded by `kstyle --help` and by every check before a run.
@@ -106,7 +109,7 @@ LIGHT = (
     *("icc", "resize", "deep", "images", "saving", "weights", "weight_files", "job"),
     *("yaml_options", "options", "console", "cli", "__main__", "auto_weights"),
     *("option_types", "cli_common", "estimates", "experiments.__init__"),
-    *("machine", "doctor", "sizes", "memory"),
+    *("machine", "doctor", "sizes", "memory", "precision"),
     *("experiments.axes", "experiments.schema", "experiments.reading"),
     *("experiments.score_names", "experiments.quantities", "experiments.findings"),
     *("experiments.verdicts", "experiments.records", "experiments.plans"),
@@ -118,11 +121,12 @@ LIGHT = (
 NAMES_TENSORFLOW = {
     "callbacks",
     "cli_common",
+    "compact_form",
     "devices",
     "experiments.dashboards",
     "graphs",
+    "lbfgs",
     "model",
-    "optimizers",
     "parameterizations",
     "pipeline",
     "tensorboard",

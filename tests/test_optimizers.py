@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kstyle.compact_form import compact_coefficients
 from kstyle.errors import ConfigError
-from kstyle.optimizers import LBFGS, compact_coefficients, make_optimizer
+from kstyle.lbfgs import LBFGS
+from kstyle.optimizers import make_optimizer
 
 
 def minimise(optimizer, function, start, evaluations, tell_loss=True):

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 import kstyle
 from kstyle.errors import ConfigError
-from kstyle.optimizers import LBFGS, make_optimizer
+from kstyle.lbfgs import LBFGS
+from kstyle.optimizers import make_optimizer
 from kstyle.parameterizations import (
     KINDS,
     BasisAdam,
