@@ -23,6 +23,10 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             ["scale.py", "--sizes", "64", "--tile", "32", "--steps", "1"],
             {"tiled_64_s_per_mp", "tiled_64_peak_gb", "whole_64_s_per_mp"},
         ),
+        (
+            ["converge.py", "--size", "32", "--steps", "5", "--ways", "pyramid"],
+            {"goal", "single_seconds_to_goal", "pyramid_best_over_goal"},
+        ),
         (["startup.py", "--rounds", "1"], {"help_s", "first_step_s"}),
     ],
 )
