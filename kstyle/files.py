@@ -38,13 +38,16 @@ def atomic_path(path):
         yield temporary
         flush_to_disk(temporary)
         os.replace(temporary, path)
+        if os.name == "posix":  # elsewhere a folder cannot be opened
+            flush_to_disk(path.parent, os.O_RDONLY)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def flush_to_disk(path):
-    """Wait until the file's bytes are on the disk, so that no rename overtakes them."""
-    handle = os.open(path, os.O_RDWR)
+def flush_to_disk(path, flags=os.O_RDWR):
+    """Wait until a file's bytes are on the disk, so that no rename overtakes them; or
+    the names in a folder, so that the rename itself is there."""
+    handle = os.open(path, flags)
     try:
         os.fsync(handle)
     finally:

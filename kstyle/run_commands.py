@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from kstyle.cli_common import INTERRUPTED, load_pipeline, user_errors
+from kstyle.errors import KStyleError
 
 
 @click.command()
@@ -92,7 +93,8 @@ def verify(run):
 @click.argument("run")
 @click.argument("other")
 def compare(run, other):
-    """Print how two runs differ: their options, final losses and loss curves."""
+    """Print how two runs differ: options, final losses, loss curves, and the scores of
+    their results by the one network that judges experiments."""
     with user_errors():
         from kstyle import console
         from kstyle.provenance import config_difference, curve, read_run
@@ -107,3 +109,13 @@ def compare(run, other):
         steps = sorted(one.keys() & two.keys())
         rows = [(k, one[k], two[k]) for k in steps[:: max(1, len(steps) // 10)]]
         console.print_figures(("loss at step", *names), rows)
+        load_pipeline()
+        from kstyle.experiments.judging import result_scores
+
+        try:
+            first, second = map(result_scores, records)
+        except KStyleError as error:
+            click.echo(f"no scores: {error}")
+            return
+        rows = [(k, first[k], second[k]) for k in first]
+        console.print_figures(("score of the result", *names), rows)

@@ -69,7 +69,6 @@ TABLE = {
     "console": "callbacks",
     "cli_common": "errors pipeline",
     "verifying": "errors images job losses shared start",
-    "run_commands": "cli_common console job provenance resuming verifying",
     "experiments.__init__": "",
     "experiments.axes": "config errors",
     "experiments.schema": "",
@@ -84,8 +83,8 @@ TABLE = {
     "experiments.records": "errors files fingerprints job",
     "experiments.plans": "errors estimates experiments.findings experiments.reading "
     "experiments.records experiments.score_names job",
-    "experiments.judging": "experiments.score_names experiments.scores images resize "
-    "shared",
+    "experiments.judging": "experiments.score_names experiments.scores images job "
+    "resize shared",
     "experiments.sheets": "resize saving",
     "experiments.tables": "",
     "experiments.report": "errors experiments.sheets experiments.tables files images",
@@ -98,6 +97,8 @@ TABLE = {
     "experiments.console": "console options",
     "experiments.commands": "cli_common errors estimates experiments.console "
     "experiments.plans experiments.runner files",
+    "run_commands": "cli_common console errors experiments.judging job provenance "
+    "resuming verifying",
     "cli": "_version cli_common config console devices doctor errors estimates "
     "experiments.commands images job layers machine memory options pipeline precision "
     "run_commands shared start weights",

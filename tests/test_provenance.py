@@ -110,8 +110,24 @@ def test_compare_prints_what_differs_and_nothing_else(small_run):
     result = invoke("compare", one, other)
     assert result.exit_code == 0
     assert " avg " in result.stdout and "style/conv2_1" in result.stdout
-    steps = [line.split("│")[1].strip() for line in result.stdout.splitlines()[-4:-1]]
-    assert steps == ["0", "2", "4"]
+    curves = result.stdout.split("loss at step")[1].splitlines()[2:5]
+    assert [line.split("│")[1].strip() for line in curves] == ["0", "2", "4"]
+    assert "no scores: A picture of 12 x 18 pixels is too small" in result.stdout
+
+
+def test_compare_prints_the_scores_of_both_results(small_run, random_picture):
+    for name in ("content", "style"):
+        save_picture(small_run[name], random_picture(16, 20, seed=len(name)))
+    run = stylize(StyleConfig(**small_run | {"size": 20, "steps": 1})).folder
+    scores = invoke("compare", run, run).stdout.split("score of the result")[1]
+    found = [
+        line.split("│")[1:4] for line in scores.splitlines() if "distance " in line
+    ]
+    assert [name.strip() for name, *_ in found] == [
+        "style_distance",
+        "content_distance",
+    ]
+    assert all(float(one) == float(other) > 0 for _, one, other in found)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"config": {"size": -1}}'])

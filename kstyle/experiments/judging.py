@@ -9,6 +9,7 @@ from kstyle.experiments.scores import (
     style_difference,
 )
 from kstyle.images import load_picture
+from kstyle.job import result_path
 from kstyle.resize import fit_long_edge, resize
 from kstyle.shared import Recent
 
@@ -67,3 +68,14 @@ class Bench:
             return style_difference(*seen)
 
         return measure
+
+
+def result_scores(record):
+    """`{name: float}`: the judge's scores of the result of a run's record.
+
+    Raises: ConfigError, ImageError: it is not there, or too small to be judged.
+    """
+    config = record["config"]
+    picture = load_picture(result_path(config, record["folder"])).pixels
+    found = Bench(record["folder"]).judge(config, picture.shape[:2]).scores(picture)
+    return {name: float(found[name]) for name in SCORES if name in found}
