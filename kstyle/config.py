@@ -88,7 +88,8 @@ class StyleConfig(pydantic.BaseModel):
         description="adam: grey levels of 0..255 (default 5); lbfgs: factor (or 1)",
     )
     parameterization: Literal["pixels", "pyramid", "fourier"] = Field(
-        "pixels",
+        # Judged on four pairs: large forms and colours come sooner, fewer dots are left.
+        "pyramid",
         description="what moves: the picture's pixels, the levels of a pyramid or "
         "frequencies",
     )
