@@ -228,6 +228,7 @@ CHANGED = {
     "tv_weight": 0.1,
     "init": "noise",
     "optimizer": "adam",
+    "precision": "mixed",
     "learning_rate": 1e-7,
     "average": 0.99,
     "stop_when_still": 0.01,

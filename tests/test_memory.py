@@ -21,7 +21,7 @@ def free(monkeypatch):
     def set_free(count):
         monkeypatch.setattr(memory, "free_memory", lambda: count)
         monkeypatch.setattr(memory, "resident_memory", lambda: 0)
-        monkeypatch.setattr(memory, "has_nvidia", lambda: False)
+        monkeypatch.setattr("kstyle.machine.has_nvidia", lambda: False)
 
     return set_free
 
@@ -82,7 +82,7 @@ def test_nothing_is_said_where_memory_is_unknown_or_a_gpu_s(free, monkeypatch):
     assert memory.shortage(StyleConfig(), *SIZES) is None
     free(1)
     assert memory.shortage(StyleConfig(device="gpu"), *SIZES) is None
-    monkeypatch.setattr(memory, "has_nvidia", lambda: True)
+    monkeypatch.setattr("kstyle.machine.has_nvidia", lambda: True)
     assert memory.shortage(StyleConfig(), *SIZES) is None
     assert memory.shortage(StyleConfig(device="cpu"), *SIZES) is not None
 
