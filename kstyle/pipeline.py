@@ -148,7 +148,10 @@ def final_losses(job, model, shared):
     if model.precision != "float32":
         pixels, terms = model.pixels(), build_terms(job.config)
         model = transfer(job, job.config.size, shared, terms, pixels)
-    return {name: float(value) for name, value in model.measure().items()}
+        found = model.measure()
+    else:
+        found = model.look()
+    return {name: float(value) for name, value in found.items()}
 
 
 def fit(model, steps, report_every, callbacks):
