@@ -183,21 +183,22 @@ def unflatten(vector, variables):
         start = end
 
 
-def make_optimizer(name, learning_rate=None, average=0.0):
+def make_optimizer(name, learning_rate=None, average=0.0, history=10):
     """The optimiser `name` for an image variable in [0, 1].
 
     adam: `learning_rate` in grey levels of 0..255 (default 5). The second moment
         forgets in 100 steps, as the loss changes by orders of magnitude in the first
         hundred (style-transfer-pytorch does so too). A `fit` ends at the moving
         average of its pictures, each counting `average` times the next.
-    lbfgs: `learning_rate` is a factor on the step (default 1); it has no average.
+    lbfgs: `learning_rate` is a factor on the step (default 1), `history` how many
+        pairs it keeps; it has no average.
     """
     if name == "adam":
         rate = (5.0 if learning_rate is None else learning_rate) / GREY_LEVELS
         mean = {"use_ema": average > 0, "ema_momentum": average}
         return keras.optimizers.Adam(rate, beta_2=0.99, **mean)
     if name == "lbfgs":
-        return LBFGS(1.0 if learning_rate is None else learning_rate)
+        return LBFGS(1.0 if learning_rate is None else learning_rate, history)
     raise ConfigError(f"Unknown optimizer {name!r}: it must be 'adam' or 'lbfgs'.")
 
 

@@ -136,7 +136,8 @@ def scale_model(job, scale, shared, before, state=None):
         start, step = initial_picture(job, content), 0
     config, terms = job.config, build_terms(job.config)
     model = transfer(job, scale.edge, shared, terms, start, step, scale.precision)
-    optimizer = make_optimizer(config.optimizer, config.learning_rate, config.average)
+    settings = config.learning_rate, config.average, config.history
+    optimizer = make_optimizer(config.optimizer, *settings)
     model.compile(optimizer)
     if before is not None and before.image.shape == model.image.shape:
         carry_on(optimizer, before.optimizer, model.image)  # in another precision

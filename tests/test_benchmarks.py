@@ -23,6 +23,13 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             ["scale.py", "--sizes", "64", "--tile", "32", "--steps", "1"],
             {"tiled_64_s_per_mp", "tiled_64_peak_gb", "whole_64_s_per_mp"},
         ),
+        (
+            [
+                *("precision.py", "--sizes", "32", "--steps", "1", "--run-size", "32"),
+                *("--run-steps", "1", "--pair", "sample:coffee", "sample:night"),
+            ],
+            {"ratio_32", "coffee_night_bfloat16_loss_ratio"},
+        ),
         (["startup.py", "--rounds", "1"], {"help_s", "first_step_s"}),
     ],
 )
