@@ -47,7 +47,8 @@ TABLE = {
     "tiling": "extractor graphs layers losses tiles",
     "tiled_model": "graphs losses model tiling",
     "footprint": "layers tiles",
-    "estimates": "extractor footprint layers losses model optimizers resize sizes",
+    "estimates": "extractor footprint layers losses model optimizers resize schedule "
+    "sizes",
     "memory": "errors estimates machine",
     "devices": "errors memory",
     "precision": "devices machine",

