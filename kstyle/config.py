@@ -18,6 +18,7 @@ from kstyle.option_types import (
     Count,
     Device,
     Edge,
+    Fit,
     Interval,
     Layers,
     Natural,
@@ -98,14 +99,22 @@ class StyleConfig(pydantic.BaseModel):
         description="adam: end a scale at the moving average of its pictures, each "
         "counting this much of the next; 0: at the last",
     )
+    history: Count = Field(
+        10, description="lbfgs: pairs of steps that it keeps, each two more pictures"
+    )
     steps: Natural = Field(
         60, description="steps at the last scale, one evaluation of the loss each"
     )
     size: Edge = Field(512, description="long edge of the result in pixels")
     tile: Tile = Field(
-        "auto",
+        "off",
         description="work in tiles, exactly as on the whole picture in less memory: "
-        "auto (where memory would not do), off, or their edge in pixels from 128 up",
+        "off, or their edge in pixels from 128 up",
+    )
+    fit: Fit = Field(
+        "auto",
+        description="where memory would not do: auto (fewer L-BFGS pairs, then tiles) "
+        "or off (refuse)",
     )
     scales: Scales = Field(
         "auto", description="coarse to fine: auto, how many, or long edges a,b,c"

@@ -7,6 +7,9 @@ import time
 import tensorflow as tf
 
 from kstyle.errors import ConfigError, OutOfMemoryError
+from kstyle.memory import after_failure
+
+ONEDNN = "could not create"  # a primitive, its descriptor, memory: where memory ends
 
 
 def choose(wanted, gpus):
@@ -68,15 +71,15 @@ def use(wanted):
 
 
 @contextlib.contextmanager
-def memory_errors(config):
+def memory_errors(job):
     """Turn what is raised inside where memory ends into one sentence."""
     try:
         yield
-    except (MemoryError, tf.errors.ResourceExhaustedError):
-        raise OutOfMemoryError(
-            f"The memory did not suffice for a result of {config.size} px. Use a "
-            "smaller --size or --style-size, or end other programs."
-        ) from None
+    except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError) as e:
+        if isinstance(e, tf.errors.AbortedError) and ONEDNN not in str(e):
+            raise
+        sizes = job.content.size, job.style.shape[:2]
+        raise OutOfMemoryError(after_failure(job.config, *sizes)) from None
 
 
 def on_device(function):
@@ -85,7 +88,7 @@ def on_device(function):
 
     @functools.wraps(function)
     def placed(job, *args, **kwargs):
-        with use(job.config.device), memory_errors(job.config):
+        with use(job.config.device), memory_errors(job):
             return function(job, *args, **kwargs)
 
     return placed

@@ -22,6 +22,7 @@ from kstyle.footprint import (
 )
 from kstyle.layers import trunk
 from kstyle.resize import fit_long_edge
+from kstyle.schedule import COSTS
 from kstyle.sizes import style_size, usable_scales
 
 # Time, measured on a busy machine and so only roughly. The targets' forward pass is
@@ -72,6 +73,7 @@ def scale_estimates(config, content_size, style_size, seconds_per_gflop):
         content, style = sizes_at(config, content_size, style_size, scale.edge)
         # `fit` looks at the picture once before the first step.
         operations = (scale.steps + 1) * step_gflop(config, content)
+        operations *= COSTS[scale.precision]
         targets = (forward_gflop(config, s, config.layers()) for s in (content, style))
         operations += EAGER * sum(targets)
         parameters = sum(row.parameters for row in config_rows(config, content))

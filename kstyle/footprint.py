@@ -19,7 +19,6 @@ WORKSPACE = 7.0  # the largest: what oneDNN lays out anew around a convolution
 EAGER_OUTPUTS = 0.57  # outputs and padded inputs of the forward pass for the targets
 EAGER_WORKSPACE = 9.2  # the largest, in that pass
 COARSER = 0.33  # of a coarser scale's step, which the allocator does not give back
-PAIRS = 10  # the history of `optimizers.LBFGS`
 COPIES = 6  # of the picture beside a tile: gradient, the one before a move, ...
 VECTORS = 4  # its point, slope, pull and step
 
@@ -49,7 +48,7 @@ def tiled_bytes(config, size):
 
 def vectors(config):
     """How many copies of the picture the optimiser keeps; Adam has two moments."""
-    return 2 * PAIRS + VECTORS if config.optimizer == "lbfgs" else 2
+    return 2 * config.history + VECTORS if config.optimizer == "lbfgs" else 2
 
 
 def step_bytes(config, size):

@@ -13,7 +13,6 @@ FLAGS = {
     "AVX-512F": "avx512f",
     "AVX-512 BF16": "avx512_bf16",
     "AMX": "amx_tile",
-    "AMX BF16": "amx_bf16",
 }
 PACKAGES = ("kstyle", "tensorflow", "keras", "numpy", "pillow", "tensorboard")
 # Both versions of cgroups: folder, limit, use, and the line of `memory.stat` that says
@@ -84,7 +83,7 @@ def has_bfloat16(text=None):
     flags = cpu_flags(text)
     if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
         return False
-    return bool(flags["AVX-512 BF16"] or flags["AMX BF16"])
+    return bool(flags["AVX-512 BF16"] or flags["AMX"])  # AMX has them as well
 
 
 def has_nvidia():

@@ -1,31 +1,47 @@
-"""Whether a run fits into the memory that is free, if need be in tiles; what would."""
+"""Whether a run fits into the memory that is free; what would fit; how to make it."""
 
+import itertools
 import logging
 
 from kstyle.errors import ConfigError
 from kstyle.estimates import peak_bytes
 from kstyle.machine import free_memory, may_use_gpu, resident_memory
 
+PAIRS = (5, 3)  # of L-BFGS, tried in this order before tiles
 TILES = (1024, 512, 256)  # px, tried in this order: larger ones cost less
+MARGIN = 0.8  # of an estimate that did not hold
 
 
 def fit_memory(config, content_size, style_size):
-    """The config with an edge of tiles, if "auto" has to choose one; or as it was.
+    """The config as it was if it fits or `fit` is off; or one that fits.
 
+    Tried in turn: fewer pairs of L-BFGS, then tiles, and both.
     content_size, style_size: (height, width) of the pictures as loaded.
-    Raises: ConfigError: the run needs more memory than there is, in tiles too.
+    Raises: ConfigError: the run needs more memory than there is, however it is done.
     """
     short = shortage(config, content_size, style_size)
     if short is None:
         return config
-    for edge in TILES if config.tile == "auto" else ():
-        tiled = config.replace(tile=edge)
-        short = shortage(tiled, content_size, style_size)
+    for changes in fallbacks(config) if config.fit == "auto" else ():
+        smaller = config.replace(**changes)
+        short = shortage(smaller, content_size, style_size)
         if short is None:
-            message = "The memory that is free asks for tiles of %d px (--tile)."
-            logging.getLogger("kstyle").warning(message, edge)
-            return tiled
+            words = " and ".join(f"--{key} {value}" for key, value in changes.items())
+            message = "The memory that is free does not suffice: going on with %s."
+            logging.getLogger("kstyle").warning(message, words)
+            return smaller
     raise ConfigError(short)
+
+
+def fallbacks(config):
+    """The options that need less memory than the config's, in the order to be tried."""
+    pairs = [{}]
+    if config.optimizer == "lbfgs":
+        pairs += [{"history": n} for n in PAIRS if n < config.history]
+    edges = [{}]
+    if config.tile == "off":
+        edges += [{"tile": edge} for edge in TILES]
+    return [edge | few for edge, few in itertools.product(edges, pairs)][1:]
 
 
 def shortage(config, content_size, style_size):
@@ -33,24 +49,46 @@ def shortage(config, content_size, style_size):
 
     Where there may be a GPU nothing is said: its memory is not known beforehand.
     """
-    free = free_memory()
-    if free is None or may_use_gpu(config.device):
+    room = room_for(config)
+    if room is None:
         return None
-    room = free + resident_memory()  # what the process has already is counted in both
     need = peak_bytes(config, content_size, style_size)
     if need <= room:
         return None
-    fits = largest_size(config, content_size, style_size, room)
-    advice = f"The largest --size that fits is {fits}."
-    if fits is None:
-        advice = "No --size fits: use a smaller --style-size, or end other programs."
-    if config.tile == "off":
-        advice += " Or leave out --tile off."
-    tiles = f" in tiles of {config.tile} px" if isinstance(config.tile, int) else ""
+    advice = size_advice(config, content_size, style_size, room)
+    if config.fit == "off":
+        advice += " Or leave out --fit off."
+    tiles = f" in tiles of {config.tile} px" if config.tile != "off" else ""
     return (
         f"A result of {config.size} px needs about {need / 1e9:.1f} GB of memory"
         f"{tiles}, but {room / 1e9:.1f} GB are free. {advice}"
     )
+
+
+def room_for(config):
+    """Bytes that the process may come to hold; `None` where that is unknown."""
+    free = free_memory()
+    if free is None or may_use_gpu(config.device):
+        return None
+    return free + resident_memory()  # what it has already is counted in an estimate
+
+
+def size_advice(config, content_size, style_size, room):
+    """The largest size whose run fits into `room` bytes, as a sentence."""
+    fits = largest_size(config, content_size, style_size, room)
+    if fits is None:
+        return "No --size fits: use a smaller --style-size, or end other programs."
+    return f"The largest --size that fits is {fits}."
+
+
+def after_failure(config, content_size, style_size):
+    """What to say where memory ended although the estimate was that it would do."""
+    need = peak_bytes(config, content_size, style_size)
+    room = MARGIN * min(need, room_for(config) or need)
+    advice = size_advice(config, content_size, style_size, room)
+    if config.tile == "off":
+        advice += f" Or work in tiles: --tile {TILES[1]}."
+    return f"The memory did not suffice for a result of {config.size} px. {advice}"
 
 
 def largest_size(config, content_size, style_size, room):

@@ -9,14 +9,17 @@ from kstyle.parameterizations import BasisAdam, make_basis
 GREY_LEVELS = 255
 
 
-def make_optimizer(name, learning_rate=None, *, average=0.0, parameterization="pixels"):
+def make_optimizer(
+    name, learning_rate=None, *, average=0.0, history=10, parameterization="pixels"
+):
     """The optimiser `name` for an image variable in [0, 1].
 
     adam: `learning_rate` in grey levels of 0..255 (default 5). The second moment
         forgets in 100 steps, as the loss changes by orders of magnitude in the first
         hundred (style-transfer-pytorch does so too). A `fit` ends at the moving
         average of its pictures, each counting `average` times the next.
-    lbfgs: `learning_rate` is a factor on the step (default 1); it has no average.
+    lbfgs: `learning_rate` is a factor on the step (default 1), `history` how many
+        pairs it keeps; it has no average.
     parameterization: one of `parameterizations.KINDS`.
     """
     basis = make_basis(parameterization)
@@ -27,7 +30,8 @@ def make_optimizer(name, learning_rate=None, *, average=0.0, parameterization="p
             return BasisAdam(rate, basis=basis, **options)
         return keras.optimizers.Adam(rate, **options)
     if name == "lbfgs":
-        return LBFGS(1.0 if learning_rate is None else learning_rate, basis=basis)
+        rate = 1.0 if learning_rate is None else learning_rate
+        return LBFGS(rate, history, basis)
     raise ConfigError(f"Unknown optimizer {name!r}: it must be 'adam' or 'lbfgs'.")
 
 

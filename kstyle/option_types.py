@@ -70,7 +70,7 @@ def as_interval(value):
     return text
 
 
-def parse_tile(value):
+def parse_off(value):
     """YAML reads a bare `off` as false."""
     return "off" if value is False else no_bool(value)
 
@@ -88,7 +88,8 @@ Natural = Annotated[int, Number, Field(ge=0)]
 Count = Annotated[int, Number, Field(ge=1)]
 Edge = Annotated[int, Number, Field(ge=1, le=65_535)]
 TileEdge = Annotated[int, Number, Field(ge=128, le=65_535)]
-Tile = Annotated[Literal["auto", "off"] | TileEdge, BeforeValidator(parse_tile)]
+Tile = Annotated[Literal["off"] | TileEdge, BeforeValidator(parse_off)]
+Fit = Annotated[Literal["auto", "off"], BeforeValidator(parse_off)]
 Edges = Annotated[tuple[Edge, ...], Field(min_length=1)]
 Scales = Annotated[Literal["auto"] | Edge | Edges, BeforeValidator(parse_scales)]
 Device = Annotated[str, AfterValidator(check_device)]

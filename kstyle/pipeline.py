@@ -136,7 +136,9 @@ def scale_model(job, scale, shared, before, state=None):
         start, step = initial_picture(job, content), 0
     config, terms = job.config, build_terms(job.config)
     model = transfer(job, scale.edge, shared, terms, start, step, scale.precision)
-    options = {"average": config.average, "parameterization": config.parameterization}
+    options = {
+        k: getattr(config, k) for k in ("average", "history", "parameterization")
+    }
     model.compile(make_optimizer(config.optimizer, config.learning_rate, **options))
     if before is not None and before.image.shape == model.image.shape:
         # In another precision.
@@ -149,7 +151,10 @@ def final_losses(job, model, shared):
     if model.precision != "float32":
         pixels, terms = model.pixels(), build_terms(job.config)
         model = transfer(job, job.config.size, shared, terms, pixels)
-    return {name: float(value) for name, value in model.measure().items()}
+        found = model.measure()
+    else:
+        found = model.look()
+    return {name: float(value) for name, value in found.items()}
 
 
 def fit(model, steps, report_every, callbacks):

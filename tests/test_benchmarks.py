@@ -27,6 +27,13 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             ["converge.py", "--size", "32", "--steps", "5", "--ways", "pyramid"],
             {"goal", "single_seconds_to_goal", "pyramid_best_over_goal"},
         ),
+        (
+            [
+                *("precision.py", "--sizes", "32", "--steps", "1", "--run-size", "32"),
+                *("--run-steps", "1", "--pair", "sample:coffee", "sample:night"),
+            ],
+            {"ratio_32", "coffee_night_bfloat16_loss_ratio"},
+        ),
         (["startup.py", "--rounds", "1"], {"help_s", "first_step_s"}),
     ],
 )

@@ -71,14 +71,48 @@ def test_the_device_is_no_part_of_what_an_experiment_computes():
     assert "device" in BOOKKEEPING
 
 
+ONEDNN = "Operation received an exception: could not create a primitive"
+
+
 @pytest.mark.parametrize(
-    "error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")]
+    "error",
+    [
+        MemoryError(),
+        tf.errors.ResourceExhaustedError(None, None, "OOM"),
+        tf.errors.AbortedError(None, None, ONEDNN),
+    ],
 )
 def test_a_run_whose_memory_ends_says_so_in_a_sentence(error, small_run, monkeypatch):
     def fail(*_):
         raise error
 
     monkeypatch.setattr("kstyle.pipeline.fit", fail)
-    with pytest.raises(OutOfMemoryError, match="18 px. Use a smaller --size") as caught:
+    with pytest.raises(OutOfMemoryError, match="18 px.*--tile 512") as caught:
         stylize(StyleConfig(**small_run))
     assert caught.value.exit_code == 1
+
+
+def test_what_was_aborted_for_another_reason_is_not_taken_for_memory(
+    small_run, monkeypatch
+):
+    def fail(*_):
+        raise tf.errors.AbortedError(None, None, "the server went away")
+
+    monkeypatch.setattr("kstyle.pipeline.fit", fail)
+    with pytest.raises(tf.errors.AbortedError):
+        stylize(StyleConfig(**small_run))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [("auto", (7, 5)), ("gpu", (7, 5)), ("gpu:1", (9, 0)), ("cpu", None)],
+)
+def test_the_capability_is_that_of_the_gpu_that_is_chosen(wanted, found, monkeypatch):
+    about = {"a": {"compute_capability": (7, 5)}, "b": {"compute_capability": (9, 0)}}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a", "b"])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", about.get)
+    assert devices.capability(wanted) == found
+
+
+def test_a_machine_without_a_gpu_has_no_capability():
+    assert devices.capability("auto") is None

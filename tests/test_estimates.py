@@ -138,7 +138,7 @@ def test_peak_memory_takes_the_style_to_be_as_large_as_the_content():
 def test_a_step_holds_activations_targets_and_pairs():
     config, features = shallow(), 4 * 4 * 64
     kept = (footprint.KEPT + footprint.WORKSPACE + 1) * features
-    vectors = (2 * footprint.PAIRS + footprint.VECTORS) * 3 * 16
+    vectors = (2 * config.history + footprint.VECTORS) * 3 * 16
     numbers = kept + 64 * 64 + vectors
     assert footprint.step_bytes(config, (4, 4)) == pytest.approx(4 * numbers)
     adam = footprint.step_bytes(config.replace(optimizer="adam"), (4, 4))
@@ -167,7 +167,7 @@ def test_l_bfgs_keeps_the_vectors_that_are_reckoned_with():
     optimizer.build([picture])
     kept = [v for v in optimizer.variables if 7 in tuple(v.shape)]
     rows = sum(int(np.prod(variable.shape)) for variable in kept) / 7
-    assert rows == 2 * footprint.PAIRS + footprint.VECTORS
+    assert rows == footprint.vectors(StyleConfig())
 
 
 @pytest.mark.end_to_end

@@ -36,8 +36,6 @@ TABLE = {
     "locks": "errors",
     "fingerprints": "images weights",
     "checkpoints": "errors files fingerprints weight_files",
-    "devices": "errors",
-    "precision": "devices machine",
     "sizes": "deep errors layers resize schedule",
     "losses": "",
     "extractor": "errors layers weights",
@@ -51,8 +49,11 @@ TABLE = {
     "tiling": "extractor graphs layers losses tiles",
     "tiled_model": "graphs losses model tiling",
     "footprint": "layers tiles",
-    "estimates": "extractor footprint layers losses model optimizers resize sizes",
+    "estimates": "extractor footprint layers losses model optimizers resize schedule "
+    "sizes",
     "memory": "errors estimates machine",
+    "devices": "errors memory",
+    "precision": "devices machine",
     "job": "config errors files images layers memory precision resize saving schedule "
     "sizes weights",
     "shared": "extractor model tiled_model",

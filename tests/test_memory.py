@@ -21,19 +21,38 @@ def free(monkeypatch):
     def set_free(count):
         monkeypatch.setattr(memory, "free_memory", lambda: count)
         monkeypatch.setattr(memory, "resident_memory", lambda: 0)
-        monkeypatch.setattr(memory, "has_nvidia", lambda: False)
+        monkeypatch.setattr("kstyle.machine.has_nvidia", lambda: False)
 
     return set_free
 
 
 def test_a_run_that_just_fits_is_not_refused_and_one_byte_less_is(free):
-    config = StyleConfig(size=512, tile="off")
+    config = StyleConfig(size=512, fit="off")
     need = peak_bytes(config, *SIZES)
     free(need)
     assert memory.fit_memory(config, *SIZES) is config
     free(need - 1)
     with pytest.raises(ConfigError, match="512 px needs about 2.0 GB.* leave out"):
         memory.fit_memory(config, *SIZES)
+
+
+def test_fewer_pairs_come_before_tiles_and_tiles_before_both(free, caplog):
+    config = StyleConfig(size=4096)
+    changes = [{"history": 5}, {"history": 3}, {"tile": 1024}]
+    changes += [{"tile": 1024, "history": 5}, {"tile": 1024, "history": 3}]
+    assert memory.fallbacks(config)[:5] == changes
+    few = config.replace(history=3)
+    free(peak_bytes(few, *SIZES))
+    assert memory.fit_memory(config, *SIZES) == few
+    assert "going on with --history 3" in caplog.text
+    free(peak_bytes(few, *SIZES) - 1)
+    assert memory.fit_memory(config, *SIZES) == config.replace(tile=1024)
+
+
+def test_what_is_small_already_is_not_made_larger():
+    frugal = StyleConfig(history=4, tile=256)
+    assert memory.fallbacks(frugal) == [{"history": 3}]
+    assert memory.fallbacks(StyleConfig(optimizer="adam", tile=512)) == []
 
 
 def test_auto_takes_the_largest_tiles_that_fit_where_memory_would_not_do(free, caplog):
@@ -48,7 +67,7 @@ def test_auto_takes_the_largest_tiles_that_fit_where_memory_would_not_do(free, c
     assert not caplog.records
     free(needs[512])
     assert memory.fit_memory(config, *SIZES) == config.replace(tile=512)
-    assert "tiles of 512 px" in caplog.text
+    assert "going on with --tile 512." in caplog.text
     free(needs[256] - 1)
     with pytest.raises(ConfigError, match="in tiles of 256 px, but"):
         memory.fit_memory(config, *SIZES)
@@ -63,6 +82,15 @@ def test_the_size_that_is_named_fits_and_the_next_does_not(scales, free):
     assert peak_bytes(plain.replace(size=size + 1), *SIZES) > 3e9
     free(3e9)
     assert f"The largest --size that fits is {size}." in memory.shortage(config, *SIZES)
+
+
+def test_after_memory_has_ended_a_smaller_size_than_the_estimate_s_is_named(free):
+    config = StyleConfig(size=2048)
+    free(1e12)  # as the machine says, wrongly
+    sentence = memory.after_failure(config, *SIZES)
+    size = memory.largest_size(config, *SIZES, 0.8 * peak_bytes(config, *SIZES))
+    assert 1024 < size < 2048
+    assert f"The largest --size that fits is {size}. Or work in tiles" in sentence
 
 
 def test_where_no_size_fits_something_else_is_said(free):
@@ -82,7 +110,7 @@ def test_nothing_is_said_where_memory_is_unknown_or_a_gpu_s(free, monkeypatch):
     assert memory.shortage(StyleConfig(), *SIZES) is None
     free(1)
     assert memory.shortage(StyleConfig(device="gpu"), *SIZES) is None
-    monkeypatch.setattr(memory, "has_nvidia", lambda: True)
+    monkeypatch.setattr("kstyle.machine.has_nvidia", lambda: True)
     assert memory.shortage(StyleConfig(), *SIZES) is None
     assert memory.shortage(StyleConfig(device="cpu"), *SIZES) is not None
 

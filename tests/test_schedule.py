@@ -3,7 +3,7 @@
 import pytest
 
 from kstyle.errors import ConfigError
-from kstyle.schedule import Scale, plan_scales
+from kstyle.schedule import COSTS, FINISH, Scale, plan_scales
 
 
 def edges(size, steps, scales="auto"):
@@ -19,6 +19,27 @@ def test_auto_goes_down_by_the_root_of_two_to_128():
 @pytest.mark.parametrize("size", [1, 100, 128, 181])
 def test_auto_of_a_small_picture_is_one_scale(size):
     assert plan_scales(size, 10, "auto", 5) == (Scale(size, 10),)
+
+
+@pytest.mark.parametrize("precision", ["float32", "auto", "bfloat16"])
+def test_a_precision_is_that_of_every_scale(precision):
+    scales = plan_scales(182, 9, "auto", 5, precision)
+    kind = "bfloat16" if precision == "bfloat16" else "float32"
+    assert scales == (Scale(129, 5, kind), Scale(182, 9, kind))
+
+
+def test_mixed_takes_the_last_steps_in_float32():
+    first, *last = plan_scales(182, FINISH + 4, "auto", 5, "mixed")
+    assert first == Scale(129, 5, "bfloat16")
+    assert last == [Scale(182, 4, "bfloat16"), Scale(182, FINISH, "float32")]
+    assert plan_scales(64, 3, 1, 5, "mixed") == (Scale(64, 3, "float32"),)
+    assert plan_scales(64, 0, 1, 5, "mixed") == (Scale(64, 0, "float32"),)
+
+
+def test_a_step_costs_what_its_pixels_and_its_precision_do():
+    assert Scale(10, 4).work() == 400
+    assert Scale(10, 4).work(1) == 100
+    assert Scale(10, 4, "bfloat16").work() == pytest.approx(400 * COSTS["bfloat16"])
 
 
 def test_auto_just_reaches_a_second_scale():

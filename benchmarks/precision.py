@@ -1,0 +1,100 @@
+"""A step in bfloat16 against one in float32, and the losses that runs in both end at.
+
+    python benchmarks/precision.py [--sizes 256 512] [--steps 5]
+        [--pair CONTENT STYLE]... [--run-size 256] [--run-steps 60]
+
+Steps are interleaved, one of bfloat16 after one of float32; the ratio is that of the
+medians. Of each pair (three of the samples by default) whole runs with the default
+scales are compared by their final losses, which are measured in float32 whatever the
+run was computed in; each loss is over that of the run in float32.
+"""
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+import common
+
+import kstyle
+from kstyle import devices, precision
+
+KINDS = ("float32", "bfloat16")
+PAIRS = (
+    ("sample:coffee", "sample:night"),
+    ("sample:chelsea", "sample:window"),
+    ("sample:astronaut", "sample:meadow"),
+)
+
+
+def step_seconds(size, steps):
+    """Median seconds of a step in each precision, interleaved."""
+    content, style = common.pictures(size)
+    layers = (common.CONTENT_LAYER, *common.STYLE_LAYERS)
+    terms = kstyle.loss_terms(
+        {common.CONTENT_LAYER: 8}, dict.fromkeys(common.STYLE_LAYERS, 200), tv=200
+    )
+    models, times = {}, {kind: [] for kind in KINDS}
+    for kind in KINDS:
+        net = {"padding": "replicate", "precision": kind}
+        extractor = kstyle.build_extractor("vgg19", layers, **net)
+        models[kind] = kstyle.StyleTransfer(extractor, terms, content, style)
+        models[kind].compile(kstyle.make_optimizer("lbfgs"))
+        models[kind].fit(steps_per_epoch=1)  # it traces both graphs
+    for _ in range(steps):
+        for kind, model in models.items():
+            times[kind] += common.seconds(lambda m=model: m.train_function(data()), 1)
+    return {kind: statistics.median(values) for kind, values in times.items()}
+
+
+def data():
+    """What Keras's graph of a step takes: an iterator of nothing in particular."""
+    return iter(common.tf.data.Dataset.from_tensors(0))
+
+
+def final_loss(pair, kind, size, steps, folder):
+    """The final float32 loss of a run of `pair` in the precision `kind`."""
+    options = {"size": size, "steps": steps, "scale_steps": steps, "logdir": folder}
+    options |= {"snapshot_every": 0, "checkpoint_every": "0", "precision": kind}
+    config = kstyle.StyleConfig(content=pair[0], style=pair[1], **options)
+    return kstyle.stylize(config).losses["loss"]
+
+
+def loss_ratios(pairs, size, steps):
+    """`{pair_precision: final loss over that of float32}`."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for pair in pairs:
+            name = "_".join(Path(p.removeprefix("sample:")).stem for p in pair)
+            exact = final_loss(pair, "float32", size, steps, folder)
+            for kind in ("bfloat16", "mixed"):
+                loss = final_loss(pair, kind, size, steps, folder)
+                found[f"{name}_{kind}_loss_ratio"] = loss / exact
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=(256, 512))
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--pair", nargs=2, action="append", dest="pairs")
+    parser.add_argument("--run-size", type=int, default=256)
+    parser.add_argument("--run-steps", type=int, default=60)
+    options = parser.parse_args()
+    fast = precision.is_fast("auto")
+    if not fast:
+        print("This machine has no units for bfloat16: expect it to be slower here.")
+    figures = {"bfloat16_units": fast, "steps": options.steps}
+    for kind in KINDS:
+        figures[f"{kind}_product_gflops"] = devices.matmul_peak(kind, 1024, rounds=3)
+    for size in options.sizes:
+        times = step_seconds(size, options.steps)
+        figures |= {f"{kind}_{size}_ms": 1e3 * times[kind] for kind in KINDS}
+        figures[f"ratio_{size}"] = times["bfloat16"] / times["float32"]
+    runs = options.pairs or PAIRS, options.run_size, options.run_steps
+    figures |= {"run_size": options.run_size, "run_steps": options.run_steps}
+    common.report("precision", figures | loss_ratios(*runs))
+
+
+if __name__ == "__main__":
+    main()
