@@ -1,4 +1,4 @@
-"""Options from YAML, read strictly: safe, no aliases, no key given twice."""
+"""Options from YAML, read strictly: safe, no tags or aliases, no key given twice."""
 
 import re
 from collections.abc import Hashable
@@ -17,11 +17,14 @@ class StrictLoader(yaml.SafeLoader):
     """Safe YAML in which a key given twice is an error and not a surprise.
 
     An alias is one too: a few lines of them can stand for more text than fits memory.
+    And a tag, even a safe one: PyYAML trips over `!!int ''` and `!!timestamp x`.
     """
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
             raise ConfigError("A config has no aliases (*name). Write the value out.")
+        if (tag := self.peek_event().tag) is not None:
+            raise ConfigError(f"This is not YAML of a config: it has a tag ({tag!r}).")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
