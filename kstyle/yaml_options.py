@@ -57,15 +57,20 @@ def check_depth(text):
         raise ConfigError(f"This is not YAML of a config: {deepest} brackets deep.")
 
 
-def read_options(text):
-    """The options in YAML `text`, a mapping; not yet checked."""
+def read_yaml(text):
+    """What YAML `text` says. Raises: ConfigError: it is not YAML that kstyle reads."""
     check_depth(text)
     try:
-        options = yaml.load(text, StrictLoader)  # noqa: S506 - it is a SafeLoader
+        return yaml.load(text, StrictLoader)  # noqa: S506 - it is a SafeLoader
     except ConfigError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"This is not YAML: {' '.join(str(error).split())}") from None
+
+
+def read_options(text):
+    """The options in YAML `text`, a mapping; not yet checked."""
+    options = read_yaml(text)
     if options is None:
         return {}
     if not isinstance(options, dict):
