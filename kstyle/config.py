@@ -89,7 +89,7 @@ class StyleConfig(pydantic.BaseModel):
         description="adam: grey levels of 0..255 (default 5); lbfgs: factor (or 1)",
     )
     parameterization: Literal["pixels", "pyramid", "fourier"] = Field(
-        # Judged on four pairs: large forms and colours come sooner, fewer dots are left.
+        # Judged on four pairs: forms and colours come sooner, fewer dots are left.
         "pyramid",
         description="what moves: the picture's pixels, the levels of a pyramid or "
         "frequencies",

@@ -69,9 +69,7 @@ def write_header(writer, config, terms, content, style):
     with writer.as_default(step=0):
         tf.summary.image("source/content", content[None])
         tf.summary.image("source/style", style[None])
-        tf.summary.text(
-            "config", as_code(yaml.safe_dump(shareable(config), sort_keys=False))
-        )
+        tf.summary.text("config", config_text(config))
         layout = custom_scalar.pb(chart_layout(terms)).SerializeToString()
         tf.summary.experimental.write_raw_pb(layout, step=0)
     writer.flush()
@@ -100,6 +98,11 @@ def whole_records(path):
     with contextlib.suppress(tf.errors.DataLossError):
         for record in tf.data.TFRecordDataset(str(path)):
             yield record.numpy()
+
+
+def config_text(config):
+    """The config as Markdown; where its maker keeps files is not in it."""
+    return as_code(yaml.safe_dump(shareable(config), sort_keys=False))
 
 
 def as_code(text):

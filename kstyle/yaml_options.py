@@ -1,4 +1,4 @@
-"""Options from YAML, read strictly: safe, no aliases, no key given twice."""
+"""Options from YAML, read strictly: safe, no tags or aliases, no key given twice."""
 
 import re
 from collections.abc import Hashable
@@ -17,11 +17,14 @@ class StrictLoader(yaml.SafeLoader):
     """Safe YAML in which a key given twice is an error and not a surprise.
 
     An alias is one too: a few lines of them can stand for more text than fits memory.
+    And a tag, even a safe one: PyYAML trips over `!!int ''` and `!!timestamp x`.
     """
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
             raise ConfigError("A config has no aliases (*name). Write the value out.")
+        if (tag := self.peek_event().tag) is not None:
+            raise ConfigError(f"This is not YAML of a config: it has a tag ({tag!r}).")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
@@ -54,15 +57,20 @@ def check_depth(text):
         raise ConfigError(f"This is not YAML of a config: {deepest} brackets deep.")
 
 
-def read_options(text):
-    """The options in YAML `text`, a mapping; not yet checked."""
+def read_yaml(text):
+    """What YAML `text` says. Raises: ConfigError: it is not YAML that kstyle reads."""
     check_depth(text)
     try:
-        options = yaml.load(text, StrictLoader)  # noqa: S506 - it is a SafeLoader
+        return yaml.load(text, StrictLoader)  # noqa: S506 - it is a SafeLoader
     except ConfigError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"This is not YAML: {' '.join(str(error).split())}") from None
+
+
+def read_options(text):
+    """The options in YAML `text`, a mapping; not yet checked."""
+    options = read_yaml(text)
     if options is None:
         return {}
     if not isinstance(options, dict):

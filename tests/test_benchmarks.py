@@ -34,7 +34,15 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             ],
             {"ratio_32", "coffee_night_bfloat16_loss_ratio"},
         ),
-        (["startup.py", "--rounds", "1"], {"help_s", "first_step_s"}),
+        (
+            ["overhead.py", "--size", "32", "--steps", "2", "--rounds", "1"],
+            {"help_s", "first_step_s", "step_ms", "Checkpoint_ms", "share_of_all"},
+        ),
+        (
+            ["soak.py", "--trials", "4", "--size", "32", "--steps", "1"],
+            {"settled_rss_mb", "last_handles", "last_threads", "slower"},
+        ),
+        (["soak.py", "--minutes", "0.05"], {"runs", "last_rss_mb"}),
     ],
 )
 def test_a_benchmark_ends_in_one_json_object_with_its_figures(

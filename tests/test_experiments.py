@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import re
+from pathlib import Path
 
 import click.testing
 import keras
@@ -217,10 +218,19 @@ def test_dry_run_prints_time_and_memory_and_runs_nothing(pools, tmp_path):
     assert not (tmp_path / "logs").exists()
 
 
-def test_the_report_and_the_tables_hold_no_path_of_this_machine(pools, tmp_path):
-    run(pools(), tmp_path)
-    for name in ("report.html", "verdicts.json"):
-        assert str(tmp_path) not in (tmp_path / "logs/pools" / name).read_text()
+def test_what_may_be_passed_on_of_an_experiment_holds_no_folder_of_this_machine(
+    pools, tmp_path
+):
+    path = pools(axes={"weights": [pools_weights(pools)]})
+    assert [row["trial"] for row in run(path, tmp_path)] == ["weights=tiny.npz"]
+    folder = tmp_path / "logs/pools"
+    pages = [folder / name for name in ("report.html", "verdicts.json", "trials.csv")]
+    events = list(folder.rglob("events*"))
+    assert len(events) == 3  # of the experiment, of the run, of its judge
+    home = str(Path(pools_weights(pools)).parent).encode()
+    for file in (*pages, folder.parent / "index.html", *events):
+        text = file.read_bytes()
+        assert str(tmp_path).encode() not in text and home not in text, file
 
 
 def test_new_writes_a_template_that_can_be_planned(tmp_path):
@@ -284,6 +294,8 @@ def test_pairs_and_set_change_every_trial(pools, tmp_path):
     result = invoke(*words, "--pair", "sample:chelsea", "sample:window")
     assert result.exit_code == 0, result.output
     assert "pool=max,pair=coffee+night" in result.output
+    odd = invoke("run", pools(), "--list", "--set", "style=!!int ''")
+    assert "!!int ''" in odd.output  # no YAML, so it is the file's name
     assert "pool=avg,pair=chelsea+window" in result.output
 
 

@@ -103,15 +103,25 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path):
         np.testing.assert_array_equal(load_picture(path).pixels[0, 0], [1, 0, 0])
 
 
-def test_samples_are_found_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "SAMPLES", tmp_path)
-    saved(tmp_path, Image.new("RGB", (2, 1)), "night.png")
-    saved(tmp_path, Image.new("RGB", (2, 1)), "cat.jpg")
-    (tmp_path / "SOURCES.md").write_text("who made them")
-    assert sample_names() == ["cat", "night"]
-    assert load_picture("sample:night").size == (1, 2)
-    with pytest.raises(ImageError, match=r"'dog'\. There are \['cat', 'night'\]"):
+def test_samples_are_found_by_name():
+    assert sample_names() == sorted(path.stem for path in images.SAMPLES.glob("*.jpg"))
+    assert load_picture("sample:night").size == (560, 720)
+    with pytest.raises(ImageError, match=r"'dog'\. There are \['astronaut', 'chelsea'"):
         load_picture("sample:dog")
+
+
+@pytest.mark.parametrize("name", sample_names())
+def test_every_sample_is_byte_for_byte_the_one_that_was_released(name):
+    assert load_picture(f"sample:{name}").size > (250, 250)
+
+
+def test_a_sample_that_is_another_picture_or_missing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "SAMPLES", tmp_path)
+    with pytest.raises(ImageError, match=r"sample:night cannot be read.*Reinstall"):
+        load_picture("sample:night")
+    saved(tmp_path, Image.new("RGB", (2, 1)), "night.jpg")
+    with pytest.raises(ImageError, match=r"night is damaged: SHA-256.*Reinstall"):
+        load_picture("sample:night")
 
 
 # What cannot be read

@@ -89,7 +89,7 @@ TABLE = {
     "experiments.sheets": "resize saving",
     "experiments.tables": "",
     "experiments.report": "errors experiments.sheets experiments.tables files images",
-    "experiments.dashboards": "experiments.records tensorboard",
+    "experiments.dashboards": "experiments.records experiments.tables tensorboard",
     "experiments.summary": "experiments.dashboards experiments.records "
     "experiments.report experiments.score_names experiments.verdicts files images",
     "experiments.runner": "callbacks checkpoints errors experiments.judging "
@@ -97,7 +97,7 @@ TABLE = {
     "pipeline shared start",
     "experiments.console": "console options",
     "experiments.commands": "cli_common errors estimates experiments.console "
-    "experiments.plans experiments.runner files",
+    "experiments.plans experiments.runner files yaml_options",
     "run_commands": "cli_common console errors experiments.judging job provenance "
     "resuming verifying",
     "cli": "_version cli_common config console devices doctor errors estimates "

@@ -8,6 +8,7 @@ import difflib
 import itertools
 import math
 import re
+from pathlib import Path
 
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError
@@ -89,7 +90,10 @@ def label(value):
         return "+".join(map(label, value))
     if isinstance(value, dict):
         return "+".join(f"{key}:{label(each)}" for key, each in value.items())
-    return "none" if value is None else str(value)
+    text = "none" if value is None else str(value)
+    # The label names the trial's folder, and a report says nothing of its maker's home.
+    absolute = text.startswith("~") or Path(text).is_absolute()
+    return (Path(text).name if absolute else "") or text
 
 
 def texts(value):

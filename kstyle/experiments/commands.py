@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 
 import click
-import yaml
 
 from kstyle.cli_common import load_pipeline, user_errors
 from kstyle.errors import ConfigError
 from kstyle.files import write_text
+from kstyle.yaml_options import read_yaml
 
 TEMPLATE = Path(__file__).parent / "templates" / "experiment.yaml"
 
@@ -80,10 +80,11 @@ def parse_changes(words):
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set takes OPTION=VALUE. Received: {word!r}.")
+        key = key.strip().replace("-", "_")
         try:
-            changes[key.strip().replace("-", "_")] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            changes[key.strip().replace("-", "_")] = value
+            changes[key] = read_yaml(value)
+        except ConfigError:  # "*.png" is no YAML, but it may be a file
+            changes[key] = value
     return changes
 
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hp
 
 from kstyle.experiments.records import BENCH_EVENTS
-from kstyle.tensorboard import as_code
+from kstyle.experiments.tables import portable
+from kstyle.tensorboard import as_code, config_text
 
 METRIC = "score/{}"
 
@@ -28,7 +29,7 @@ def write_experiment(folder, experiment, scores):
             ],
         )
         tf.summary.text("experiment", introduction(experiment), step=0)
-        tf.summary.text("base config", as_code(experiment.base.to_yaml()), step=0)
+        tf.summary.text("base config", config_text(experiment.base), step=0)
 
 
 def axes_of(experiment):
@@ -45,7 +46,7 @@ def introduction(experiment):
         ("Measured", experiment.measured),
     )
     lines = [f"**{name}.** {text.strip()}" for name, text in parts if text.strip()]
-    return "\n\n".join([f"# {experiment.title}", *lines])
+    return portable("\n\n".join([f"# {experiment.title}", *lines]))
 
 
 def write_trial(folder, record, picture):
@@ -66,8 +67,8 @@ def write_trial(folder, record, picture):
 
 
 def options_text(record):
-    """What differs from the base, a line an option."""
-    options = [f"{key}: {value}" for key, value in record["options"].items()]
+    """What differs from the base, a line an option; of an absolute path its name."""
+    options = [f"{key}: {portable(v)}" for key, v in record["options"].items()]
     return "\n".join(options or ["the base as it is"])
 
 

@@ -1,0 +1,77 @@
+"""What SECURITY.md promises of the code, read from the code itself."""
+
+import ast
+from pathlib import Path
+
+import kstyle
+
+FOLDER = Path(kstyle.__file__).parent
+TREES = {path: ast.parse(path.read_text("utf-8")) for path in FOLDER.rglob("*.py")}
+
+# They execute what they read, unpack archives, listen, or run other programs.
+UNWANTED = {
+    *("pickle", "shelve", "marshal", "dill", "cloudpickle", "joblib", "torch"),
+    *("tarfile", "socket", "socketserver", "http.server", "asyncio"),
+    *("ctypes", "code", "runpy"),
+}
+NETWORK = {"http", "urllib", "requests", "ssl", "ftplib"}
+
+
+def imports(tree):
+    """The dotted names of the modules that a file imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def calls(tree):
+    """`(what is called, as text; its keywords as text)` of every call in a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), [ast.unparse(k) for k in node.keywords]
+
+
+def test_no_module_can_unpickle_unpack_or_listen():
+    for path, tree in TREES.items():
+        assert not UNWANTED & set(imports(tree)), path
+    assert len(TREES) > 60
+
+
+def test_the_network_is_used_by_the_weights_alone():
+    users = {
+        path.stem
+        for path, tree in TREES.items()
+        if NETWORK & {name.split(".")[0] for name in imports(tree)}
+    }
+    assert users == {"weights"}
+
+
+def test_arrays_are_loaded_without_pickle_and_nothing_is_evaluated():
+    loads = 0
+    for path, tree in TREES.items():
+        for name, keywords in calls(tree):
+            last = name.split(".")[-1]
+            assert name not in ("eval", "exec", "compile", "__import__"), path
+            assert last not in ("extractall", "unpack_archive", "load_model"), (
+                path,
+                name,
+            )
+            assert last not in ("unsafe_load", "full_load", "system"), (path, name)
+            if name == "np.load":
+                loads += 1
+                assert "allow_pickle=False" in keywords, path
+    assert loads >= 2  # weights and checkpoints
+
+
+def test_yaml_is_read_by_the_strict_loader_alone():
+    found = [
+        (path.stem, ast.unparse(node))
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and "load" in ast.unparse(node.func)
+        if ast.unparse(node.func).startswith("yaml.")
+    ]
+    assert found == [("yaml_options", "yaml.load(text, StrictLoader)")]
