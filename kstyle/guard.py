@@ -1,0 +1,210 @@
+"""The guard of a run: back to the best picture, and smaller steps, when it runs away.
+
+Adam's steps are taken whatever they do to the loss, so each is judged. L-BFGS takes
+back and halves what made the loss worse; there the guard steps in where that is of no
+avail. Either way a numeric accident (a number that is none) is undone at once.
+"""
+
+import logging
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from kstyle.errors import DivergedError
+from kstyle.health import check_start, pull, saturation
+
+log = logging.getLogger("kstyle")
+
+TRIES = 3  # new starts in a row that lead to nothing better; then the run ends
+PATIENCE = 12  # steps in a row that L-BFGS takes back: twice what makes it start anew
+STUCK = f"none of {PATIENCE} ever smaller steps made the loss less"
+STILL = 10  # steps in a row in which no pixel changes at all
+RUINED = 2.0  # times the loss of black and white noise
+FLAT = 1e-10  # times that loss: what rounding makes of a loss of 0
+SATURATED = 0.99  # share of a picture's values that are 0 or 1
+USUAL = 0.5  # the share in the content and the style up to which that is no wonder
+NUMBERS = (  # what is kept in a checkpoint, beside the picture and the events
+    *("best_loss", "best_step", "start_loss", "limit", "loss"),
+    *("factor", "tries", "unchanged"),
+)
+
+
+class Guard(keras.callbacks.Callback):
+    """Goes back to the best picture of a scale when the run is lost, and tells.
+
+    Lost: the loss or the picture is no finite number; the picture has become black or
+    saturated though content and style are not; the loss is far above that of noise; or
+    L-BFGS finds no step that helps. Then the optimiser forgets all it knows and starts
+    at the best picture, with a learning rate 10 times smaller (1e2, 1e3 times in the
+    second and third try in a row). The step counts as one that led to that picture: so
+    `logs` say it to the callbacks that come after this one, which has to be the first.
+
+    job: the run. state: the `checkpoints.State` it goes on from, or `None`.
+    events: what was done: dicts of `step`, `reason` and `action`.
+    failure: the `DivergedError` that ends the run after the scale, or `None`.
+    """
+
+    def __init__(self, job, state=None):
+        super().__init__()
+        self.source = job.weights.source
+        ends = map(saturation, (job.content.pixels, job.style))
+        self.judges_range = max(ends) < USUAL
+        self.failure, self.best = None, None
+        self.factor, self.events = 1.0, []
+        if state is not None:
+            self.best = ops.convert_to_tensor(state.best)
+            vars(self).update(state.guard)
+        self.resumed = state is not None
+
+    def memory(self):
+        """All that a checkpoint has to keep beside `best`, as JSON has it."""
+        return {n: getattr(self, n) for n in NUMBERS} | {"events": list(self.events)}
+
+    def on_train_begin(self, logs=None):
+        if self.resumed:  # the scale has begun, and its rate comes with its optimiser
+            self.resumed = False
+            return
+        model, rate = self.model, self.model.optimizer.learning_rate
+        rate.assign(rate * self.factor)
+        losses = {name: float(value) for name, value in model.first_look.items()}
+        check_start(losses, model.gradient, self.source)
+        self._keep_best(losses["loss"])
+        self.start_loss = self.loss = losses["loss"]
+        self.tries = self.unchanged = 0
+        noise = self._noise_loss()
+        self.limit = RUINED * max(noise, self.start_loss)
+        if self.start_loss <= FLAT * noise < math.inf:
+            self._end_scale("There is nothing to change: the loss is 0 to rounding")
+
+    def on_train_batch_end(self, batch, logs=None):
+        reason = self._fault(logs["loss"])
+        if reason is not None:
+            act = self._go_back if self.tries < TRIES else self._give_up
+            act(reason, logs)
+            return
+        self.loss = logs["loss"]
+        if self.loss < self.best_loss:
+            self._keep_best(self.loss)
+            self.tries = 0
+        self.unchanged = 0 if logs["change"] else self.unchanged + 1
+        if self.unchanged >= STILL:
+            self._stand_still(logs)
+
+    def settle(self):
+        """After a scale: if it made the picture worse, go back to its best."""
+        # L-BFGS does so itself, and its last loss may be of a step it has taken back.
+        if self.loss > self.start_loss and not takes_back(self.model.optimizer):
+            self.model.image.assign(self.best)
+            reason = "the scale ended with a larger loss than it began with"
+            self._note(reason, f"its best picture, of step {self.best_step}, is kept")
+        self.loss = self.start_loss  # done: Ctrl-C may make it be called again
+
+    def _fault(self, loss):
+        """Why the run is lost, in words; `None` if it is not."""
+        model = self.model
+        if not (math.isfinite(loss) and bool(ops.all(ops.isfinite(model.image)))):
+            return "the loss or the picture is not a finite number"
+        if takes_back(model.optimizer):
+            stuck = int(model.optimizer.halvings) >= PATIENCE
+            return STUCK if stuck else None
+        if self.judges_range and saturation(model.image) > SATURATED:
+            return "the picture has become black or saturated"
+        if loss > self.limit:
+            return f"the loss of {loss:.3g} is larger than that of mere noise"
+        return None
+
+    def _go_back(self, reason, logs):
+        self.tries += 1
+        shrink = 10.0**-self.tries
+        self.factor *= shrink
+        self._restart(shrink, logs)
+        self._note(
+            reason,
+            f"back to the best picture, of step {self.best_step}, with a learning rate "
+            f"{1 / shrink:g} times smaller (try {self.tries} of {TRIES})",
+        )
+
+    def _give_up(self, reason, logs):
+        if reason == STUCK and self.best_loss < self.start_loss:
+            self._restart(1.0, logs)
+            self._end_scale("No step makes the picture better any more")
+            return
+        self._fail(
+            f"{reason}, also after {TRIES} new starts with smaller steps",
+            "Use a smaller --learning-rate or smaller weights.",
+            logs,
+        )
+
+    def _stand_still(self, logs):
+        model = self.model
+        if self.best_loss < self.start_loss or not pull(model.image, model.gradient):
+            self._end_scale("The picture does not change any more")
+            return
+        self._fail(
+            f"no pixel has changed in {STILL} steps, though the gradient is not 0",
+            "Use a larger --learning-rate or larger weights.",
+            logs,
+        )
+
+    def _fail(self, reason, remedy, logs):
+        self._restart(1.0, logs)
+        step, best = int(self.model.global_step), self.best_step
+        self._note(reason, f"ended with the best picture, of step {best}")
+        self.failure = DivergedError(
+            f"The run is lost at step {step}: {reason}. The best picture so far, of "
+            f"step {best}, is kept. {remedy}"
+        )
+        self.model.stop_training = True
+
+    def _end_scale(self, words):
+        step = int(self.model.global_step)
+        log.warning("step %d: %s. This scale ends here.", step, words)
+        self.model.stop_training = True
+
+    def _keep_best(self, loss):
+        self.best = ops.copy(self.model.image)
+        self.best_loss, self.best_step = loss, int(self.model.global_step)
+
+    def _restart(self, shrink, logs):
+        self.model.image.assign(self.best)
+        forget(self.model.optimizer, self.best, shrink)
+        found = self.model.look()
+        logs |= {name: float(value) for name, value in found.items()}
+        logs["change"] = 0.0
+        self.loss, self.unchanged = logs["loss"], 0
+
+    def _note(self, reason, action):
+        step = int(self.model.global_step)
+        self.events.append({"step": step, "reason": reason, "action": action})
+        log.warning("step %d: %s; %s", step, reason, action)
+
+    def _noise_loss(self):
+        """The loss of a picture in which each value is 0 or 1 by chance."""
+        image = self.model.image
+        noise = np.random.default_rng(0).integers(0, 2, image.shape)
+        image.assign(noise.astype("float32"))
+        loss = float(self.model.measure()["loss"])
+        image.assign(self.best)
+        return loss
+
+
+def takes_back(optimizer):
+    """Whether the optimiser takes back by itself what made the loss worse: L-BFGS."""
+    return hasattr(optimizer, "halvings")
+
+
+def forget(optimizer, picture, shrink):
+    """Leave of the optimiser only its learning rate, times `shrink`.
+
+    picture: where it starts anew; a moving average of pictures does so there too.
+    """
+    rate = optimizer.learning_rate
+    for variable in optimizer.variables:
+        if variable is rate:
+            variable.assign(rate * shrink)
+        elif variable.name.endswith("average"):
+            variable.assign(picture)
+        else:
+            variable.assign(ops.zeros_like(variable))
