@@ -29,7 +29,10 @@ class DivergedError(KStyleError, ArithmeticError):
     """
 
     exit_code = 3
-    result = None
+
+    def __init__(self, message, result=None):
+        super().__init__(message)
+        self.result = result
 
 
 class OutOfMemoryError(KStyleError, MemoryError):

@@ -12,22 +12,22 @@ import keras
 import numpy as np
 from keras import ops
 
-from kstyle.errors import DivergedError
 from kstyle.health import check_start, pull, saturation
 
 log = logging.getLogger("kstyle")
 
 TRIES = 3  # new starts in a row that lead to nothing better; then the run ends
 PATIENCE = 12  # steps in a row that L-BFGS takes back: twice what makes it start anew
+UNSEEN = 0.01  # mean change of a pixel in grey levels of 0..255
 STUCK = f"none of {PATIENCE} ever smaller steps made the loss less"
 STILL = 10  # steps in a row in which no pixel changes at all
 RUINED = 2.0  # times the loss of black and white noise
 FLAT = 1e-10  # times that loss: what rounding makes of a loss of 0
 SATURATED = 0.99  # share of a picture's values that are 0 or 1
 USUAL = 0.5  # the share in the content and the style up to which that is no wonder
-NUMBERS = (  # what is kept in a checkpoint, beside the picture and the events
+MEMORY = (  # what is kept in a checkpoint, beside the picture and the events
     *("best_loss", "best_step", "start_loss", "limit", "loss"),
-    *("factor", "tries", "unchanged"),
+    *("factor", "tries", "unchanged", "failure"),
 )
 
 
@@ -36,14 +36,15 @@ class Guard(keras.callbacks.Callback):
 
     Lost: the loss or the picture is no finite number; the picture has become black or
     saturated though content and style are not; the loss is far above that of noise; or
-    L-BFGS finds no step that helps. Then the optimiser forgets all it knows and starts
-    at the best picture, with a learning rate 10 times smaller (1e2, 1e3 times in the
-    second and third try in a row). The step counts as one that led to that picture: so
-    `logs` say it to the callbacks that come after this one, which has to be the first.
+    L-BFGS has halved its step again and again in vain. Then the optimiser forgets all
+    it knows and starts at the best picture, with a learning rate 10 times smaller (100
+    and 1000 times in the second and third try in a row). The step counts as one that
+    led to that picture: `logs` tell the callbacks so that come after this one, which
+    has to be the first. The next scales keep the smaller rate.
 
     job: the run. state: the `checkpoints.State` it goes on from, or `None`.
     events: what was done: dicts of `step`, `reason` and `action`.
-    failure: the `DivergedError` that ends the run after the scale, or `None`.
+    failure: why the run has to end after this scale, in a sentence, or `None`.
     """
 
     def __init__(self, job, state=None):
@@ -60,7 +61,7 @@ class Guard(keras.callbacks.Callback):
 
     def memory(self):
         """All that a checkpoint has to keep beside `best`, as JSON has it."""
-        return {n: getattr(self, n) for n in NUMBERS} | {"events": list(self.events)}
+        return {n: getattr(self, n) for n in MEMORY} | {"events": list(self.events)}
 
     def on_train_begin(self, logs=None):
         if self.resumed:  # the scale has begun, and its rate comes with its optimiser
@@ -76,21 +77,45 @@ class Guard(keras.callbacks.Callback):
         noise = self._noise_loss()
         self.limit = RUINED * max(noise, self.start_loss)
         if self.start_loss <= FLAT * noise < math.inf:
-            self._end_scale("There is nothing to change: the loss is 0 to rounding")
+            self._end_scale(
+                "Nothing is left to change: next to what other pictures have, the loss "
+                "is 0 to rounding"
+            )
 
     def on_train_batch_end(self, batch, logs=None):
         reason = self._fault(logs["loss"])
-        if reason is not None:
-            act = self._go_back if self.tries < TRIES else self._give_up
-            act(reason, logs)
-            return
+        if reason is None:
+            self._go_on(logs)
+        elif reason == STUCK and logs["change"] < UNSEEN:
+            self._restart(1.0, logs)
+            self._end_scale("No step makes the loss less any more")
+        elif self.tries < TRIES:
+            self._go_back(reason, logs)
+        else:
+            self._fail(
+                f"{reason}, also after {TRIES} new starts with smaller steps",
+                "Use a smaller --learning-rate or smaller weights.",
+                logs,
+            )
+
+    def _go_on(self, logs):
         self.loss = logs["loss"]
         if self.loss < self.best_loss:
             self._keep_best(self.loss)
             self.tries = 0
         self.unchanged = 0 if logs["change"] else self.unchanged + 1
-        if self.unchanged >= STILL:
-            self._stand_still(logs)
+        if self.unchanged < STILL:
+            return
+        if not pull(self.model.image, self.model.gradient):
+            self._end_scale("The gradient is 0, and nothing changes any more")
+        elif self.best_loss < self.start_loss:
+            self._end_scale("The steps are too small to change the picture any more")
+        else:
+            self._fail(
+                f"no pixel has changed in {STILL} steps, though the gradient is not 0",
+                "Use a larger --learning-rate or larger weights.",
+                logs,
+            )
 
     def settle(self):
         """After a scale: if it made the picture worse, go back to its best."""
@@ -126,33 +151,11 @@ class Guard(keras.callbacks.Callback):
             f"{1 / shrink:g} times smaller (try {self.tries} of {TRIES})",
         )
 
-    def _give_up(self, reason, logs):
-        if reason == STUCK and self.best_loss < self.start_loss:
-            self._restart(1.0, logs)
-            self._end_scale("No step makes the picture better any more")
-            return
-        self._fail(
-            f"{reason}, also after {TRIES} new starts with smaller steps",
-            "Use a smaller --learning-rate or smaller weights.",
-            logs,
-        )
-
-    def _stand_still(self, logs):
-        model = self.model
-        if self.best_loss < self.start_loss or not pull(model.image, model.gradient):
-            self._end_scale("The picture does not change any more")
-            return
-        self._fail(
-            f"no pixel has changed in {STILL} steps, though the gradient is not 0",
-            "Use a larger --learning-rate or larger weights.",
-            logs,
-        )
-
     def _fail(self, reason, remedy, logs):
         self._restart(1.0, logs)
         step, best = int(self.model.global_step), self.best_step
         self._note(reason, f"ended with the best picture, of step {best}")
-        self.failure = DivergedError(
+        self.failure = (
             f"The run is lost at step {step}: {reason}. The best picture so far, of "
             f"step {best}, is kept. {remedy}"
         )

@@ -74,15 +74,14 @@ def run(job, callbacks=(), shared=None, state=None):
             record |= {"exit": word, "steps": steps}
             record |= {"seconds": seconds, "losses": losses}
             if guard.failure is not None:
-                record |= {"exit": "diverged", "error": str(guard.failure)}
+                record |= {"exit": "diverged", "error": guard.failure}
         if not interrupted:  # last of all: until then there is a way back
             (job.folder / checkpoints.FILE).unlink(missing_ok=True)
     result = StyleResult(
         *(picture, job.output, job.folder, steps, seconds, losses, interrupted)
     )
     if guard.failure is not None:
-        guard.failure.result = result
-        raise guard.failure
+        raise DivergedError(guard.failure, result)
     return result
 
 
@@ -102,7 +101,7 @@ def run_scales(job, callbacks, shared, state, guard):
         except DivergedError as error:  # at the start of a scale: no step can help
             if not int(model.global_step):
                 raise
-            guard.failure = error
+            guard.failure = str(error)
         except KeyboardInterrupt:
             if model is None:
                 raise

@@ -59,7 +59,7 @@ TABLE = {
     "callbacks": "saving",
     "stopping": "",
     "health": "errors",
-    "guard": "errors health",
+    "guard": "health",
     "checkpointing": "callbacks checkpoints errors guard option_types stopping",
     "tensorboard": "callbacks files provenance",
     "pipeline": "callbacks checkpointing checkpoints devices errors guard images job "
