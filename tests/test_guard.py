@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import math
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -21,11 +22,17 @@ KNOWN = StyleConfig.model_fields
 PRECISIONS = [{}] + [{"precision": "bfloat16"}] * ("precision" in KNOWN)
 
 
-@pytest.fixture(params=PRECISIONS, ids=lambda option: option.get("precision", "plain"))
-def options(request, small_run):
-    """A run of 8 steps, all of them in its logs, at every precision there is."""
+@pytest.fixture
+def options(small_run):
+    """A run of 8 steps, all of them in its logs."""
     more = {"steps": 8, "report_every": 1, "snapshot_every": 0, "checkpoint_every": "0"}
-    return small_run | more | request.param
+    return small_run | more
+
+
+@pytest.fixture(params=PRECISIONS, ids=lambda option: option.get("precision", "plain"))
+def every(request, options):
+    """The same run, at every precision there is."""
+    return options | request.param
 
 
 @pytest.fixture
@@ -40,15 +47,15 @@ def plain(tmp_path):
 
 
 class Poison(keras.callbacks.Callback):
-    """Makes the picture no number just before the moves that follow some steps."""
+    """Makes one value of the picture just before the moves that follow some steps."""
 
-    def __init__(self, *steps):
+    def __init__(self, *steps, value=np.nan):
         super().__init__()
-        self.steps = steps
+        self.steps, self.value = steps, value
 
     def on_train_batch_begin(self, batch, logs=None):
         if int(self.model.global_step) in self.steps:
-            self.model.image.assign(self.model.image * np.nan)
+            self.model.image.assign(0 * self.model.image + self.value)
 
 
 class KillAt(keras.callbacks.Callback):
@@ -101,9 +108,9 @@ def start_loss(folder):
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_a_picture_that_is_no_number_is_taken_back_and_the_run_goes_on(
-    options, optimizer, caplog
+    every, optimizer, caplog
 ):
-    result = run(options, Poison(2), optimizer=optimizer)
+    result = run(every, Poison(2), optimizer=optimizer)
     assert result.steps == 8 and np.isfinite(result.picture.pixels).all()
     rows = rows_of(result.folder)
     assert [int(row["step"]) for row in rows] == list(range(9))
@@ -121,7 +128,8 @@ def test_a_picture_that_is_no_number_is_taken_back_and_the_run_goes_on(
     }
     said = "step 3: the loss or the picture is not a finite number; back to the best "
     said += "picture, of step 2, with a learning rate 10 times smaller (try 1 of 3)"
-    assert [r.getMessage() for r in caplog.records] == [said]
+    (spoken,) = caplog.records
+    assert (spoken.getMessage(), spoken.levelno) == (said, logging.WARNING)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
@@ -162,10 +170,10 @@ def test_the_next_scale_begins_with_the_smaller_steps(options):
     [("adam", 1e6, 3, 1, 12), ("adam", 1e3, 1, 1, 12), ("lbfgs", 1e6, 2, 13, 45)],
 )
 def test_an_extreme_learning_rate_is_shrunk_until_the_picture_gets_better(
-    options, optimizer, rate, count, first, steps
+    every, optimizer, rate, count, first, steps
 ):
-    options |= {"optimizer": optimizer, "learning_rate": rate, "steps": steps}
-    result = run(options)
+    every |= {"optimizer": optimizer, "learning_rate": rate, "steps": steps}
+    result = run(every)
     events = record_of(result.folder)["guard"]
     assert len(events) == count and events[0]["step"] == first
     assert result.losses["loss"] < 0.9 * start_loss(result.folder)
@@ -183,11 +191,12 @@ def test_steps_too_small_to_move_a_pixel_end_the_run_at_once(options, optimizer)
     assert "larger --learning-rate" in str(error)
 
 
-def test_a_loss_above_that_of_noise_is_taken_back(options):
-    # 60 grey levels a step leave pixels between 0 and 255, so the loss alone tells.
-    result = run(options, optimizer="adam", learning_rate=60, tv_weight=1e5)
-    (event, *_) = record_of(result.folder)["guard"]
-    assert event["step"] == 1 and "larger than that of mere noise" in event["reason"]
+def test_a_loss_above_that_of_noise_is_taken_back(options, plain):
+    # All but white, where content and style are all but black.
+    options |= {"content": plain("a.png", 0.1), "style": plain("b.png", 0.0)}
+    result = run(options, Poison(2, value=0.9), optimizer="adam", steps=4)
+    (event,) = record_of(result.folder)["guard"]
+    assert event["step"] == 3 and "larger than that of mere noise" in event["reason"]
     assert result.losses["loss"] <= start_loss(result.folder)
 
 
@@ -196,7 +205,7 @@ def test_weights_that_no_step_can_work_with_are_refused_at_the_start(options, op
     error = lost(options, **{option: 1e30})
     assert error.result is None
     assert "at the start, before any step: the weights are too large" in str(error)
-    (folder,) = pipeline.Path(options["logdir"]).iterdir()
+    (folder,) = Path(options["logdir"]).iterdir()
     assert not (folder / "result.png").exists()
     record = record_of(folder)
     assert (record["exit"], record["guard"]) == ("diverged", [])
@@ -219,21 +228,22 @@ def test_a_huge_content_weight_leaves_the_content_as_it_is(options, caplog):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-@pytest.mark.parametrize("colour", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("colour", [0.0, 0.5])
 def test_one_colour_in_the_manner_of_itself_stays_as_it_is(
-    options, plain, optimizer, colour
+    every, plain, optimizer, colour
 ):
     path = plain("one.png", colour)
-    result = run(options, content=path, style=path, optimizer=optimizer)
+    result = run(every, content=path, style=path, optimizer=optimizer)
     expected = load_picture(path).pixels[0, 0, 0]
     np.testing.assert_allclose(result.picture.pixels, expected, atol=1e-3)
     assert record_of(result.folder)["exit"] == "finished"
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-@pytest.mark.parametrize("colour", [(0, 0, 0), (0.9, 0.2, 0.1)])
-def test_a_style_of_one_colour_is_a_style(options, plain, optimizer, colour):
-    result = run(options, style=plain("one.png", colour), optimizer=optimizer)
+@pytest.mark.parametrize(
+    ("optimizer", "colour"), [("adam", (0, 0, 0)), ("lbfgs", (0.9, 0.2, 0.1))]
+)
+def test_a_style_of_one_colour_is_a_style(every, plain, optimizer, colour):
+    result = run(every, style=plain("one.png", colour), optimizer=optimizer)
     assert (result.steps, record_of(result.folder)["guard"]) == (8, [])
     assert result.losses["loss"] < start_loss(result.folder)
 
@@ -243,16 +253,16 @@ def test_a_picture_may_turn_black_where_the_style_is_black(options, plain, caplo
     result = run(options, **alone, optimizer="adam", learning_rate=300, steps=40)
     assert saturation(result.picture.pixels) > 0.99
     assert record_of(result.folder)["guard"] == []
-    assert "The gradient is 0, and nothing changes any more" in caplog.text
+    assert "This scale ends here" in caplog.text
     assert result.steps < 40
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_a_picture_of_two_pixels_has_a_run(options, random_picture, optimizer):
+def test_a_picture_of_two_pixels_has_a_run(every, random_picture, optimizer):
     for name in ("content", "style"):
-        save_picture(options[name], random_picture(2, 2, seed=len(name)))
-    options |= {"optimizer": optimizer, "learning_rate": 1e4, "size": 2}
-    result = run(options)
+        save_picture(every[name], random_picture(2, 2, seed=len(name)))
+    every |= {"optimizer": optimizer, "learning_rate": 1e4, "size": 2}
+    result = run(every)
     assert result.losses["loss"] <= start_loss(result.folder)
 
 
@@ -278,23 +288,27 @@ def test_an_ordinary_run_is_not_touched(options, caplog):
     assert caplog.records == []
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-@pytest.mark.parametrize(("step", "kept"), [(3, 2), (5, 4), (9, 8)])
+# Before it is set back, just after that, and in the next scale.
+@pytest.mark.parametrize(
+    ("optimizer", "moments"), [("lbfgs", [(3, 2), (9, 8)]), ("adam", [(5, 4)])]
+)
 def test_a_run_that_was_set_back_and_killed_goes_on_bit_for_bit(
-    options, optimizer, step, kept
+    options, optimizer, moments
 ):
     options |= {"optimizer": optimizer, "checkpoint_every": "2"}
     options |= {"scales": "12,18", "scale_steps": 6, "steps": 5}
-    whole = run(options, Poison(2, 3))
-    with pytest.raises(ZeroDivisionError):
-        run(options, Poison(2, 3), KillAt(step))
-    (folder,) = set(pipeline.Path(options["logdir"]).iterdir()) - {whole.folder}
-    assert checkpoints.read_state(folder).step == kept
-    job, state = reopen(folder)
-    result = pipeline.run(job, [Poison(2, 3)], state=state)
-    np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
-    assert rows_of(folder) == rows_of(whole.folder)
-    assert record_of(folder)["guard"] == record_of(whole.folder)["guard"] != []
+    whole, logs = run(options, Poison(2, 3)), Path(options["logdir"])
+    for step, kept in moments:
+        before = set(logs.iterdir())
+        with pytest.raises(ZeroDivisionError):
+            run(options, Poison(2, 3), KillAt(step))
+        (folder,) = set(logs.iterdir()) - before
+        assert checkpoints.read_state(folder).step == kept
+        job, state = reopen(folder)
+        result = pipeline.run(job, [Poison(2, 3)], state=state)
+        np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
+        assert rows_of(folder) == rows_of(whole.folder)
+        assert record_of(folder)["guard"] == record_of(whole.folder)["guard"] != []
 
 
 def test_no_checkpoint_holds_a_picture_that_is_lost(options, monkeypatch):
@@ -321,7 +335,7 @@ def test_a_run_killed_after_it_gave_up_gives_up_again(options):
                     raise ZeroDivisionError
 
         run(options, Kill())
-    (folder,) = pipeline.Path(options["logdir"]).iterdir()
+    (folder,) = Path(options["logdir"]).iterdir()
     job, state = reopen(folder)
     assert (state.step, state.left) == (10, 0)
     with pytest.raises(DivergedError, match="no pixel has changed"):
@@ -338,7 +352,7 @@ def test_the_command_ends_with_3_and_names_the_picture_and_resume_says_no(option
     words = words_of(options, learning_rate=1e-9, steps=40, checkpoint_every="1")
     result = CliRunner().invoke(cli, ["stylize", *words, "--quiet"])
     assert result.exit_code == 3
-    path = pipeline.Path(result.stdout.strip())
+    path = Path(result.stdout.strip())
     assert path.name == "result.png" and path.exists()
     last = result.stderr.splitlines()[-1]
     assert last.startswith("Error: The run is lost at step 10: no pixel has changed")
@@ -368,8 +382,3 @@ def test_only_what_can_move_within_the_range_is_pulled():
     assert pull(image, np.array([9, 0, 0, -9, 0], "float32")) == 0
     assert pull(image, np.array([9, -2, 3, -9, 1], "float32")) == 3
     assert pull(image, np.array([9, -2, 0, -9, -4], "float32")) == 4
-
-
-def test_warnings_of_the_guard_are_warnings(options, caplog):
-    run(options, Poison(0))
-    assert {r.levelno for r in caplog.records} == {logging.WARNING}
