@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kstyle.health import check_start, pull, saturation
+from kstyle.health import check_start, pull, saturation, thinned
 
 log = logging.getLogger("kstyle")
 
@@ -50,13 +50,15 @@ class Guard(keras.callbacks.Callback):
     def __init__(self, job, state=None):
         super().__init__()
         self.source = job.weights.source
-        ends = map(saturation, (job.content.pixels, job.style))
+        ends = [saturation(thinned(p)) for p in (job.content.pixels, job.style)]
         self.judges_range = max(ends) < USUAL
         self.failure, self.best = None, None
         self.factor, self.events = 1.0, []
+        self.loss = self.start_loss = 0.0
         if state is not None:
             self.best = ops.convert_to_tensor(state.best)
-            vars(self).update(state.guard)
+            for name in (*MEMORY, "events"):
+                setattr(self, name, state.guard[name])
         self.resumed = state is not None
 
     def memory(self):

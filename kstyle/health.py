@@ -36,6 +36,12 @@ def saturation(picture):
     return 1 - float(ops.mean(ops.cast((picture > 0) & (picture < 1), "float32")))
 
 
+def thinned(picture, most=512):
+    """About `most` rows and columns of `(height, width, 3)`, evenly spread."""
+    height, width = picture.shape[:2]
+    return picture[:: max(1, height // most), :: max(1, width // most)]
+
+
 def pull(image, gradient):
     """The largest part of the gradient that can move a pixel within [0, 1]."""
     free = ((image > 0) | (gradient < 0)) & ((image < 1) | (gradient > 0))

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from kstyle import StyleConfig, checkpoints, load_picture, pipeline, save_picture
 from kstyle.cli import cli
 from kstyle.errors import DivergedError
-from kstyle.health import pull, saturation
+from kstyle.health import pull, saturation, thinned
 from kstyle.resuming import reopen
 
 KNOWN = StyleConfig.model_fields
@@ -370,6 +370,20 @@ def test_a_run_lost_at_its_start_says_one_sentence(options):
     assert (result.exit_code, result.stdout) == (3, "")
     (line,) = [x for x in result.stderr.splitlines() if x.startswith("Error")]
     assert "Only their ratio counts" in line and "Traceback" not in result.output
+
+
+def test_a_large_picture_is_thinned_and_a_small_one_is_not():
+    assert thinned(np.zeros((1600, 512, 3))).shape == (534, 512, 3)
+    assert thinned(np.zeros((2, 700, 3))).shape == (2, 700, 3)
+
+
+def test_ctrl_c_before_the_first_look_is_over_keeps_the_start(options, monkeypatch):
+    def interrupted(model, **_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kstyle.model.StyleTransfer.fit", interrupted)
+    result = run(options)
+    assert (result.interrupted, result.steps) == (True, 0)
 
 
 def test_saturation_counts_the_values_at_both_ends():
