@@ -4,10 +4,12 @@ import logging
 import time
 
 import keras
+import numpy as np
 
 from kstyle.callbacks import Curve
 from kstyle.checkpoints import State, origin, write_state
 from kstyle.errors import ConfigError
+from kstyle.guard import Guard
 from kstyle.option_types import parse_interval
 from kstyle.stopping import StopWhenStill
 
@@ -19,17 +21,18 @@ class Checkpoint(keras.callbacks.Callback):
     when Ctrl-C ends the run.
 
     job: the run, its weights solved. state: the `State` to go on from, or `None`.
-    watchers: the run's other callbacks. What a `Curve` and a `StopWhenStill` among
-        them remember is kept as well.
+    watchers: the run's other callbacks, a `Guard` among them. What that, a `Curve` and
+        a `StopWhenStill` remember is kept as well.
 
     A state is that of a whole step which all other callbacks of the run have seen.
     """
 
-    def __init__(self, job, state=None, watchers=()):
+    def __init__(self, job, state, watchers):
         super().__init__()
         self.job, self.state = job, state
         self.curves = [w for w in watchers if isinstance(w, Curve)]
         self.still = [w for w in watchers if isinstance(w, StopWhenStill)]
+        (self.guard,) = [w for w in watchers if isinstance(w, Guard)]
         self.unit, self.every = parse_interval(job.config.checkpoint_every)
         self.origin = origin(job.config) if self.every else None
         self.begun = time.monotonic() - (state.seconds if state else 0)
@@ -89,6 +92,8 @@ class Checkpoint(keras.callbacks.Callback):
             self.origin,
             self.curves[0].values if self.curves else {},
             tuple(self.still[0].changes) if self.still else (),
+            np.asarray(self.guard.best),
+            self.guard.memory(),
         )
 
 

@@ -12,7 +12,8 @@ from kstyle.fingerprints import picture_hashes, weights_hash
 from kstyle.weight_files import DAMAGE
 
 FILE = "state.npz"
-FORMAT = 1
+FORMAT = 2
+PLANES = ("image", "gradient", "best")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,8 @@ class State:
         gradient there, which the next move needs. optimizer: the values of the
         optimiser's `variables`, in order. origin: from `origin`. seconds: spent so
         far. curve: a `callbacks.Curve`'s values, if there was one. changes: those of
-        a `stopping.StopWhenStill`.
+        a `stopping.StopWhenStill`. best: the scale's best picture, as `image`, and
+        guard: what a `guard.Guard` remembers beside it.
     """
 
     image: np.ndarray
@@ -36,6 +38,8 @@ class State:
     origin: dict
     curve: dict
     changes: tuple
+    best: np.ndarray
+    guard: dict
 
 
 def origin(config):
@@ -52,11 +56,11 @@ def write_state(folder, state):
     about = {
         **{"format": FORMAT, "scale": state.scale, "step": state.step},
         **{"left": state.left, "seconds": state.seconds, "origin": state.origin},
-        **{"curve": state.curve, "changes": state.changes},
+        **{"curve": state.curve, "changes": state.changes, "guard": state.guard},
         "optimizer": len(state.optimizer),
     }
     arrays = {f"optimizer_{i:03}": v for i, v in enumerate(state.optimizer)}
-    arrays |= {"image": state.image, "gradient": state.gradient}
+    arrays |= {name: getattr(state, name) for name in PLANES}
     with atomic_path(Path(folder) / FILE) as temporary:
         np.savez(temporary, about=np.array(json.dumps(about)), **arrays)
 
@@ -77,9 +81,11 @@ def read_state(folder):
             count = int(about["optimizer"])
             optimizer = tuple(file[f"optimizer_{i:03}"] for i in range(count))
             numbers = [int(about[key]) for key in ("scale", "step", "left")]
-            rest = dict(about["origin"]), dict(about["curve"]), tuple(about["changes"])
             numbers.append(float(about["seconds"]))
-            return State(file["image"], file["gradient"], optimizer, *numbers, *rest)
+            rest = dict(about["origin"]), dict(about["curve"]), tuple(about["changes"])
+            image, gradient, best = (file[name] for name in PLANES)
+            rest += best, dict(about["guard"])
+            return State(image, gradient, optimizer, *numbers, *rest)
     except DAMAGE as error:
         raise ConfigError(
             f"{path} is not a state that kstyle can go on from ({error}). Remove it to "
@@ -127,7 +133,7 @@ def check_fit(state, job):
     fits = fits and 0 <= state.step <= most - state.left <= most
     if fits:
         shape = (1, *job.content_at(plan[state.scale].edge).shape)
-        planes = (state.image, state.gradient)
+        planes = (state.image, state.gradient, state.best)
         fits = all(p.shape == shape and p.dtype == np.float32 for p in planes)
     if not fits:
         raise ConfigError(

@@ -19,13 +19,18 @@ LONGEST = 1000  # characters of a message
 
 @contextlib.contextmanager
 def user_errors():
-    """A `KStyleError` becomes one sentence and its exit code; a bug keeps its trace."""
+    """A `KStyleError` becomes one sentence and its exit code; a bug keeps its trace.
+
+    The picture that a diverged run leaves is named on stdout.
+    """
     try:
         yield
     except KeyboardInterrupt:
         click.echo("Interrupted before there was a picture to keep.", err=True)
         sys.exit(INTERRUPTED)
     except KStyleError as error:
+        if getattr(error, "result", None) is not None:
+            click.echo(error.result.path)
         failure = click.ClickException(one_line(str(error)))
         failure.exit_code = error.exit_code
         raise failure from None

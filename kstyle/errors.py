@@ -22,9 +22,17 @@ class WeightsError(KStyleError, ValueError):
 
 
 class DivergedError(KStyleError, ArithmeticError):
-    """The loss is no longer a finite number, so going on would lose the picture."""
+    """A run was lost: to numbers that are none, a ruined picture, or standing still.
+
+    result: the `StyleResult` with the best picture there was, which has been written;
+        `None` if the run was lost before its first step.
+    """
 
     exit_code = 3
+
+    def __init__(self, message, result=None):
+        super().__init__(message)
+        self.result = result
 
 
 class OutOfMemoryError(KStyleError, MemoryError):

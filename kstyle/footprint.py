@@ -47,8 +47,9 @@ def tiled_bytes(config, size):
 
 
 def vectors(config):
-    """How many copies of the picture the optimiser keeps; Adam has two moments."""
-    return 2 * config.history + VECTORS if config.optimizer == "lbfgs" else 2
+    """How many copies of the picture the optimiser keeps, Adam two moments, and the
+    guard: the best picture so far."""
+    return 1 + (2 * config.history + VECTORS if config.optimizer == "lbfgs" else 2)
 
 
 def step_bytes(config, size):

@@ -23,9 +23,8 @@ class LBFGS(keras.optimizers.Optimizer):
     Each `apply` costs one evaluation of the loss. The direction is the compact form
     of Byrd, Nocedal and Schnabel 1994 (theorem 2.2), which needs the pairs only in
     matrix products. A step that made the loss worse is taken back and halved; after
-    six halvings in a row the pairs are forgotten. The loss is heard of
-    through `scale_loss`, which every Keras `train_step` calls; where nobody calls it,
-    the gradients at both ends of the step tell (trapezoid rule).
+    six in a row the pairs are forgotten. The loss is heard of through `scale_loss`,
+    which every Keras `train_step` calls; else the gradients tell (trapezoid rule).
 
     learning_rate: factor on every step, 1 as in Newton's method.
     history: pairs of steps and gradient changes that are kept; each takes twice the
@@ -104,7 +103,8 @@ class LBFGS(keras.optimizers.Optimizer):
 
     def finalize_variable_values(self, var_list):
         """At the end of `fit`, undo a last step that made the loss worse."""
-        if self.built and float(self.trial_loss) > float(self.point_loss):
+        begun = self.built and int(self.iterations)
+        if begun and float(self.trial_loss) > float(self.point_loss):
             for variable, value in unflatten(self.point, var_list):
                 variable.assign(value)
 

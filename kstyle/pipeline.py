@@ -11,6 +11,8 @@ import tensorflow as tf
 from kstyle import checkpoints, devices, images, saving, tensorboard
 from kstyle.callbacks import LossCSV, SnapshotFiles
 from kstyle.checkpointing import Checkpoint
+from kstyle.errors import DivergedError
+from kstyle.guard import Guard
 from kstyle.job import prepare
 from kstyle.locks import locked
 from kstyle.losses import build_terms
@@ -40,7 +42,9 @@ def stylize(config, callbacks=(), *, overwrite=False):
 
     callbacks: Keras callbacks, given to every `fit`. overwrite: whether an existing
         `config.output` may be replaced.
-    Raises: KStyleError: one of its children, with what to do about it.
+    Raises: KStyleError: one of its children, with what to do about it. A
+        `DivergedError` comes when the best picture has been written: its `result` is
+        that `StyleResult`, or `None` if the run could not even begin.
     """
     devices.check(config.device)
     return run(prepare(config, overwrite=overwrite), callbacks)
@@ -53,12 +57,15 @@ def run(job, callbacks=(), shared=None, state=None):
     shared: the `Shared` of several runs, so that nothing is built or measured twice.
     state: the `checkpoints.State` of this job to go on from; `None` starts anew.
     Raises: ConfigError: another process is at work in the run's folder.
+        DivergedError: as `stylize`.
     """
     begun, shared = time.perf_counter(), shared or Shared()
     job = solve_weights(job, shared)
+    guard = Guard(job, state)
     with locked(job.folder):
         with recorded(job) as record:
-            model, interrupted = run_scales(job, callbacks, shared, state)
+            record["guard"] = guard.events
+            model, interrupted = run_scales(job, callbacks, shared, state, guard)
             picture = finish(job, model)
             seconds = time.perf_counter() - begun + (state.seconds if state else 0)
             losses = final_losses(job, model, shared)
@@ -66,22 +73,35 @@ def run(job, callbacks=(), shared=None, state=None):
             word = "interrupted" if interrupted else "finished"
             record |= {"exit": word, "steps": steps}
             record |= {"seconds": seconds, "losses": losses}
+            if guard.failure is not None:
+                record |= {"exit": "diverged", "error": guard.failure}
         if not interrupted:  # last of all: until then there is a way back
             (job.folder / checkpoints.FILE).unlink(missing_ok=True)
-    return StyleResult(
+    result = StyleResult(
         *(picture, job.output, job.folder, steps, seconds, losses, interrupted)
     )
+    if guard.failure is not None:
+        raise DivergedError(guard.failure, result)
+    return result
 
 
-def run_scales(job, callbacks, shared, state):
-    """The model after the last scale, or after Ctrl-C; and whether that ended it."""
+def run_scales(job, callbacks, shared, state, guard):
+    """The model after the last scale, after Ctrl-C, or where the guard ended the run;
+    and whether it was Ctrl-C."""
     model = None
     with contextlib.ExitStack() as stack:
-        watchers = open_watchers(stack, job, state, callbacks)
+        watchers = open_watchers(stack, job, state, callbacks, guard)
         try:
             for scale, steps in checkpoints.left(job.scales, state):
                 model = scale_model(job, scale, shared, model, state)
                 fit(model, steps, job.config.report_every, watchers)
+                guard.settle()
+                if guard.failure is not None:
+                    break
+        except DivergedError as error:  # at the start of a scale: no step can help
+            if not int(model.global_step):
+                raise
+            guard.failure = str(error)
         except KeyboardInterrupt:
             if model is None:
                 raise
@@ -89,11 +109,12 @@ def run_scales(job, callbacks, shared, state):
                 watcher.on_train_end()
             if int(model.optimizer.iterations):  # before a step there is nothing to end
                 model.optimizer.finalize_variable_values([model.image])
+            guard.settle()
             return model, True
     return model, False
 
 
-def open_watchers(stack, job, state, callbacks):
+def open_watchers(stack, job, state, callbacks, guard):
     """All callbacks of the run; `stack` closes what its own ones write to.
 
     What they wrote of steps after `state` is dropped first: those come again.
@@ -119,8 +140,9 @@ def open_watchers(stack, job, state, callbacks):
     if state is not None:
         for callback in own:
             callback.reported = state.step
-    # The checkpoint comes last: what it says is done is done by all the others.
-    watchers = [*stoppers(config, job.scales, state), *own, *callbacks]
+    # The guard comes first: the others see what it has made of a step. The checkpoint
+    # comes last: what it says is done is done by all the others.
+    watchers = [guard, *stoppers(config, job.scales, state), *own, *callbacks]
     return [*watchers, Checkpoint(job, state, watchers)]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kstyle.checkpoints import changed_files, origin
 from kstyle.config import StyleConfig
-from kstyle.errors import ConfigError
+from kstyle.errors import ConfigError, DivergedError
 from kstyle.files import json_text, write_text
 from kstyle.machine import versions
 
@@ -22,8 +22,8 @@ def recorded(job):
     """Keep the job's `run.json` up to date, however the block ends.
 
     Yields the record, to which what is measured is added. Its `exit` is "running",
-    which stays where the process is killed, then "failed" with an `error`, or what the
-    block makes of it.
+    which stays where the process is killed, then "failed" or "diverged" with an
+    `error`, or what the block makes of it.
     """
     record = {
         **origin(job.config),
@@ -38,7 +38,8 @@ def recorded(job):
     try:
         yield record
     except BaseException as error:
-        record |= {"exit": "failed", "error": str(error) or type(error).__name__}
+        word = "diverged" if isinstance(error, DivergedError) else "failed"
+        record |= {"exit": word, "error": str(error) or type(error).__name__}
         raise
     finally:
         with contextlib.suppress(OSError):  # a full disk is told of by its own error

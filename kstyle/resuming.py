@@ -41,10 +41,20 @@ def reopen(folder, *, overwrite=False):
 
 
 def ended(folder, config):
-    """Whether the run in `folder` has come to its end, and its result is there."""
+    """Whether the run in `folder` has come to its end, and its result is there.
+
+    Raises: ConfigError: it has diverged, as it would again.
+    """
     try:
         record = read_run(folder)
     except ConfigError:  # it has not begun
         return False
-    done = record["exit"] == "finished" and record["config"] == config
-    return done and result_path(config, folder).exists()
+    path = result_path(config, folder)
+    if record["config"] != config or not path.exists():
+        return False
+    if record["exit"] == "diverged":
+        raise ConfigError(
+            f"{folder} has diverged, as it would again. Its best picture is {path}. "
+            "Start another run, with a smaller --learning-rate or smaller weights."
+        )
+    return record["exit"] == "finished"

@@ -1,29 +1,15 @@
 """What ends a run, or one of its scales, before its last step.
 
-Each sets `stop_training`, which ends the `fit` of one scale, or raises.
+Each sets `stop_training`, which ends the `fit` of one scale.
 """
 
 import collections
 import itertools
-import math
 import time
 
 import keras
 
-from kstyle.errors import DivergedError
-
 WINDOW = 50  # steps over which the picture's change is averaged
-
-
-class StopOnNaN(keras.callbacks.Callback):
-    """Raises `DivergedError` as soon as the loss is not a finite number."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            raise DivergedError(
-                f"The loss is {logs['loss']} after step {int(self.model.global_step)}. "
-                "Try a smaller --learning-rate or smaller weights."
-            )
 
 
 class StopWhenStill(keras.callbacks.Callback):
@@ -78,7 +64,7 @@ def stoppers(config, scales, state=None):
 
     state: the `checkpoints.State` that the run goes on from, or `None`.
     """
-    found = [StopOnNaN()]
+    found = []
     if config.stop_when_still is not None:
         found.append(StopWhenStill(config.stop_when_still))
     if config.time_limit is not None:

@@ -122,10 +122,20 @@ def pools_weights(pools):
 
 
 def test_a_run_that_diverges_is_recorded_and_the_next_one_runs(pools, tmp_path):
-    path = pools(axes={"style_weight": [1e38, 100]})
+    # The first has no start, the second one never moves; the second leaves a picture.
+    axes = {"p": {"huge": {"style_weight": 1e38}, "slow": {"learning_rate": 1e-9}}}
+    axes["p"]["well"] = {}
+    path = pools(axes=axes, base={"steps": 12})
     rows = run(path, tmp_path)
-    assert [row["status"] for row in rows] == ["failed", "finished"]
-    assert "The loss is" in rows[0]["error"]
+    assert [row["status"] for row in rows] == ["failed", "failed", "finished"]
+    assert "the weights are too large for 32-bit numbers" in rows[0]["error"]
+    assert "no pixel has changed in 10 steps" in rows[1]["error"]
+    assert [row["picture"] for row in rows] == [
+        *(None, "p=slow/result.png", "p=well/result.png")
+    ]
+    record = tmp_path / "logs/pools/p=slow/record.json"
+    assert json.loads(record.read_text())["steps"] == rows[1]["steps"] == 10
+    assert "no pixel has changed" in (tmp_path / "logs/pools/report.html").read_text()
 
 
 def test_nothing_runs_if_one_trial_cannot(pools, tmp_path):

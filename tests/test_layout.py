@@ -62,11 +62,14 @@ TABLE = {
     "start": "auto_weights devices files footprint layers losses model resize shared "
     "tiled_model",
     "callbacks": "saving",
-    "stopping": "errors",
-    "checkpointing": "callbacks checkpoints errors option_types stopping",
+    "stopping": "",
+    "health": "errors",
+    "guard": "health",
+    "checkpointing": "callbacks checkpoints errors guard option_types stopping",
     "tensorboard": "callbacks files provenance",
-    "pipeline": "callbacks checkpointing checkpoints devices images job locks losses "
-    "optimizers provenance resize saving shared start stopping tensorboard",
+    "pipeline": "callbacks checkpointing checkpoints devices errors guard images job "
+    "locks losses optimizers provenance resize saving shared start stopping "
+    "tensorboard",
     "console": "callbacks",
     "cli_common": "errors pipeline",
     "verifying": "errors images job losses shared start",

@@ -7,7 +7,7 @@ import traceback
 
 from kstyle import checkpoints, pipeline
 from kstyle.callbacks import Curve
-from kstyle.errors import ConfigError, ExperimentError, KStyleError
+from kstyle.errors import ConfigError, DivergedError, ExperimentError, KStyleError
 from kstyle.experiments.judging import Bench
 from kstyle.experiments.plans import plan
 from kstyle.experiments.records import (
@@ -116,7 +116,9 @@ def run_trial(each, trial, shared, bench, watch):
             job = solve_weights(prepare(trial.config, folder=folder), shared)
             measure = table_trial if trial.kind == "table" else picture_trial
             found = measure(trial, job, shared, watch, state)
-        record |= {**found, "status": "finished"}
+        record |= {"status": "finished", **found}
+        if record["error"] is not None:
+            write_record(folder, record)
         judge_trial(each.folder, trial, record, bench)
     except Exception as error:  # a bug or a full disk too: the other trials still run
         record |= {"status": "failed", "error": sentence(error)}
@@ -158,13 +160,22 @@ def table_trial(trial, job, shared, watch, state):
 
 
 def picture_trial(trial, job, shared, watch, state):
-    """What a run adds to its record. state: what it goes on from, or `None`."""
+    """What a run adds to its record, also one that diverged but left a picture.
+
+    state: what it goes on from, or `None`.
+    """
     curve = Curve()
     watchers = [curve, *watch.callbacks(trial, job)]
-    result = pipeline.run(job, watchers, shared, state)
+    end = {}
+    try:
+        result = pipeline.run(job, watchers, shared, state)
+    except DivergedError as error:
+        if error.result is None:
+            raise
+        result, end = error.result, {"status": "failed", "error": sentence(error)}
     if result.interrupted:
         raise KeyboardInterrupt
-    return {
+    return end | {
         "picture": f"{trial.name}/{result.path.name}",
         "steps": result.steps,
         "seconds": result.seconds,
