@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from kstyle.cli_common import INTERRUPTED, load_pipeline, user_errors
+from kstyle.cli_common import INTERRUPTED, user_errors
+from kstyle.loading import load_pipeline
 
 
 @click.command()
