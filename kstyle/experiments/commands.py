@@ -46,14 +46,12 @@ def experiment():
     type=click.Choice(NAMES),
     default="local",
     show_default=True,
-    help="trials one after the other, in processes of this machine, or on a Ray cluster",
+    help="where trials run: in turn, in several processes, on a Ray cluster",
 )
 @click.option(
     "--workers", type=int, metavar="N", help="trials at once; default: what fits"
 )
-@click.option(
-    "--address", metavar="ADDRESS", help="the Ray cluster; default: this machine"
-)
+@click.option("--address", metavar="ADDRESS", help="the cluster of --executor ray")
 @click.option("--list", "listing", is_flag=True, help="print the trials, run nothing")
 @click.option(
     "--dry-run", is_flag=True, help="print the trials with time and memory, run nothing"
