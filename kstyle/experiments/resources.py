@@ -66,7 +66,7 @@ def cpu_workers(plans, wanted):
     peaks, free = memory_needed(plans), free_memory()
     if not peaks or free is None:
         return wanted or cores()
-    name, peak = max(peaks.items(), key=lambda pair: pair[1])
+    (_, name), peak = max(peaks.items(), key=lambda pair: pair[1])
     fit = max(1, int((free - KEPT) // peak))
     if wanted is not None and wanted > fit:
         raise ConfigError(
@@ -78,8 +78,7 @@ def cpu_workers(plans, wanted):
 
 
 def memory_needed(plans):
-    """`{trial name: bytes at the most}` of every trial that is to run."""
+    """`{(experiment, trial): bytes at the most}` of every trial that is to run."""
     found = estimates_of(plans, 0.0)
-    return {
-        t.name: found[p.experiment.name, t.name].bytes for p in plans for t in p.todo
-    }
+    keys = [(each.experiment.name, trial.name) for each in plans for trial in each.todo]
+    return {key: found[key].bytes for key in keys}
