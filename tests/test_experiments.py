@@ -23,26 +23,6 @@ from kstyle.experiments.score_names import SCORES
 from kstyle.locks import locked
 
 
-@pytest.fixture
-def pools(tmp_path, small_run, random_picture):
-    """A function that writes an experiment file of avg against max; its path."""
-    base = {k: v for k, v in small_run.items() if k != "logdir"}
-    # The judge needs 16 pixels each way: content 24 x 16, style 24 x 18.
-    base |= {"size": 24, "scales": 1, "steps": 2}
-    kstyle.save_picture(base["style"], random_picture(18, 24, seed=1))
-
-    def write(**keys):
-        options = {
-            "base": base | keys.pop("base", {}),
-            "axes": {"pool": ["avg", "max"]},
-        }
-        path = tmp_path / "pools.yaml"
-        path.write_text(yaml.safe_dump(options | keys))
-        return path
-
-    return write
-
-
 def run(path, tmp_path, **choices):
     return experiments.run(path, logdir=tmp_path / "logs", **choices)
 
