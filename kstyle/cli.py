@@ -5,9 +5,10 @@ import sys
 import click
 
 from kstyle._version import __version__
-from kstyle.cli_common import INTERRUPTED, load_pipeline, user_errors
+from kstyle.cli_common import INTERRUPTED, user_errors
 from kstyle.experiments.commands import experiment
 from kstyle.layers import NETS, PADDINGS
+from kstyle.loading import load_pipeline
 from kstyle.options import chosen_options, config_options
 from kstyle.run_commands import compare, rerun, resume, verify
 

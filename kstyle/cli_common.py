@@ -1,7 +1,6 @@
-"""What every command of the terminal shares: errors in words, TensorFlow in silence."""
+"""What every command of the terminal shares: errors in words, kernels that are fast."""
 
 import contextlib
-import importlib
 import os
 import sys
 
@@ -41,24 +40,3 @@ def one_line(text):
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 3 :]}"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def load_pipeline():
-    """Import TensorFlow and `kstyle.pipeline`, which takes seconds.
-
-    On a machine without a GPU TensorFlow says so on stderr, in five lines that no
-    log level stops, both on import and when it first looks for devices. They are
-    sent nowhere, unless `TF_CPP_MIN_LOG_LEVEL` says that they are wanted.
-    """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        return importlib.import_module("kstyle.pipeline")
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        importlib.import_module("tensorflow").config.list_physical_devices("GPU")
-        return importlib.import_module("kstyle.pipeline")
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)

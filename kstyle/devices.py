@@ -55,6 +55,14 @@ def capability(wanted):
     return tf.config.experimental.get_device_details(gpu).get("compute_capability")
 
 
+def leave_gpus():
+    """Keep this process off the GPUs: its workers need them. Returns how many."""
+    gpus = tf.config.list_physical_devices("GPU")
+    with contextlib.suppress(RuntimeError):  # it uses them already
+        tf.config.set_visible_devices([], "GPU")
+    return len(gpus)
+
+
 @contextlib.contextmanager
 def use(wanted):
     """Place what is made and run inside on the device `wanted`.

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from kstyle.cli_common import INTERRUPTED, load_pipeline, user_errors
+from kstyle.cli_common import INTERRUPTED, user_errors
 from kstyle.errors import KStyleError
+from kstyle.loading import load_pipeline
 
 
 @click.command()

@@ -12,6 +12,7 @@ for kind in ("INTRA", "INTER"):
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+import yaml  # noqa: E402
 
 with warnings.catch_warnings():
     # Other packages' deprecations while they load are not ours to answer for.
@@ -107,3 +108,23 @@ def small_run(tmp_path, tiny_weights, random_picture):
         "snapshot_every": 2,
         "precision": "float32",  # "auto" is another picture on another processor
     }
+
+
+@pytest.fixture
+def pools(tmp_path, small_run, random_picture):
+    """A function that writes an experiment file of avg against max; its path."""
+    base = {k: v for k, v in small_run.items() if k != "logdir"}
+    # The judge needs 16 pixels each way: content 24 x 16, style 24 x 18.
+    base |= {"size": 24, "scales": 1, "steps": 2}
+    kstyle.save_picture(base["style"], random_picture(18, 24, seed=1))
+
+    def write(**keys):
+        options = {
+            "base": base | keys.pop("base", {}),
+            "axes": {"pool": ["avg", "max"]},
+        }
+        path = tmp_path / "pools.yaml"
+        path.write_text(yaml.safe_dump(options | keys))
+        return path
+
+    return write

@@ -49,7 +49,7 @@ def test_a_crop_of_the_style_is_the_size_that_counts(write, tmp_path):
 def test_what_is_finished_is_not_to_be_done(write, tmp_path):
     (each,) = plan(write(), logdir=tmp_path)
     done = {"status": "finished", "steps": 4}
-    record = new_record(each.experiment, each.todo[0]) | done
+    record = new_record(each.experiment.name, each.todo[0]) | done
     (each.folder / "pool=avg").mkdir(parents=True)
     write_record(each.folder / "pool=avg", record)
     (again,) = plan(write(), logdir=tmp_path)

@@ -114,7 +114,7 @@ def test_weights_that_are_not_there_have_a_fingerprint_all_the_same(read, tmp_pa
 
 def test_a_new_record_says_which_trial_it_is_and_has_no_result(read):
     experiment = read(axes={"scales": {"two": [12, 18]}})
-    record = new_record(experiment, experiment.trials[0])
+    record = new_record(experiment.name, experiment.trials[0])
     assert record["experiment"] == "mine"
     assert record["trial"] == record["folder"] == "scales=two"
     assert (record["axes"], record["options"]) == (
@@ -137,7 +137,7 @@ def finish(tmp_path):
         (folder / "result.png").write_bytes(b"picture")
         picture = f"{trial.name}/result.png"
         done = {"status": "finished", "picture": picture, "steps": 4}
-        write_record(folder, new_record(experiment, trial) | done | keys)
+        write_record(folder, new_record(experiment.name, trial) | done | keys)
         return folder
 
     return call
@@ -255,7 +255,7 @@ def test_adopting_copies_the_run_but_not_what_it_told_of_its_experiment(
     (twin / "events.1.bench").write_bytes(b"")
     (twin / "events.1").write_bytes(b"")
     other = read(axes={"p": {"soft": {"pool": "avg"}}}, name="other")
-    record = new_record(other, other.trials[0])
+    record = new_record(other.name, other.trials[0])
     folder = tmp_path / "logs" / "other" / "p=soft"
     found = records.adopt(twin, folder, record)
     assert (found["losses"], found["steps"]) == ({"loss": 7.0}, 4)
@@ -266,7 +266,7 @@ def test_adopting_copies_the_run_but_not_what_it_told_of_its_experiment(
 
 def test_flat_is_a_row_of_names_axes_numbers_and_scores(read):
     experiment = read()
-    record = new_record(experiment, experiment.trials[0])
+    record = new_record(experiment.name, experiment.trials[0])
     failed = flat(record)
     assert (failed["pool"], failed["status"], failed["loss"]) == ("avg", "failed", None)
     record |= {"losses": {"loss": 7.0, "tv": 1.0}, "scores": {"roughness": 2.5}}

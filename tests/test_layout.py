@@ -71,7 +71,8 @@ TABLE = {
     "locks losses optimizers provenance resize saving shared start stopping "
     "tensorboard",
     "console": "callbacks",
-    "cli_common": "errors pipeline",
+    "loading": "pipeline",
+    "cli_common": "errors",
     "verifying": "errors images job losses shared start",
     "experiments.__init__": "",
     "experiments.axes": "config errors",
@@ -95,17 +96,30 @@ TABLE = {
     "experiments.dashboards": "experiments.records experiments.tables tensorboard",
     "experiments.summary": "experiments.dashboards experiments.records "
     "experiments.report experiments.score_names experiments.verdicts files images",
-    "experiments.runner": "callbacks checkpoints errors experiments.judging "
-    "experiments.plans experiments.records experiments.summary files job locks losses "
+    "experiments.executors": "errors experiments.reading experiments.records",
+    "experiments.trials": "callbacks checkpoints errors experiments.executors "
+    "experiments.judging experiments.records experiments.summary files job losses "
     "pipeline shared start",
+    "experiments.resources": "errors experiments.plans machine",
+    "experiments.processes": "experiments.executors experiments.trials loading",
+    "experiments.archives": "errors",
+    "experiments.cluster": "_version checkpoints errors experiments.archives "
+    "experiments.executors experiments.resources experiments.trials fingerprints "
+    "loading",
+    "experiments.ray_executor": "checkpoints errors experiments.archives "
+    "experiments.cluster experiments.executors machine",
+    "experiments.runner": "devices errors experiments.executors experiments.plans "
+    "experiments.processes experiments.ray_executor experiments.records "
+    "experiments.resources experiments.summary experiments.trials locks",
     "experiments.console": "console options",
     "experiments.commands": "cli_common errors estimates experiments.console "
-    "experiments.plans experiments.runner files yaml_options",
-    "run_commands": "cli_common console errors experiments.judging job provenance "
-    "resuming verifying",
+    "experiments.executors experiments.plans experiments.runner experiments.trials "
+    "files loading yaml_options",
+    "run_commands": "cli_common console errors experiments.judging job loading "
+    "provenance resuming verifying",
     "cli": "_version cli_common config console devices doctor errors estimates "
-    "experiments.commands images job layers machine memory options pipeline precision "
-    "run_commands shared start weights",
+    "experiments.commands images job layers loading machine memory options pipeline "
+    "precision run_commands shared start weights",
     "__main__": "cli",
 }
 # Loaded by `kstyle --help` and by every check before a run.
@@ -120,17 +134,19 @@ LIGHT = (
     *("experiments.verdicts", "experiments.records", "experiments.plans"),
     *("experiments.console", "experiments.commands", "locks", "fingerprints"),
     *("provenance", "checkpoints", "resuming", "run_commands", "tiles"),
-    "footprint",
+    *("footprint", "loading", "experiments.executors", "experiments.resources"),
+    *("experiments.processes", "experiments.archives", "experiments.cluster"),
+    "experiments.ray_executor",
 )
-# `cli_common` only to keep TensorFlow's own messages off the terminal.
+# `loading` only to keep TensorFlow's own messages off the terminal.
 NAMES_TENSORFLOW = {
     "callbacks",
-    "cli_common",
     "compact_form",
     "devices",
     "experiments.dashboards",
     "graphs",
     "lbfgs",
+    "loading",
     "model",
     "parameterizations",
     "pipeline",
@@ -210,7 +226,7 @@ def test_a_module_imports_only_what_the_table_allows(module):
 @pytest.mark.parametrize("module", LIGHT)
 def test_a_light_module_loads_no_heavy_one(module):
     names = imports(at_module_level(ast.parse(source(module))))
-    heavy = {"keras", "tensorflow", "tensorboard", "h5py", "scipy"}
+    heavy = {"keras", "tensorflow", "tensorboard", "h5py", "scipy", "ray"}
     assert not heavy & {name.split(".")[0] for name in names}
     assert of_kstyle(names) <= set(LIGHT)
 
@@ -252,3 +268,9 @@ def test_every_public_name_lives_in_a_module_of_the_table():
     assert set(kstyle._HOMES.values()) <= set(TABLE)
     inside = {f"experiments.{home}" for home in kstyle.experiments._HOMES.values()}
     assert inside <= set(TABLE)
+
+
+@pytest.mark.parametrize("module", sorted(set(TABLE) - {"experiments.ray_executor"}))
+def test_ray_is_named_in_one_module(module):
+    names = imports(ast.walk(ast.parse(source(module))))
+    assert "ray" not in {name.split(".")[0] for name in names}

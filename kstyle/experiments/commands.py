@@ -5,9 +5,11 @@ from pathlib import Path
 
 import click
 
-from kstyle.cli_common import load_pipeline, user_errors
+from kstyle.cli_common import user_errors
 from kstyle.errors import ConfigError
+from kstyle.experiments.executors import NAMES, check_choice
 from kstyle.files import write_text
+from kstyle.loading import load_pipeline
 from kstyle.yaml_options import read_yaml
 
 TEMPLATE = Path(__file__).parent / "templates" / "experiment.yaml"
@@ -39,12 +41,23 @@ def experiment():
 )
 @click.option("--logdir", default="logs", show_default=True, metavar="FOLDER")
 @click.option("--overwrite", is_flag=True, help="replace results of other options")
+@click.option(
+    "--executor",
+    type=click.Choice(NAMES),
+    default="local",
+    show_default=True,
+    help="where trials run: in turn, in several processes, on a Ray cluster",
+)
+@click.option(
+    "--workers", type=int, metavar="N", help="trials at once; default: what fits"
+)
+@click.option("--address", metavar="ADDRESS", help="the cluster of --executor ray")
 @click.option("--list", "listing", is_flag=True, help="print the trials, run nothing")
 @click.option(
     "--dry-run", is_flag=True, help="print the trials with time and memory, run nothing"
 )
 @click.option("--quiet", "-q", is_flag=True, help="print the reports' paths alone")
-def run(files, changes, listing, dry_run, quiet, **choices):
+def run(files, changes, listing, dry_run, quiet, executor, workers, address, **choices):
     """Run experiments, and report on each in logs/NAME/report.html.
 
     FILE is an experiment file, the name of a built-in one (08_pooling), or all. Trials
@@ -55,6 +68,8 @@ def run(files, changes, listing, dry_run, quiet, **choices):
         from kstyle.experiments import console
         from kstyle.experiments.plans import estimates_of, plan
 
+        where = (executor, workers, address)
+        check_choice(*where)
         choices["changes"] = parse_changes(changes)
         plans = plan(files, **choices)
         if listing:
@@ -64,11 +79,16 @@ def run(files, changes, listing, dry_run, quiet, **choices):
         if dry_run:
             console.print_estimates(plans, estimates_of(plans, seconds_per_gflop()))
             return
-        from kstyle.experiments.runner import run_plans
+        from kstyle.experiments.runner import open_executor, run_plans
+        from kstyle.experiments.trials import Workplace
 
+        here = Workplace()
         work = {k: v.seconds for k, v in estimates_of(plans, 1.0).items()}
-        with console.watch(work, quiet=quiet) as watch:
-            rows = run_plans(plans, watch)
+        with (
+            open_executor(plans, here, *where) as chosen,
+            console.watch(work, quiet=quiet) as watch,
+        ):
+            rows = run_plans(plans, watch, here, chosen)
     if any(row["status"] == "failed" for row in rows):
         sys.exit(1)
 

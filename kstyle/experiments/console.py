@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from kstyle.console import clock, cost, print_losses, print_table, progress_callback
+from kstyle.console import clock, cost, print_losses, print_table
 from kstyle.options import readable
 
 COLUMNS = (
@@ -16,6 +16,8 @@ COLUMNS = (
     BarColumn(),
     TextColumn("{task.fields[note]}"),
 )
+
+MOST_BARS = 8  # of trials at once
 
 
 def print_trials(plans):
@@ -89,8 +91,8 @@ class Lines:
     def say(self, text):
         click.echo(text, err=True)
 
-    def callbacks(self, trial, job):
-        return []
+    def step(self, trial, done, total, loss, left):
+        pass
 
     def end(self, record):
         self.clock.finish(record["trial"])
@@ -107,13 +109,14 @@ class Lines:
 
 
 class Bars(Lines):
-    """A bar for the experiment and one for the trial, each with its ETA."""
+    """A bar for the experiment and one for each trial that runs, with their ETAs."""
 
     def __init__(self, work, bars):
         super().__init__(work)
         self.bars = bars
         self.whole = bars.add_task("", total=None, note="")
-        self.one = bars.add_task("", total=None, note="")
+        self.ones = {}  # trial: its bar
+        self.free = []  # bars of trials that have ended
 
     def say(self, text):
         self.bars.console.print(text, highlight=False, markup=False)
@@ -124,27 +127,34 @@ class Bars(Lines):
         self.bars.reset(self.whole, total=total or 1, description=experiment.name)
         self.bars.update(self.whole, completed=0 if total else 1, note="")
 
-    def callbacks(self, trial, job):
-        steps = sum(scale.steps for scale in job.scales)
-        self.bars.reset(self.one, total=steps or 1, description=trial.name, note="")
+    def step(self, trial, done, total, loss, left):
+        if trial in self.ones or len(self.ones) < MOST_BARS:
+            note = f"{done}/{total}  loss {loss:.4g}  ETA {clock(left)}"
+            self.bars.update(self.bar(trial, total), completed=done, note=note)
+        self.clock.parts[trial] = done / max(total, 1)
+        self.show()
 
-        def show(step, loss, speed, left):
-            note = f"{step}/{steps}  loss {loss:.4g}  ETA {clock(left)}"
-            self.bars.update(self.one, completed=step, note=note)
-            part = self.clock.work[trial.name] * step / max(steps, 1)
-            done = self.clock.finished + part
-            self.bars.update(self.whole, completed=done, note=self.note(part))
+    def bar(self, trial, total):
+        """The bar of a trial: one that has ended has left it, or a new one."""
+        if trial not in self.ones:
+            free = self.free or [self.bars.add_task("", total=None, note="")]
+            self.ones[trial] = free.pop()
+            self.bars.reset(
+                self.ones[trial], total=total or 1, description=trial, note=""
+            )
+        return self.ones[trial]
 
-        return [progress_callback(show, 1, job.scales)]
-
-    def note(self, part=0.0):
-        """What stands behind the experiment's bar."""
-        left = clock(self.clock.left(part))
-        return f"{len(self.clock.done)}/{len(self.clock.work)} trials  ETA {left}"
+    def show(self):
+        """Bring the experiment's bar up to date."""
+        left = clock(self.clock.left())
+        note = f"{len(self.clock.done)}/{len(self.clock.work)} trials  ETA {left}"
+        self.bars.update(self.whole, completed=self.clock.finished, note=note)
 
     def end(self, record):
         super().end(record)
-        self.bars.update(self.whole, completed=self.clock.finished, note=self.note())
+        if record["trial"] in self.ones:
+            self.free.append(self.ones.pop(record["trial"]))
+        self.show()
 
     def summary(self, summary):
         self.bars.stop()  # the tables go to stdout, which the bars would cut through
@@ -153,27 +163,31 @@ class Bars(Lines):
 
 
 class Clock:
-    """How long the rest will take, at the speed so far. `work`: `{trial: amount}`."""
+    """How long the rest will take, at the speed so far.
+
+    work: `{trial: amount}`; `parts`: how much of the running ones is done, 0 to 1.
+    """
 
     def __init__(self, work):
-        self.work, self.done = work, []
+        self.work, self.done, self.parts = work, [], {}
         self.begun = time.perf_counter()
 
     @property
     def finished(self):
         """The work that is done."""
-        return sum(self.work[name] for name in self.done)
+        parts = sum(self.work[name] * part for name, part in self.parts.items())
+        return sum(self.work[name] for name in self.done) + parts
 
     def finish(self, trial):
         self.done.append(trial)
+        self.parts.pop(trial, None)
 
-    def left(self, part=0.0):
-        """Seconds, when `part` of the work of the present trial is done as well."""
-        done = self.finished + part
+    def left(self):
+        """Seconds."""
+        done = self.finished
         rest = sum(self.work.values()) - done
-        return (
-            (time.perf_counter() - self.begun) * rest / done if done else float("nan")
-        )
+        spent = time.perf_counter() - self.begun
+        return spent * rest / done if done else float("nan")
 
 
 def print_summary(summary, *, quiet):

@@ -32,9 +32,9 @@ def fingerprint(trial):
 
 
 def new_record(experiment, trial):
-    """The record of a trial that has not run."""
+    """The record of a trial that has not run. experiment: its name."""
     return {
-        "experiment": experiment.name,
+        "experiment": experiment,
         "trial": trial.name,
         "part": trial.part,
         "kind": trial.kind,
@@ -135,7 +135,7 @@ def split_finished(experiment, folder, *, overwrite=False):
 
 def refreshed(record, experiment, trial):
     """A finished record under the labels that the experiment's file has now."""
-    kept = new_record(experiment, trial)
+    kept = new_record(experiment.name, trial)
     return record | {
         key: kept[key] for key in ("experiment", "part", "axes", "repeats", "options")
     }
