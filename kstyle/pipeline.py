@@ -14,7 +14,6 @@ from kstyle.checkpointing import Checkpoint
 from kstyle.job import prepare
 from kstyle.locks import locked
 from kstyle.losses import build_terms
-from kstyle.optimizers import make_optimizer
 from kstyle.provenance import recorded, shareable
 from kstyle.resize import fit_long_edge, resize
 from kstyle.shared import Shared
@@ -59,7 +58,7 @@ def run(job, callbacks=(), shared=None, state=None):
     with locked(job.folder):
         with recorded(job) as record:
             model, interrupted = run_scales(job, callbacks, shared, state)
-            picture = finish(job, model)
+            picture = finish(job, model, interrupted)
             seconds = time.perf_counter() - begun + (state.seconds if state else 0)
             losses = {name: float(value) for name, value in model.look().items()}
             steps = int(model.global_step)
@@ -125,7 +124,7 @@ def open_watchers(stack, job, state, callbacks):
 
 
 def scale_model(job, scale, shared, before, state=None):
-    """The compiled model of one scale, starting where `before` or `state` left off."""
+    """The model of one scale, starting where `before` or `state` left off."""
     content = job.content_at(scale.edge)
     if before is not None:
         start = resize(before.pixels(), content.shape[:2])
@@ -134,11 +133,10 @@ def scale_model(job, scale, shared, before, state=None):
         start, step = state.image, state.step
     else:
         start, step = initial_picture(job, content), 0
-    config, terms = job.config, build_terms(job.config)
-    model = transfer(job, scale.edge, shared, terms, start, start_step=step)
-    optimizer = make_optimizer(config.optimizer, config.learning_rate, config.average)
-    model.compile(optimizer)
-    return model
+    terms = build_terms(job.config)
+    return transfer(
+        job, scale.edge, shared, terms, start, start_step=step, optimise=True
+    )
 
 
 def fit(model, steps, report_every, callbacks):
@@ -148,16 +146,20 @@ def fit(model, steps, report_every, callbacks):
     model.fit(epochs=epochs, steps_per_epoch=length, callbacks=list(callbacks))
 
 
-def finish(job, model):
+def finish(job, model, interrupted):
     """Write the result with its record inside. Returns the `Picture`."""
     size = fit_long_edge(job.content.size, job.config.size)
-    alpha = job.content.resized(size).alpha
+    alpha = job.content.alpha
+    if alpha is not None:
+        alpha = resize(alpha, size)
     picture = images.Picture(resize(model.pixels(), size), alpha)
     weights = Path(job.weights.source).name
     record = {
         "config": json.dumps(shareable(job.config)),
         "weights": f"{job.config.net} {weights} sha256:{job.weights.sha256}",
     }
+    if interrupted:  # so that a batch knows it for unfinished
+        record["exit"] = "interrupted"
     saving.save_picture(
         job.output,
         picture,

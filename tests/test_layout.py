@@ -32,9 +32,12 @@ TABLE = {
     "auto_weights": "errors",
     "option_types": "",
     "config": "auto_weights errors layers option_types resize yaml_options",
-    "options": "config yaml_options",
+    "options": "config errors yaml_options",
     "locks": "errors",
     "fingerprints": "images weights",
+    "recent": "",
+    "shelf": "fingerprints images recent weights",
+    "beginnings": "",
     "checkpoints": "errors files fingerprints weight_files",
     "devices": "errors",
     "sizes": "deep errors layers resize schedule",
@@ -42,7 +45,7 @@ TABLE = {
     "extractor": "errors layers weights",
     "optimizers": "errors",
     "graphs": "",
-    "model": "graphs losses",
+    "model": "beginnings graphs losses",
     "tiles": "",
     "tiling": "extractor graphs layers losses tiles",
     "tiled_model": "graphs losses model tiling",
@@ -51,19 +54,25 @@ TABLE = {
     "memory": "errors estimates machine",
     "job": "config errors files images layers memory resize saving schedule sizes "
     "weights",
-    "shared": "extractor model tiled_model",
+    "shared": "extractor model recent tiled_model",
     "provenance": "checkpoints config errors files machine",
     "resuming": "checkpoints config errors files job locks provenance yaml_options",
-    "start": "auto_weights devices files footprint layers losses model resize shared "
-    "tiled_model",
+    "start": "auto_weights devices files footprint layers losses model optimizers "
+    "resize shared tiled_model",
     "callbacks": "saving",
     "stopping": "errors",
     "checkpointing": "callbacks checkpoints errors option_types stopping",
     "tensorboard": "callbacks files provenance",
     "pipeline": "callbacks checkpointing checkpoints devices images job locks losses "
-    "optimizers provenance resize saving shared start stopping tensorboard",
+    "provenance resize saving shared start stopping tensorboard",
+    "batch_plan": "config errors estimates images job memory provenance resize saving "
+    "shelf sizes",
+    "batch": "batch_plan checkpoints config devices errors job locks pipeline shared",
     "console": "callbacks",
     "cli_common": "errors pipeline",
+    "batch_console": "batch_plan cli_common console estimates",
+    "batch_commands": "batch batch_console batch_plan cli_common devices errors "
+    "estimates",
     "verifying": "errors images job losses shared start",
     "run_commands": "cli_common console job provenance resuming verifying",
     "experiments.__init__": "",
@@ -80,8 +89,8 @@ TABLE = {
     "experiments.records": "errors files fingerprints job",
     "experiments.plans": "errors estimates experiments.findings experiments.reading "
     "experiments.records experiments.score_names job",
-    "experiments.judging": "experiments.score_names experiments.scores images resize "
-    "shared",
+    "experiments.judging": "experiments.score_names experiments.scores images recent "
+    "resize",
     "experiments.sheets": "resize saving",
     "experiments.tables": "",
     "experiments.report": "errors experiments.sheets experiments.tables files images",
@@ -94,9 +103,9 @@ TABLE = {
     "experiments.console": "console options",
     "experiments.commands": "cli_common errors estimates experiments.console "
     "experiments.plans experiments.runner files",
-    "cli": "_version cli_common config console devices doctor errors estimates "
-    "experiments.commands images job layers memory options pipeline run_commands "
-    "shared start weights",
+    "cli": "_version batch_commands cli_common config console devices doctor errors "
+    "estimates experiments.commands images job layers memory options pipeline "
+    "run_commands shared start weights",
     "__main__": "cli",
 }
 # Loaded by `kstyle --help` and by every check before a run.
@@ -111,7 +120,8 @@ LIGHT = (
     *("experiments.verdicts", "experiments.records", "experiments.plans"),
     *("experiments.console", "experiments.commands", "locks", "fingerprints"),
     *("provenance", "checkpoints", "resuming", "run_commands", "tiles"),
-    "footprint",
+    *("footprint", "recent", "shelf", "batch_plan", "batch_console"),
+    "batch_commands",
 )
 # `cli_common` only to keep TensorFlow's own messages off the terminal.
 NAMES_TENSORFLOW = {

@@ -9,8 +9,8 @@ from kstyle.experiments.scores import (
     style_difference,
 )
 from kstyle.images import load_picture
+from kstyle.recent import Recent
 from kstyle.resize import fit_long_edge, resize
-from kstyle.shared import Recent
 
 
 class Bench:

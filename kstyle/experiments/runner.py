@@ -7,7 +7,7 @@ import traceback
 
 from kstyle import checkpoints, pipeline
 from kstyle.callbacks import Curve
-from kstyle.errors import ConfigError, ExperimentError, KStyleError
+from kstyle.errors import ConfigError, ExperimentError, KStyleError, sentence
 from kstyle.experiments.judging import Bench
 from kstyle.experiments.plans import plan
 from kstyle.experiments.records import (
@@ -22,7 +22,7 @@ from kstyle.files import write_text
 from kstyle.job import prepare
 from kstyle.locks import locked
 from kstyle.losses import build_terms
-from kstyle.shared import Shared
+from kstyle.shared import MODELS, Shared
 from kstyle.start import layer_losses, solve_weights
 
 log = logging.getLogger("kstyle")
@@ -60,7 +60,7 @@ def run(files, *, watch=None, **choices):
 
 def run_plans(plans, watch):
     """Run every `Plan`, one after the other. Returns a row a trial, as `run`."""
-    shared, rows = Shared(), []
+    shared, rows = Shared(MODELS), []
     for each in plans:
         rows += [flat(record) for record in run_plan(each, shared, watch)]
     return rows
@@ -139,13 +139,6 @@ def unfinished(trial, folder):
             checkpoints.check_origin(state, trial.config, folder)
             return state
     return None
-
-
-def sentence(error):
-    """What a record says of an error: our own words, or the kind and its message."""
-    if isinstance(error, KStyleError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
 
 
 def table_trial(trial, job, shared, watch, state):
