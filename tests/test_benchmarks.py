@@ -23,6 +23,13 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             ["scale.py", "--sizes", "64", "--tile", "32", "--steps", "1"],
             {"tiled_64_s_per_mp", "tiled_64_peak_gb", "whole_64_s_per_mp"},
         ),
+        (
+            [
+                *("batch.py", "--pictures", "2", "--size", "32", "--steps", "3"),
+                *("--scales", "1", "--net", "vgg16"),
+            ],
+            {"batch_s", "bare_s", "ratio", "ratio_after_first"},
+        ),
         (["startup.py", "--rounds", "1"], {"help_s", "first_step_s"}),
     ],
 )
