@@ -9,6 +9,7 @@ import importlib
 from kstyle._version import __version__
 
 _HOMES = {
+    "BatchOutcome": "batch",
     "LBFGS": "lbfgs",
     "Picture": "images",
     "StyleConfig": "config",
@@ -25,6 +26,7 @@ _HOMES = {
     "read_metadata": "saving",
     "save_picture": "saving",
     "stylize": "pipeline",
+    "stylize_batch": "batch",
     "total_variation": "losses",
 }
 

@@ -4,12 +4,13 @@ import sys
 
 import click
 
+from kstyle import batch_commands
 from kstyle._version import __version__
 from kstyle.cli_common import INTERRUPTED, user_errors
 from kstyle.experiments.commands import experiment
 from kstyle.layers import NETS, PADDINGS
 from kstyle.loading import load_pipeline
-from kstyle.options import chosen_options, config_options
+from kstyle.options import chosen_options, chosen_pictures, config_options
 from kstyle.run_commands import compare, rerun, resume, verify
 
 
@@ -22,6 +23,18 @@ def cli():
 @cli.command()
 @click.argument("content", required=False, envvar="KSTYLE_CONTENT")
 @click.argument("style", required=False, envvar="KSTYLE_STYLE")
+@click.option(
+    *("--content-dir", "content_dir"),
+    metavar="FOLDER",
+    envvar="KSTYLE_CONTENT_DIR",
+    help="paint every picture in FOLDER; -o is a folder then",
+)
+@click.option(
+    *("--style", "styles"),
+    multiple=True,
+    metavar="PICTURE",
+    help="in place of STYLE: a painting or a folder of them; several for each in turn",
+)
 @config_options
 @click.option("--config", "config_file", metavar="FILE", help="YAML file of options")
 @click.option("--overwrite", is_flag=True, help="replace an existing output")
@@ -30,43 +43,59 @@ def cli():
 )
 @click.option("--quiet", "-q", is_flag=True, help="print the picture's path alone")
 @click.pass_context
-def stylize(context, config_file, overwrite, dry_run, quiet, **_):
+def stylize(context, config_file, content_dir, styles, **flags):
     """Paint CONTENT (a photograph) in the style of STYLE (a painting).
 
     Both are picture files, or sample:NAME for a built-in one (`kstyle samples`);
     built-in ones are used where none is named. Every option can also come from a
     YAML file (--config) or the environment (KSTYLE_STEPS=50); a flag beats the
     environment, the environment beats the file.
+
+    Many pictures: --content-dir, or several --style. Each is a run of its own, in one
+    process; the results are CONTENT-STYLE.png in the folder that -o names, and those
+    that are there already stay. One that fails does not stop the others.
     """
     with user_errors():
         from kstyle import machine
         from kstyle.config import StyleConfig
-        from kstyle.job import prepare
 
-        config = StyleConfig(**chosen_options(context, config_file))
+        options = chosen_options(context, config_file)
+        options = chosen_pictures(context, options, content_dir, styles)
+        config = StyleConfig(**options)
         if machine.may_use_gpu(config.device):
             load_devices().check(config.device)
-        if dry_run:
-            print_plan(config, overwrite)
-            return
-        job = prepare(config, overwrite=overwrite)
-        from kstyle import console
+        flags = {name: flags[name] for name in ("overwrite", "dry_run", "quiet")}
+        if batch_commands.is_batch(content_dir, styles):
+            code = batch_commands.paint(config, content_dir, styles, **flags)
+        else:
+            code = stylize_one(config, **flags)
+    sys.exit(code)
 
-        pipeline = load_pipeline()
-        from kstyle import start
-        from kstyle.shared import Shared
 
-        shared = Shared()
-        with console.watch(job, quiet=quiet) as callbacks:
-            if config.all_losses:
-                console.print_losses(start.layer_losses(job, shared))
-            job = start.solve_weights(job, shared)
-            if config.style_weights is not None and not quiet:
-                console.print_solved(job.config)
-            result = pipeline.run(job, callbacks, shared)
+def stylize_one(config, *, overwrite, dry_run, quiet):
+    """Paint one picture, or print what it would take. Returns the exit code."""
+    if dry_run:
+        print_plan(config, overwrite)
+        return 0
+    from kstyle.job import prepare
+
+    job = prepare(config, overwrite=overwrite)
+    from kstyle import console
+
+    pipeline = load_pipeline()
+    from kstyle import start
+    from kstyle.shared import Shared
+
+    shared = Shared()
+    with console.watch(job, quiet=quiet) as callbacks:
+        if config.all_losses:
+            console.print_losses(start.layer_losses(job, shared))
+        job = start.solve_weights(job, shared)
+        if config.style_weights is not None and not quiet:
+            console.print_solved(job.config)
+        result = pipeline.run(job, callbacks, shared)
     console.print_result(result, quiet=quiet)
-    if result.interrupted:
-        sys.exit(INTERRUPTED)
+    return INTERRUPTED if result.interrupted else 0
 
 
 def print_plan(config, overwrite):

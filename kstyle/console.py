@@ -20,15 +20,19 @@ COLUMNS = (
 
 
 @contextlib.contextmanager
-def watch(job, *, quiet):
-    """Yield the callbacks that show a run: a bar, plain lines, or nothing."""
+def watch(job, *, quiet, alone=True):
+    """Yield the callbacks that show a run: a bar, plain lines, or nothing.
+
+    alone: whether it is the only one; of many, there is a bar for the time being.
+    """
     screen = Console(stderr=True)
     total = sum(scale.steps for scale in job.scales)
-    if quiet:
+    if quiet or not (alone or screen.is_terminal):
         yield []
     elif screen.is_terminal:
         # `redirect_stdout` would send a script's own output to stderr with the bar.
-        with Progress(*COLUMNS, console=screen, redirect_stdout=False) as bar:
+        kind = {"redirect_stdout": False, "transient": not alone}
+        with Progress(*COLUMNS, console=screen, **kind) as bar:
             task = bar.add_task("stylize", total=total, loss="-", speed="-", eta="-")
             yield [progress_callback(bar_updater(bar, task), 1, job.scales)]
     else:

@@ -41,3 +41,10 @@ class OutOfMemoryError(KStyleError, MemoryError):
 
 class ExperimentError(KStyleError, RuntimeError):
     """Trials of an experiment have failed, or what they left cannot be written."""
+
+
+def sentence(error):
+    """What a record says of an error: our own words, or the kind and its message."""
+    if isinstance(error, KStyleError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

@@ -45,14 +45,16 @@ class Estimate:
     steps: int
 
 
-def estimate(config, content_size, style_size, seconds_per_gflop):
+def estimate(config, content_size, style_size, seconds_per_gflop, traced=False):
     """The `Estimate` of the run of `config`.
 
     content_size, style_size: (height, width) of the pictures as loaded, the style
         already cropped. seconds_per_gflop: what the function of that name measured.
+    traced: whether the models are there from a run before.
     Raises: ConfigError: the pictures are too small for the layers.
     """
-    scales = scale_estimates(config, content_size, style_size, seconds_per_gflop)
+    given = config, content_size, style_size, seconds_per_gflop
+    scales = scale_estimates(*given, traced)
     look = step_gflop(config, scales[-1][0]) * seconds_per_gflop  # the result's losses
     return Estimate(
         START_SECONDS + sum(found.seconds for _, found in scales) + look,
@@ -61,13 +63,14 @@ def estimate(config, content_size, style_size, seconds_per_gflop):
     )
 
 
-def scale_estimates(config, content_size, style_size, seconds_per_gflop):
+def scale_estimates(config, content_size, style_size, seconds_per_gflop, traced=False):
     """`((height, width) of the result, Estimate)` of every scale, coarse to fine.
 
     Arguments and errors as those of `estimate`. The bytes are those of the process
     at that scale: what the coarser ones leave is among them.
     """
-    tracing = SCALE_SECONDS + LAYER_SECONDS * len(trunk(config.net, config.layers()))
+    layers = trunk(config.net, config.layers())
+    tracing = 0.0 if traced else SCALE_SECONDS + LAYER_SECONDS * len(layers)
     found, left = [], PROCESS
     for scale in usable_scales(config, content_size, style_size):
         content, style = sizes_at(config, content_size, style_size, scale.edge)

@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 from kstyle import deep, icc
@@ -32,6 +33,8 @@ SAMPLE_SHA256 = {  # of NAME.jpg
     "window": "3d69875e86fd788e973b40094777ca03518256784cfaf2c8d4090cbe9f706a94",
 }
 READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how such a file begins
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +84,33 @@ def load_picture(path):
         colours, alpha = samples[..., :-1], np.ascontiguousarray(samples[..., -1])
     pixels = np.broadcast_to(icc.to_srgb(colours, profile), (*samples.shape[:2], 3))
     return Picture(np.ascontiguousarray(pixels, np.float32), alpha)
+
+
+def picture_size(path):
+    """`(height, width)` of a picture file, upright, from its header alone.
+
+    Raises: ImageError: as `load_picture`, as far as the header tells.
+    """
+    path = regular_file(picture_file(path))
+    with reading(path):
+        height, width, turn = _header(path)
+        deep.check_size(height, width)
+    return (width, height) if turn in SIDEWAYS else (height, width)
+
+
+def _header(path):
+    """Height, width and EXIF orientation of a file, nothing decoded."""
+    with open(path, "rb") as file:
+        head = file.read(4)
+    if head in TIFF:
+        with tifffile.TiffFile(path) as tiff:
+            page = tiff.pages[0]
+            turn = page.tags.valueof(deep.ORIENTATION)
+            return page.imagelength, page.imagewidth, turn
+    with Image.open(path, formats=READABLE) as image:
+        # Pillow would decode a PNG in search of a tag that it has not met yet.
+        known = image.format != "PNG" or "exif" in image.info
+        return image.height, image.width, _orientation(image) if known else 1
 
 
 def picture_file(path):
@@ -163,7 +193,7 @@ def _decode(path):
     """
     with open(path, "rb") as file:
         head = file.read(26)
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if head[:4] in TIFF:
         found = deep.read_tiff(path)
         if found is not None:
             return found
@@ -188,7 +218,7 @@ def _orientation(image):
 
 def _upright(samples, orientation):
     """`(H, W, C)` turned as the EXIF value 1 to 8 says; other values do nothing."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in SIDEWAYS:
         samples = samples.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         samples = samples[::-1]

@@ -35,26 +35,35 @@ class Job:
     scales: tuple[Scale, ...]
     folder: Path
     output: Path
+    resized: dict = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     def content_at(self, edge):
         """The content with its long edge at `edge` pixels: `(height, width, 3)`."""
-        return resize(self.content.pixels, fit_long_edge(self.content.size, edge))
+        size = fit_long_edge(self.content.size, edge)
+        return self._at(("content", size), self.content.pixels)
 
     def style_at(self, edge):
         """The style picture for a result of `edge` pixels, its own shape kept."""
-        return resize(self.style, style_size(self.config, self.style.shape[:2], edge))
+        size = style_size(self.config, self.style.shape[:2], edge)
+        return self._at(("style", size), self.style)
+
+    def _at(self, key, pixels):
+        if key not in self.resized:
+            self.resized[key] = resize(pixels, key[1])
+        return self.resized[key]
 
 
-def prepare(config, *, overwrite=False, folder=None):
+def prepare(config, *, overwrite=False, folder=None, shelf=None):
     """Read pictures and weights, check all that can be checked, make the folder.
 
     overwrite: whether an existing `config.output` may be replaced.
     folder: the run's own; by default a new one in `config.logdir`.
+    shelf: the `Shelf` of several runs, so that nothing is read twice.
     Raises: ConfigError, ImageError, WeightsError: with the one sentence that the user
         needs. In that case nothing was written.
     """
     config = resolved(config)
-    pictures, weights = read_all(config, overwrite=overwrite)
+    pictures, weights = read_all(config, overwrite=overwrite, shelf=shelf)
     content, style, start, scales = pictures
     config = fit_memory(config, content.size, style.shape[:2])
     folder = make_folder(config, folder)
@@ -67,37 +76,42 @@ def result_path(config, folder):
     return Path(config.output) if config.output else Path(folder) / "result.png"
 
 
-def read_all(config, *, overwrite=False):
+def read_all(config, *, overwrite=False, shelf=None):
     """What `read_pictures` and `config_weights` return; the output is checked too."""
-    pictures = read_pictures(config)
+    pictures = read_pictures(config, shelf)
     if config.output is not None:
         has_alpha = pictures[0].alpha is not None
         saving.check_writable(
             config.output, bits=config.bits, alpha=has_alpha, overwrite=overwrite
         )
-    return pictures, config_weights(config)
+    return pictures, config_weights(config, shelf)
 
 
-def read_pictures(config):
+def read_pictures(config, shelf=None):
     """The content `Picture`, the style's pixels, the init file's, and the scales.
 
     Raises: ConfigError, ImageError: a picture cannot be used, or not for these layers.
     """
-    content = images.load_picture(config.content)
-    style = images.load_picture(config.style).pixels
-    if config.style_crop is not None:
-        style = crop(style, config.style_crop)
-    start = None
+    read = shelf.picture if shelf else images.load_picture
+    content, style, start = read(config.content), read_style(config, shelf), None
     if config.init not in ("content", "noise"):
-        start = images.load_picture(config.init)
+        start = read(config.init)
     return content, style, start, usable_scales(config, content.size, style.shape[:2])
 
 
-def config_weights(config):
+def read_style(config, shelf=None):
+    """The pixels of the style picture, cropped: `(height, width, 3)`."""
+    read = shelf.picture if shelf else images.load_picture
+    style = read(config.style).pixels
+    return style if config.style_crop is None else crop(style, config.style_crop)
+
+
+def config_weights(config, shelf=None):
     """The checked weights of the convolutions that the run needs."""
     layers = layer_names(config.net) if config.all_losses else config.layers()
     convs = [n for n in trunk(config.net, layers) if n.startswith("conv")]
-    return load_weights(config.net, config.weights, convs)
+    load = shelf.weights if shelf else load_weights
+    return load(config.net, config.weights, convs)
 
 
 def make_folder(config, folder=None):

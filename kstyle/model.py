@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kstyle.beginnings import Beginning
 from kstyle.graphs import no_retracing_warning, own_graph
 from kstyle.losses import IMAGE
 
@@ -61,7 +62,8 @@ class StyleTransfer(keras.Model):
         if targets is None:
             pictures = {"content": content, "style": style}
             targets = represent(extractor, self.terms, pictures)
-        self.targets = targets
+        self.targets = {}
+        self._hold(targets)
         self.first_look = {}  # the losses at the start of the last `fit`
         self._norms_graph = own_graph(self._norms)
         self.built = True
@@ -77,10 +79,35 @@ class StyleTransfer(keras.Model):
             **kwargs,
         )
 
+    def _hold(self, targets):
+        """Keep the targets as variables: another picture's need no other graph."""
+        for tag, value in targets.items():
+            if tag in self.targets:
+                self.targets[tag].assign(value)
+            else:
+                name = f"target_{tag.replace('/', '_')}"
+                self.targets[tag] = self._variable(name, value)
+
     def compile(self, optimizer="adam", *, jit_compile=False, **kwargs):
         """As `keras.Model.compile`, but XLA only when asked: it is slower on a CPU."""
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self.optimizer.build([self.image])
+        self._beginning = Beginning(self.optimizer)
         self._look_graph = own_graph(self._look)  # it tells this optimizer the loss
+
+    def restart(self, init, *, targets, start_step=0):
+        """Become, in place, what was made with these and compiled as this model was.
+
+        The graphs stay, so nothing is traced again; on a CPU the result is bit for bit
+        that of a new model. `init` has the size of this model's picture.
+        """
+        start = batch_of_one(init)
+        self._hold(targets)
+        self.image.assign(start)
+        self.gradient.assign(np.zeros_like(start))
+        self.global_step.assign(start_step)
+        self._beginning.restore()
+        self.first_look = {}
 
     def fit(self, *, epochs=1, steps_per_epoch=1, verbose=0, **kwargs):
         """`epochs * steps_per_epoch` moves; an epoch is what callbacks report on.
@@ -126,7 +153,6 @@ class StyleTransfer(keras.Model):
         """The losses of the picture as it is; their gradient is kept for a move."""
         if not self.compiled:
             raise ValueError("Call compile() before look() or fit().")
-        self.optimizer.build([self.image])
         return self._look_graph()
 
     def _look(self):

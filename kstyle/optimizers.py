@@ -35,6 +35,12 @@ def make_optimizer(
     raise ConfigError(f"Unknown optimizer {name!r}: it must be 'adam' or 'lbfgs'.")
 
 
+def optimizer_options(config):
+    """The arguments of `make_optimizer` for a `StyleConfig`."""
+    names = ("learning_rate", "average", "history", "parameterization")
+    return {"name": config.optimizer, **{key: getattr(config, key) for key in names}}
+
+
 def carry_on(optimizer, before, picture):
     """Let `optimizer` begin with what `before` knows of the same picture, when the loss
     is nearly the same: L-BFGS takes its pairs, Adam its moments."""

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from kstyle.config import StyleConfig
+from kstyle.errors import ConfigError
 from kstyle.yaml_options import read_config_file
 
 ARGUMENTS = ("content", "style")
@@ -71,3 +72,29 @@ def chosen_options(context, config_file):
                 if context.get_parameter_source(name) is source:
                     given[name] = value
     return given
+
+
+def chosen_pictures(context, options, content_dir, styles):
+    """The options with one picture each for content and style, as `StyleConfig` has
+    them: what a flag names stands before all but an argument, which it contradicts.
+
+    content_dir, styles: of `--content-dir` and of `--style`.
+    Raises: ConfigError: a flag and an argument of the command name the same thing.
+    """
+    flags = {
+        "content": ("--content-dir", content_dir),
+        "style": ("--style", " ".join(styles)),
+    }
+    chosen = dict(options)
+    for name, (flag, value) in flags.items():
+        source = context.get_parameter_source(name)
+        if value and source is ParameterSource.COMMANDLINE:
+            raise ConfigError(
+                f"{flag} {value} stands in place of {name.upper()}, but there is "
+                f"{options[name]!r} as well. Name paintings with --style then."
+            )
+        if value:
+            chosen.pop(name, None)
+    if styles:
+        chosen["style"] = styles[0]
+    return chosen

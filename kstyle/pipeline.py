@@ -16,7 +16,7 @@ from kstyle.guard import Guard
 from kstyle.job import prepare
 from kstyle.locks import locked
 from kstyle.losses import build_terms
-from kstyle.optimizers import carry_on, make_optimizer
+from kstyle.optimizers import carry_on
 from kstyle.provenance import recorded, shareable
 from kstyle.resize import fit_long_edge, resize
 from kstyle.shared import Shared
@@ -66,7 +66,7 @@ def run(job, callbacks=(), shared=None, state=None):
         with recorded(job) as record:
             record["guard"] = guard.events
             model, interrupted = run_scales(job, callbacks, shared, state, guard)
-            picture = finish(job, model)
+            picture = finish(job, model, interrupted)
             seconds = time.perf_counter() - begun + (state.seconds if state else 0)
             losses = final_losses(job, model, shared)
             steps = int(model.global_step)
@@ -147,7 +147,7 @@ def open_watchers(stack, job, state, callbacks, guard):
 
 
 def scale_model(job, scale, shared, before, state=None):
-    """The compiled model of one scale, starting where `before` or `state` left off."""
+    """The model of one scale, starting where `before` or `state` left off."""
     content = job.content_at(scale.edge)
     if before is not None:
         start = resize(before.pixels(), content.shape[:2])
@@ -156,12 +156,9 @@ def scale_model(job, scale, shared, before, state=None):
         start, step = state.image, state.step
     else:
         start, step = initial_picture(job, content), 0
-    config, terms = job.config, build_terms(job.config)
-    model = transfer(job, scale.edge, shared, terms, start, step, scale.precision)
-    options = {
-        k: getattr(config, k) for k in ("average", "history", "parameterization")
-    }
-    model.compile(make_optimizer(config.optimizer, config.learning_rate, **options))
+    terms = build_terms(job.config)
+    options = {"start_step": step, "precision": scale.precision, "optimise": True}
+    model = transfer(job, scale.edge, shared, terms, start, **options)
     if before is not None and before.image.shape == model.image.shape:
         # In another precision.
         carry_on(model.optimizer, before.optimizer, model.image)
@@ -186,16 +183,20 @@ def fit(model, steps, report_every, callbacks):
     model.fit(epochs=epochs, steps_per_epoch=length, callbacks=list(callbacks))
 
 
-def finish(job, model):
+def finish(job, model, interrupted):
     """Write the result with its record inside. Returns the `Picture`."""
     size = fit_long_edge(job.content.size, job.config.size)
-    alpha = job.content.resized(size).alpha
+    alpha = job.content.alpha
+    if alpha is not None:
+        alpha = resize(alpha, size)
     picture = images.Picture(resize(model.pixels(), size), alpha)
     weights = Path(job.weights.source).name
     record = {
         "config": json.dumps(shareable(job.config)),
         "weights": f"{job.config.net} {weights} sha256:{job.weights.sha256}",
     }
+    if interrupted:  # so that a batch knows it for unfinished
+        record["exit"] = "interrupted"
     saving.save_picture(
         job.output,
         picture,

@@ -1,28 +1,41 @@
-"""What the runs of one process have in common: extractors and targets, made once."""
+"""What the runs of one process have in common, made once: extractors, targets, models.
 
-import collections
+A model's graphs take longer to trace than some steps of a small picture, so a process
+of many runs keeps the models and starts them again for the next picture.
+"""
+
 import hashlib
+import math
 
 import numpy as np
 
 from kstyle.extractor import build_extractor
 from kstyle.model import represent
+from kstyle.optimizers import optimizer_options
+from kstyle.recent import Recent
 from kstyle.tiled_model import represent_tiled
 
 EXTRACTORS = 4  # a VGG19 down to conv5_1 is 50 MB
-TARGETS = 64  # a conv2_2 of 320 x 213 pixels is 9 MB, a Gram 1 MB at most
+TARGETS = 2**28  # bytes: the Grams of 35 styles at three scales, or a few contents
+# Bytes, where models are kept: a run's at 1024 px have as many with L-BFGS. A step of a
+# larger picture takes so long that tracing does not count.
+MODELS = 2**28
+FLOAT = 4  # bytes
 
 
 class Shared:
-    """Extractors by what they are made of; targets by network, layer and picture.
+    """Extractors and models by what they are made of; targets by network, layer and
+    picture.
 
+    models: bytes of models to keep; none unless given, as one run meets each once.
     The least recently used go when there are too many, so that a process can run any
     number of configurations.
     """
 
-    def __init__(self):
+    def __init__(self, models=0):
         self.extractors = Recent(EXTRACTORS)
-        self.kept = Recent(TARGETS)
+        self.kept = Recent(TARGETS, size_in_bytes)
+        self.models = Recent(models, state_bytes)
 
     def extractor(self, job, layers, precision="float32"):
         """The extractor that the job's config describes, for `layers`."""
@@ -60,6 +73,25 @@ class Shared:
             self.kept.get(key, lambda tag=tag: found[tag])
         return found
 
+    def model(self, job, terms, tile, precision, build, start):
+        """The compiled model that `build()` makes, or one like it, started again.
+
+        tile, precision: as for `targets`. start: the arguments of
+            `StyleTransfer.restart`; those that the model depends on otherwise are the
+            job's and the terms.
+        """
+        config = job.config
+        key = (
+            *(*network_of(job, precision), tile, start["init"].shape, config.device),
+            *optimizer_options(config).items(),
+            tuple((t.tag, t.layer, t.loss.name, t.weight, t.source) for t in terms),
+        )
+        again = key in self.models
+        model = self.models.get(key, build)
+        if again:
+            model.restart(**start)
+        return model
+
 
 def network_of(job, precision):
     """What tells the network of one run from that of another."""
@@ -67,24 +99,15 @@ def network_of(job, precision):
     return config.net, config.pool, config.padding, job.weights.sha256, precision
 
 
-class Recent:
-    """At most `limit` values; the least recently used one makes room."""
+def size_in_bytes(array):
+    """Of an array, a tensor or a variable; none of ours has larger numbers."""
+    return FLOAT * math.prod(array.shape)
 
-    def __init__(self, limit):
-        self.limit = limit
-        self.values = collections.OrderedDict()
 
-    def __contains__(self, key):
-        return key in self.values
-
-    def get(self, key, make):
-        """The value of `key`, made by `make()` if it is not there."""
-        if key not in self.values:
-            self.values[key] = make()
-        self.values.move_to_end(key)
-        while len(self.values) > self.limit:
-            self.values.popitem(last=False)
-        return self.values[key]
+def state_bytes(model):
+    """Of a model's picture, gradient, targets and optimiser's state."""
+    held = [model.image, model.gradient, *model.targets.values()]
+    return sum(map(size_in_bytes, (*held, *model.optimizer.variables)))
 
 
 def digest(picture):

@@ -11,6 +11,7 @@ from kstyle.footprint import in_tiles
 from kstyle.layers import layer_names, minimum_size
 from kstyle.losses import loss_terms
 from kstyle.model import StyleTransfer
+from kstyle.optimizers import make_optimizer, optimizer_options
 from kstyle.resize import resize
 from kstyle.shared import Shared
 from kstyle.tiled_model import TiledTransfer
@@ -31,24 +32,45 @@ def noise_picture(shape, seed):
     return (generator.uniform(-0.5, 0.5, shape) + 127.5) / 255
 
 
-def transfer(job, edge, shared, terms, start, start_step=0, precision="float32"):
-    """A `StyleTransfer` of the job's pictures at long `edge`, not yet compiled.
+def transfer(
+    job,
+    edge,
+    shared,
+    terms,
+    start,
+    *,
+    start_step=0,
+    precision="float32",
+    optimise=False,
+):
+    """A `StyleTransfer` of the job's pictures at long `edge`.
 
     A `TiledTransfer` if the config asks for tiles and a picture is larger than one.
     precision: of the network; what is measured and kept is measured in float32.
+    optimise: whether it shall be compiled with the config's optimiser, so that it can
+        `fit`. One that `shared` has kept of another run is started again then.
     """
+    config = job.config
     pictures = {"content": job.content_at(edge), "style": job.style_at(edge)}
     layers = list(dict.fromkeys(term.layer for term in terms if term.source))
     extractor = shared.extractor(job, layers, precision)
-    tiled = in_tiles(job.config, *(p.shape[:2] for p in pictures.values()))
-    tile = job.config.tile if tiled else None
+    tiled = in_tiles(config, *(p.shape[:2] for p in pictures.values()))
+    tile = config.tile if tiled else None
     options = {"init": start, "start_step": start_step}
     options["targets"] = shared.targets(
         job, extractor, terms, pictures, tile, precision=precision
     )
-    if tile is None:
-        return StyleTransfer(extractor, terms, **pictures, **options)
-    return TiledTransfer(extractor, terms, **pictures, **options, edge=tile)
+
+    def build():
+        kind, edge = (TiledTransfer, {"edge": tile}) if tiled else (StyleTransfer, {})
+        model = kind(extractor, terms, **pictures, **options, **edge)
+        if optimise:
+            model.compile(make_optimizer(**optimizer_options(config)))
+        return model
+
+    if not optimise:
+        return build()
+    return shared.model(job, terms, tile, precision, build, options)
 
 
 @on_device

@@ -34,6 +34,9 @@ class TiledTransfer(StyleTransfer):
         self._norms_graph = self._norms  # the tiles are graphs, the loop is not
         self._picture_graph = own_graph(self._picture_slope)
 
+    def _hold(self, targets):
+        self.targets = targets  # they are handed to the graphs, tile by tile
+
     def compile(self, optimizer="adam", **kwargs):
         """As `StyleTransfer.compile`. The loop over tiles is eager, the tiles' and the
         optimizer's work is not."""

@@ -43,6 +43,13 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             {"settled_rss_mb", "last_handles", "last_threads", "slower"},
         ),
         (["soak.py", "--minutes", "0.05"], {"runs", "last_rss_mb"}),
+        (
+            [
+                *("batch.py", "--pictures", "2", "--size", "32", "--steps", "3"),
+                *("--scales", "1", "--net", "vgg16"),
+            ],
+            {"batch_s", "bare_s", "ratio", "ratio_after_first"},
+        ),
     ],
 )
 def test_a_benchmark_ends_in_one_json_object_with_its_figures(

@@ -32,9 +32,12 @@ TABLE = {
     "auto_weights": "errors",
     "option_types": "errors",
     "config": "auto_weights errors layers option_types resize yaml_options",
-    "options": "config yaml_options",
+    "options": "config errors yaml_options",
     "locks": "errors",
     "fingerprints": "images weights",
+    "recent": "",
+    "shelf": "fingerprints images recent weights",
+    "beginnings": "",
     "checkpoints": "errors files fingerprints weight_files",
     "sizes": "deep errors layers resize schedule",
     "losses": "",
@@ -44,7 +47,7 @@ TABLE = {
     "lbfgs": "compact_form errors parameterizations",
     "optimizers": "errors lbfgs parameterizations",
     "graphs": "",
-    "model": "graphs losses",
+    "model": "beginnings graphs losses",
     "tiles": "",
     "tiling": "extractor graphs layers losses tiles",
     "tiled_model": "graphs losses model tiling",
@@ -56,11 +59,11 @@ TABLE = {
     "precision": "devices machine",
     "job": "config errors files images layers memory precision resize saving schedule "
     "sizes weights",
-    "shared": "extractor model tiled_model",
+    "shared": "extractor model optimizers recent tiled_model",
     "provenance": "checkpoints config errors files machine",
     "resuming": "checkpoints config errors files job locks provenance yaml_options",
-    "start": "auto_weights devices files footprint layers losses model resize shared "
-    "tiled_model",
+    "start": "auto_weights devices files footprint layers losses model optimizers "
+    "resize shared tiled_model",
     "callbacks": "saving",
     "stopping": "",
     "health": "errors",
@@ -70,9 +73,15 @@ TABLE = {
     "pipeline": "callbacks checkpointing checkpoints devices errors guard images job "
     "locks losses optimizers provenance resize saving shared start stopping "
     "tensorboard",
+    "batch_plan": "config errors estimates images job memory provenance resize saving "
+    "shelf sizes",
+    "batch": "batch_plan checkpoints config devices errors job locks pipeline shared",
     "console": "callbacks",
     "loading": "pipeline",
     "cli_common": "errors",
+    "batch_console": "batch_plan cli_common console estimates",
+    "batch_commands": "batch batch_console batch_plan cli_common devices errors "
+    "estimates loading",
     "verifying": "errors images job losses shared start",
     "experiments.__init__": "",
     "experiments.axes": "config errors",
@@ -89,7 +98,7 @@ TABLE = {
     "experiments.plans": "errors estimates experiments.findings experiments.reading "
     "experiments.records experiments.score_names job",
     "experiments.judging": "experiments.score_names experiments.scores images job "
-    "resize shared",
+    "recent resize",
     "experiments.sheets": "resize saving",
     "experiments.tables": "",
     "experiments.report": "errors experiments.sheets experiments.tables files images",
@@ -99,7 +108,7 @@ TABLE = {
     "experiments.executors": "errors experiments.reading experiments.records",
     "experiments.trials": "callbacks checkpoints errors experiments.executors "
     "experiments.judging experiments.records experiments.summary files job losses "
-    "pipeline shared start",
+    "pipeline recent shared start",
     "experiments.resources": "errors experiments.plans machine",
     "experiments.processes": "experiments.executors experiments.trials loading",
     "experiments.archives": "errors",
@@ -117,9 +126,9 @@ TABLE = {
     "files loading yaml_options",
     "run_commands": "cli_common console errors experiments.judging job loading "
     "provenance resuming verifying",
-    "cli": "_version cli_common config console devices doctor errors estimates "
-    "experiments.commands images job layers loading machine memory options pipeline "
-    "precision run_commands shared start weights",
+    "cli": "_version batch_commands cli_common config console devices doctor errors "
+    "estimates experiments.commands images job layers loading machine memory options "
+    "pipeline precision run_commands shared start weights",
     "__main__": "cli",
 }
 # Loaded by `kstyle --help` and by every check before a run.
@@ -136,7 +145,8 @@ LIGHT = (
     *("provenance", "checkpoints", "resuming", "run_commands", "tiles"),
     *("footprint", "loading", "experiments.executors", "experiments.resources"),
     *("experiments.processes", "experiments.archives", "experiments.cluster"),
-    "experiments.ray_executor",
+    *("experiments.ray_executor", "recent", "shelf", "batch_plan", "batch_console"),
+    "batch_commands",
 )
 # `loading` only to keep TensorFlow's own messages off the terminal.
 NAMES_TENSORFLOW = {

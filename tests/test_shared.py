@@ -6,7 +6,9 @@ import pytest
 from kstyle import StyleConfig, pipeline, save_picture, shared
 from kstyle.job import prepare
 from kstyle.losses import build_terms
-from kstyle.shared import Recent, Shared, digest
+from kstyle.model import StyleTransfer
+from kstyle.recent import Recent
+from kstyle.shared import MODELS, Shared, digest
 
 TAGS = ["content/conv1_2", "style/conv1_1", "style/conv2_1"]
 
@@ -61,6 +63,15 @@ def test_the_least_recently_used_makes_room():
     assert ["a" in recent, "b" in recent, "c" in recent] == [True, False, True]
     assert recent.get("b", lambda: "again") == "again"
     assert len(recent.values) == 2
+
+
+def test_what_costs_more_makes_more_room_and_too_much_is_not_kept():
+    recent = Recent(5, cost=len)
+    for value in ("aa", "bb", "ccc"):  # 2 + 2 + 3 is too much, 2 + 3 is not
+        recent.get(value, lambda value=value: value)
+    assert list(recent.values) == ["bb", "ccc"]
+    assert recent.get("d", lambda: "dddddd") == "dddddd"
+    assert list(recent.values) == ["bb", "ccc"]
 
 
 # ----------------------------------------------------------------------- extractors
@@ -168,7 +179,8 @@ def test_pictures_are_told_apart_by_shape_as_well_as_by_bytes():
 
 
 def test_what_is_needed_now_is_not_put_out_by_what_is_new(make_job, monkeypatch):
-    monkeypatch.setattr("kstyle.shared.TARGETS", 2)
+    # conv1_2 of 18 x 12 pixels has 55 kB, a Gram of 64 channels 16, of 128 channels 66.
+    monkeypatch.setattr("kstyle.shared.TARGETS", 130_000)
     common, job = Shared(), make_job()
     targets_of(job, common)
     # The style's two are kept; a new content's target comes first and puts one out.
@@ -177,11 +189,11 @@ def test_what_is_needed_now_is_not_put_out_by_what_is_new(make_job, monkeypatch)
     assert len(common.kept.values) == 2
 
 
-def test_more_targets_than_are_kept_are_all_there(make_job, monkeypatch):
+def test_targets_too_large_to_be_kept_are_all_there(make_job, monkeypatch):
     monkeypatch.setattr("kstyle.shared.TARGETS", 1)
     common, job = Shared(), make_job()
     assert_same(targets_of(job, common), targets_of(job, Shared()))
-    assert len(common.kept.values) == 1
+    assert len(common.kept.values) == 0
 
 
 # ----------------------------------------------------------------------------- runs
@@ -199,3 +211,107 @@ def test_runs_that_share_end_bit_for_bit_as_runs_that_do_not(make_job, represent
             alone.picture.pixels, shared_result.picture.pixels
         )
         assert alone.losses == shared_result.losses
+
+
+# --------------------------------------------------------------------------- models
+
+KINDS = {
+    "lbfgs": {},
+    "adam": {"optimizer": "adam", "average": 0.9, "log_gradients": True},
+    "tiles": {"tile": 128, "size": 132, "scales": 1, "style_size": 20, "steps": 2},
+}
+
+
+@pytest.fixture
+def pictures(tmp_path, random_picture):
+    """Two contents of one shape, and two styles."""
+    shapes = {"a": (16, 24), "b": (16, 24), "s": (14, 18), "t": (15, 18)}
+    for seed, (name, shape) in enumerate(shapes.items()):
+        save_picture(tmp_path / f"{name}.png", random_picture(*shape, seed=seed) ** 2)
+    return lambda name: str(tmp_path / f"{name}.png")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_started_again_ends_bit_for_bit_as_a_new_one(make_job, pictures, kind):
+    common = Shared(MODELS)
+    options = {"scales": "9,18", "scale_steps": 3, "steps": 3} | KINDS[kind]
+    for content, style in ("as", "bt"):
+        job = make_job(content=pictures(content), style=pictures(style), **options)
+        again = pipeline.run(job, shared=common)
+    alone = pipeline.run(prepare(job.config))
+    assert len(common.models.values) == len(job.scales)  # those of "a"
+    np.testing.assert_array_equal(again.picture.pixels, alone.picture.pixels)
+    assert again.losses == alone.losses
+    rows = [(x.folder / "losses.csv").read_bytes() for x in (again, alone)]
+    assert rows[0] == rows[1]
+
+
+def test_a_model_that_was_spoiled_is_as_good_as_new(make_job):
+    common, job = Shared(MODELS), make_job(steps=2, optimizer="adam")
+    first = pipeline.run(job, shared=common)
+    (model,) = common.models.values.values()
+    for variable in (model.image, model.gradient, *model.optimizer.variables):
+        variable.assign(variable + 1 if "int" in variable.dtype else variable * np.nan)
+    again = pipeline.run(prepare(job.config), shared=common)
+    np.testing.assert_array_equal(again.picture.pixels, first.picture.pixels)
+
+
+def test_no_graph_is_traced_again_for_a_picture_of_the_same_size(
+    make_job, pictures, monkeypatch
+):
+    common, traced, compute = Shared(MODELS), [], StyleTransfer.compute_losses
+
+    def counting(model, features):  # a graph's Python runs when it is traced
+        traced.append(model)
+        return compute(model, features)
+
+    monkeypatch.setattr(StyleTransfer, "compute_losses", counting)
+    for name in "ab":
+        pipeline.run(make_job(content=pictures(name), steps=2), shared=common)
+        assert len(traced) == 2  # the look and the step of the first picture
+
+
+DIFFERENT = {
+    "content layers": {"content_layers": "conv1_1"},
+    "a layer's weight": {"style_layers": "conv1_1:2,conv2_1"},
+    "a weight": {"tv_weight": 1},
+    "the optimiser": {"optimizer": "adam"},
+    "the rate": {"learning_rate": 0.5},
+    "pooling": {"pool": "max"},
+    "padding": {"padding": "same"},
+    "the size": {"size": 17},
+    "the device": {"device": "cpu"},
+}
+
+
+class Made:
+    """Stands for a model, and tells how often it was started again."""
+
+    restarts = 0
+
+    def restart(self, init, targets):
+        self.restarts += 1
+
+
+@pytest.mark.parametrize("change", DIFFERENT)
+def test_another_configuration_is_another_model(make_job, change):
+    common, made = Shared(), []
+    common.models = Recent(3)
+
+    def build():
+        made.append(Made())
+        return made[-1]
+
+    for changes in ({}, DIFFERENT[change], {}):
+        job = make_job(**changes)
+        start = {"init": job.content_at(job.config.size), "targets": {}}
+        common.model(job, build_terms(job.config), None, build, start)
+    assert [model.restarts for model in made] == [1, 0]
+
+
+def test_a_model_is_not_kept_where_there_is_no_room(make_job):
+    job = make_job(steps=1)
+    for room in (0, 10_000):
+        common = Shared(room)
+        pipeline.run(job, shared=common)
+        assert len(common.models.values) == 0

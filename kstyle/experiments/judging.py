@@ -10,8 +10,8 @@ from kstyle.experiments.scores import (
 )
 from kstyle.images import load_picture
 from kstyle.job import result_path
+from kstyle.recent import Recent
 from kstyle.resize import fit_long_edge, resize
-from kstyle.shared import Recent
 
 
 class Bench:

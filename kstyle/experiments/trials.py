@@ -7,7 +7,7 @@ import traceback
 
 from kstyle import checkpoints, pipeline
 from kstyle.callbacks import Curve, Progress
-from kstyle.errors import ConfigError, DivergedError, KStyleError
+from kstyle.errors import ConfigError, DivergedError, KStyleError, sentence
 from kstyle.experiments.executors import failed
 from kstyle.experiments.judging import Bench
 from kstyle.experiments.records import adopt, find_twin, new_record, write_record
@@ -15,7 +15,8 @@ from kstyle.experiments.summary import judge_trial
 from kstyle.files import remove_leftovers, write_text
 from kstyle.job import prepare
 from kstyle.losses import build_terms
-from kstyle.shared import Recent, Shared
+from kstyle.recent import Recent
+from kstyle.shared import MODELS, Shared
 from kstyle.start import layer_losses, solve_weights
 
 log = logging.getLogger("kstyle")
@@ -25,7 +26,7 @@ class Workplace:
     """What a process keeps from one trial to the next."""
 
     def __init__(self):
-        self.shared = Shared()
+        self.shared = Shared(MODELS)
         self.benches = Recent(1)
 
     def bench(self, folder):
@@ -94,13 +95,6 @@ def unfinished(trial, folder):
             remove_leftovers(folder)
             return state
     return None
-
-
-def sentence(error):
-    """What a record says of an error: our own words, or the kind and its message."""
-    if isinstance(error, KStyleError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
 
 
 def table_trial(trial, job, shared, step, state):

@@ -1,0 +1,27 @@
+"""Pictures and weights that several runs read, each from its file once."""
+
+from kstyle import images
+from kstyle.fingerprints import file_hash
+from kstyle.recent import Recent
+from kstyle.weights import load_weights
+
+PICTURES = 2**28  # bytes: a painting of 20 megapixels, or a hundred small ones
+WEIGHTS = 2  # a VGG19 down to conv5_1 is 50 MB
+
+
+class Shelf:
+    """What was read last, by its file's hash: a file that has changed is read anew."""
+
+    def __init__(self):
+        self.pictures = Recent(PICTURES, lambda picture: picture.pixels.nbytes)
+        self.loaded = Recent(WEIGHTS)
+
+    def picture(self, path):
+        """As `images.load_picture`."""
+        key = str(path), file_hash(images.picture_file(path))
+        return self.pictures.get(key, lambda: images.load_picture(path))
+
+    def weights(self, net, source, layers):
+        """As `weights.load_weights`."""
+        key = net, source, tuple(layers), source != "builtin" and file_hash(source)
+        return self.loaded.get(key, lambda: load_weights(net, source, layers))
