@@ -126,13 +126,15 @@ def main():
     parser.add_argument("--scales", default="auto", help="auto or how many")
     parser.add_argument("--net", default="vgg19")
     options = parser.parse_args()
+    if options.pictures < 2 or options.steps < EVERY:
+        parser.error(f"two pictures and {EVERY} steps are the least")
     with tempfile.TemporaryDirectory() as folder:
         (batch, bare), (later, later_bare) = measured(options, Path(folder))
     figures = vars(options) | {
         "batch_s": batch,
         "bare_s": bare,
         "ratio": batch / bare,
-        "ratio_after_first": later / later_bare if later_bare else batch / bare,
+        "ratio_after_first": later / later_bare,
     }
     common.report("batch", figures)
 
