@@ -103,7 +103,7 @@ def pools_weights(pools):
 def test_a_run_that_diverges_is_recorded_and_the_next_one_runs(pools, tmp_path):
     # The first has no start, the second one never moves; the second leaves a picture.
     axes = {"p": {"huge": {"style_weight": 1e38}, "slow": {"learning_rate": 1e-9}}}
-    axes["p"]["well"] = {}
+    axes["p"]["well"] = {"style_weight": 100}
     path = pools(axes=axes, base={"steps": 12})
     rows = run(path, tmp_path)
     assert [row["status"] for row in rows] == ["failed", "failed", "finished"]
