@@ -105,12 +105,13 @@ TABLE = {
     "experiments.processes experiments.ray_executor experiments.records "
     "experiments.resources experiments.summary experiments.trials locks",
     "experiments.console": "console options",
+    "experiments.progress": "console experiments.console",
     "experiments.commands": "cli_common errors estimates experiments.console "
-    "experiments.executors experiments.plans experiments.runner experiments.trials "
-    "files loading",
+    "experiments.executors experiments.plans experiments.progress experiments.runner "
+    "experiments.trials files loading",
     "cli": "_version cli_common config console devices doctor errors estimates "
-    "experiments.commands images job layers loading memory options pipeline run_commands "
-    "shared start weights",
+    "experiments.commands images job layers loading memory options pipeline "
+    "run_commands shared start weights",
     "__main__": "cli",
 }
 # Loaded by `kstyle --help` and by every check before a run.
@@ -123,7 +124,13 @@ LIGHT = (
     *("experiments.axes", "experiments.schema", "experiments.reading"),
     *("experiments.score_names", "experiments.quantities", "experiments.findings"),
     *("experiments.verdicts", "experiments.records", "experiments.plans"),
-    *("experiments.console", "experiments.commands", "locks", "fingerprints"),
+    *(
+        "experiments.console",
+        "experiments.progress",
+        "experiments.commands",
+        "locks",
+        "fingerprints",
+    ),
     *("provenance", "checkpoints", "resuming", "run_commands", "tiles"),
     *("footprint", "loading", "experiments.executors", "experiments.resources"),
     *("experiments.processes", "experiments.archives", "experiments.cluster"),
