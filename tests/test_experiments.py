@@ -18,8 +18,8 @@ from kstyle import checkpoints, experiments
 from kstyle.cli import cli
 from kstyle.errors import ConfigError, ExperimentError
 from kstyle.experiments import runner, trials
-from kstyle.experiments.console import Clock
 from kstyle.experiments.plans import plan
+from kstyle.experiments.progress import Clock
 from kstyle.experiments.score_names import SCORES
 from kstyle.locks import locked
 
@@ -257,7 +257,7 @@ def test_a_terminal_shows_a_bar_for_the_experiment_and_one_for_the_trial(
 ):
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=120)
-    monkeypatch.setattr("kstyle.experiments.console.Console", lambda **_: terminal)
+    monkeypatch.setattr("kstyle.experiments.progress.Console", lambda **_: terminal)
     result = invoke("run", pools(), "--logdir", tmp_path / "logs")
     assert result.exit_code == 0, result.output
     shown = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())

@@ -121,9 +121,10 @@ TABLE = {
     "experiments.processes experiments.ray_executor experiments.records "
     "experiments.resources experiments.summary experiments.trials locks",
     "experiments.console": "console options",
+    "experiments.progress": "console experiments.console",
     "experiments.commands": "cli_common errors estimates experiments.console "
-    "experiments.executors experiments.plans experiments.runner experiments.trials "
-    "files loading yaml_options",
+    "experiments.executors experiments.plans experiments.progress experiments.runner "
+    "experiments.trials files loading yaml_options",
     "run_commands": "cli_common console errors experiments.judging job loading "
     "provenance resuming verifying",
     "cli": "_version batch_commands cli_common config console devices doctor errors "
@@ -141,7 +142,13 @@ LIGHT = (
     *("experiments.axes", "experiments.schema", "experiments.reading"),
     *("experiments.score_names", "experiments.quantities", "experiments.findings"),
     *("experiments.verdicts", "experiments.records", "experiments.plans"),
-    *("experiments.console", "experiments.commands", "locks", "fingerprints"),
+    *(
+        "experiments.console",
+        "experiments.progress",
+        "experiments.commands",
+        "locks",
+        "fingerprints",
+    ),
     *("provenance", "checkpoints", "resuming", "run_commands", "tiles"),
     *("footprint", "loading", "experiments.executors", "experiments.resources"),
     *("experiments.processes", "experiments.archives", "experiments.cluster"),

@@ -79,6 +79,7 @@ def run(files, changes, listing, dry_run, quiet, executor, workers, address, **c
         if dry_run:
             console.print_estimates(plans, estimates_of(plans, seconds_per_gflop()))
             return
+        from kstyle.experiments import progress
         from kstyle.experiments.runner import open_executor, run_plans
         from kstyle.experiments.trials import Workplace
 
@@ -86,7 +87,7 @@ def run(files, changes, listing, dry_run, quiet, executor, workers, address, **c
         work = {k: v.seconds for k, v in estimates_of(plans, 1.0).items()}
         with (
             open_executor(plans, here, *where) as chosen,
-            console.watch(work, quiet=quiet) as watch,
+            progress.watch(work, quiet=quiet) as watch,
         ):
             rows = run_plans(plans, watch, here, chosen)
     if any(row["status"] == "failed" for row in rows):
