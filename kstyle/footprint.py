@@ -36,19 +36,21 @@ def scale_bytes(config, content, style, precision="float32"):
 
     A run's last losses are measured in float32 at the latest, so its forward pass is
     reckoned with whatever the `precision` of the steps."""
+    part = ROUGH if precision == "bfloat16" else 1
     if in_tiles(config, content, style):
-        tiled = max(tiled_bytes(config, size) for size in (content, style))
+        tiled = max(tiled_bytes(config, size, part) for size in (content, style))
         return tiled, tiled
-    step = step_bytes(config, content) * (ROUGH if precision == "bfloat16" else 1)
+    step = part * step_bytes(config, content)
     return step, max(step, *(eager_bytes(config, size) for size in (content, style)))
 
 
-def tiled_bytes(config, size):
-    """What a scale in tiles holds: one tile, and what is whole. Not fitted."""
+def tiled_bytes(config, size, part=1):
+    """What a scale in tiles holds: `part` of one tile's step, and what is whole."""
     whole = {r.name: r.height * r.width * r.channels for r in config_rows(config, size)}
     kept = kept_between(whole) + sum(whole[name] for name in config.content_layers)
     kept += (vectors(config) + COPIES) * 3 * math.prod(size)
-    return FLOAT * kept + step_bytes(config, [min(n, config.tile) for n in size])
+    tile = [min(n, config.tile) for n in size]
+    return FLOAT * kept + part * step_bytes(config, tile)
 
 
 def vectors(config):
