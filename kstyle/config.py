@@ -81,7 +81,7 @@ class StyleConfig(pydantic.BaseModel):
     precision: Literal["auto", "float32", "bfloat16", "mixed"] = Field(
         "auto",
         description="of the network: float32, bfloat16, mixed (bfloat16 with the last "
-        "steps in float32) or auto (mixed where bfloat16 is fast, or float32)",
+        "steps in float32) or auto (bfloat16 where that is fast, or float32)",
     )
     optimizer: Literal["lbfgs", "adam"] = Field("lbfgs", description="the optimiser")
     learning_rate: Positive | None = Field(

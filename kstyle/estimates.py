@@ -14,6 +14,7 @@ from kstyle.footprint import (
     COARSER,
     FLOAT,
     PROCESS,
+    SECOND,
     WEIGHTS,
     config_rows,
     in_tiles,
@@ -71,8 +72,10 @@ def scale_estimates(config, content_size, style_size, seconds_per_gflop, traced=
     """
     layers = trunk(config.net, config.layers())
     tracing = 0.0 if traced else SCALE_SECONDS + LAYER_SECONDS * len(layers)
-    found, left = [], PROCESS
-    for scale in usable_scales(config, content_size, style_size):
+    scales = usable_scales(config, content_size, style_size)
+    two = any(scale.precision == "bfloat16" for scale in scales)
+    found, left = [], PROCESS + SECOND * two
+    for scale in scales:
         content, style = sizes_at(config, content_size, style_size, scale.edge)
         # `fit` looks at the picture once before the first step.
         operations = (scale.steps + 1) * step_gflop(config, content)
@@ -81,7 +84,7 @@ def scale_estimates(config, content_size, style_size, seconds_per_gflop, traced=
         operations += EAGER * sum(targets)
         parameters = sum(row.parameters for row in config_rows(config, content))
         operations *= TILED if in_tiles(config, content, style) else 1
-        step, most = scale_bytes(config, content, style)
+        step, most = scale_bytes(config, content, style, scale.precision)
         peak = round(left + WEIGHTS * FLOAT * parameters + most)
         seconds = tracing + operations * seconds_per_gflop
         found.append((content, Estimate(seconds, peak, scale.steps)))

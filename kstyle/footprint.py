@@ -18,6 +18,8 @@ KEPT = 2.3  # the convolutions' outputs, for the backward pass, and their gradie
 WORKSPACE = 7.0  # the largest: what oneDNN lays out anew around a convolution
 EAGER_OUTPUTS = 0.57  # outputs and padded inputs of the forward pass for the targets
 EAGER_WORKSPACE = 9.2  # the largest, in that pass
+ROUGH = 0.6  # of a step's features where the network is in bfloat16; Grams are not
+SECOND = 100e6  # a network in bfloat16 beside that in float32, and its graphs
 COARSER = 0.33  # of a coarser scale's step, which the allocator does not give back
 COPIES = 6  # of the picture beside a tile: gradient, the one before a move, ...
 VECTORS = 4  # its point, slope, pull and step
@@ -28,22 +30,27 @@ def in_tiles(config, content, style):
     return isinstance(config.tile, int) and max(*content, *style) > config.tile
 
 
-def scale_bytes(config, content, style):
+def scale_bytes(config, content, style, precision="float32"):
     """What the steps of one scale hold, and what it holds at the most; both without
-    the weights."""
+    the weights.
+
+    A run's last losses are measured in float32 at the latest, so its forward pass is
+    reckoned with whatever the `precision` of the steps."""
+    part = ROUGH if precision == "bfloat16" else 1
     if in_tiles(config, content, style):
-        tiled = max(tiled_bytes(config, size) for size in (content, style))
+        tiled = max(tiled_bytes(config, size, part) for size in (content, style))
         return tiled, tiled
-    step = step_bytes(config, content)
+    step = part * step_bytes(config, content)
     return step, max(step, *(eager_bytes(config, size) for size in (content, style)))
 
 
-def tiled_bytes(config, size):
-    """What a scale in tiles holds: one tile, and what is whole. Not fitted."""
+def tiled_bytes(config, size, part=1):
+    """What a scale in tiles holds: `part` of one tile's step, and what is whole."""
     whole = {r.name: r.height * r.width * r.channels for r in config_rows(config, size)}
     kept = kept_between(whole) + sum(whole[name] for name in config.content_layers)
     kept += (vectors(config) + COPIES) * 3 * math.prod(size)
-    return FLOAT * kept + step_bytes(config, [min(n, config.tile) for n in size])
+    tile = [min(n, config.tile) for n in size]
+    return FLOAT * kept + part * step_bytes(config, tile)
 
 
 def vectors(config):

@@ -10,6 +10,7 @@ from kstyle import estimates, footprint
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.lbfgs import LBFGS
+from kstyle.schedule import COSTS
 
 # Operations of one pass over 4 x 4 pixels.
 CONV1_1 = 2 * 9 * 3 * 64 * 16
@@ -79,6 +80,36 @@ def test_the_scales_add_up_to_the_run_and_each_keeps_some_memory_of_the_coarser(
     alone = estimates.peak_bytes(config.replace(scales=1), *sizes)
     kept = footprint.COARSER * footprint.step_bytes(config, (4, 8))
     assert fine.bytes - alone == pytest.approx(kept, abs=1)
+
+
+# Bytes of runs of 3 or 4 steps of the samples, each in a process of its own.
+@pytest.mark.parametrize(
+    ("options", "measured"),
+    [
+        ({"size": 256, "scales": 1}, 1179e6),
+        ({"size": 512, "scales": 1}, 1628e6),
+        ({"size": 512}, 1884e6),
+        ({"size": 512, "precision": "mixed"}, 1931e6),
+        ({"size": 1024, "scales": 1}, 3173e6),
+        ({"size": 1024, "scales": 1, "tile": 512}, 1974e6),
+        ({"size": 512, "scales": 1, "tile": 256}, 1224e6),
+    ],
+)
+def test_peak_memory_in_bfloat16_is_within_an_eighth_of_what_was_measured(
+    options, measured
+):
+    config = StyleConfig(**{"precision": "bfloat16", **options})
+    found = estimates.peak_bytes(config, (400, 600), (560, 720))
+    assert found == pytest.approx(measured, rel=0.125)
+
+
+def test_a_step_in_bfloat16_is_reckoned_at_its_share_of_one_in_float32():
+    config = shallow(steps=1000)
+    exact, rough = (
+        estimates.estimate(config.replace(precision=kind), (4, 4), (4, 4), 1e6)
+        for kind in ("float32", "bfloat16")
+    )
+    assert rough.seconds / exact.seconds == pytest.approx(COSTS["bfloat16"], rel=0.02)
 
 
 def test_a_picture_too_small_for_the_layers_is_refused():

@@ -213,3 +213,14 @@ def test_every_trial_has_an_estimate_done_or_not(write, tmp_path):
     estimates = plans.estimates_of(found, 1.0)
     assert set(estimates) == {("pools", "pool=avg"), ("pools", "pool=max")}
     assert all(each.seconds > 0 and each.bytes > 0 for each in estimates.values())
+
+
+def test_the_precision_of_a_trial_is_decided_in_the_plan(write, tmp_path, monkeypatch):
+    hashes = {}
+    for fast, kind in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr("kstyle.precision.is_fast", lambda device, fast=fast: fast)
+        base = {"precision": "auto"}
+        (each,) = plan(write(base=base), logdir=tmp_path)
+        assert {trial.config.precision for trial in each.todo} == {kind}
+        hashes[kind] = new_record(each.experiment, each.todo[0])["hash"]
+    assert hashes["bfloat16"] != hashes["float32"]

@@ -96,7 +96,7 @@ TABLE = {
     "experiments.quantities",
     "experiments.records": "errors files fingerprints job",
     "experiments.plans": "errors estimates experiments.findings experiments.reading "
-    "experiments.records experiments.score_names job",
+    "experiments.records experiments.score_names job precision",
     "experiments.judging": "experiments.score_names experiments.scores images job "
     "recent resize",
     "experiments.sheets": "resize saving",

@@ -31,13 +31,13 @@ def on(monkeypatch):
 @pytest.mark.parametrize(
     ("bfloat16", "capability", "chosen"),
     [
-        (True, None, "mixed"),
+        (True, None, "bfloat16"),
         (False, None, "float32"),
-        (False, (8, 0), "mixed"),
+        (False, (8, 0), "bfloat16"),
         (True, (7, 5), "float32"),
     ],
 )
-def test_auto_is_mixed_where_bfloat16_is_fast_and_float32_elsewhere(
+def test_auto_is_bfloat16_where_that_is_fast_and_float32_elsewhere(
     on, bfloat16, capability, chosen, caplog
 ):
     on(bfloat16, capability)
@@ -221,4 +221,4 @@ def test_a_mixed_run_that_was_killed_ends_with_the_same_pixels(mixed, end, tmp_p
 def test_what_auto_has_come_to_is_on_record(small_run, on):
     on(True)
     result = stylize(StyleConfig(**small_run | {"precision": "auto", "steps": 1}))
-    assert "precision: mixed" in (result.folder / "config.yaml").read_text()
+    assert "precision: bfloat16" in (result.folder / "config.yaml").read_text()

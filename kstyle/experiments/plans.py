@@ -12,6 +12,7 @@ from kstyle.experiments.reading import Experiment, read_experiment
 from kstyle.experiments.records import split_finished
 from kstyle.experiments.score_names import SCORES
 from kstyle.job import read_pictures
+from kstyle.precision import resolved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ def plan(
     for path in find_files([files] if isinstance(files, (str, Path)) else files):
         whole = read_experiment(path, changes, quick=quick, pairs=pairs)
         folder = Path(logdir) / whole.name
-        experiment = with_findings(whole)
+        experiment = with_findings(on_this_machine(whole))
         if only:
             experiment = chosen(experiment, only)
         sizes = {trial.name: check(trial) for trial in experiment.trials}
@@ -67,6 +68,16 @@ def plan(
         if names.count(name) > 1:
             raise ConfigError(f"Two experiments are called {name!r}. Rename a file.")
     return plans
+
+
+def on_this_machine(experiment):
+    """The experiment with every trial's precision decided: it is part of the trial, and
+    a checkpoint or a finished record of another precision is another trial's."""
+    trials = [
+        dataclasses.replace(trial, config=resolved(trial.config))
+        for trial in experiment.trials
+    ]
+    return dataclasses.replace(experiment, trials=tuple(trials))
 
 
 def with_findings(experiment):
