@@ -27,9 +27,9 @@ import kstyle
 from kstyle import experiments
 from kstyle.errors import KStyleError
 from kstyle.experiments.runner import Silent
-from kstyle.images import sample_names
 from kstyle.layers import PADDINGS, layer_names
 from kstyle.machine import resident_memory
+from kstyle.sample_pictures import sample_names
 
 SETTLED = 50  # trials after which memory should not grow any more
 SAMPLES = [f"sample:{name}" for name in sample_names()]

@@ -176,7 +176,7 @@ def load_devices():
 @cli.command()
 def samples():
     """Print the built-in pictures, to be named as sample:NAME."""
-    from kstyle.images import sample_names
+    from kstyle.sample_pictures import sample_names
 
     for name in sample_names():
         click.echo(f"sample:{name}")

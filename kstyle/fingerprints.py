@@ -5,7 +5,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from kstyle.images import picture_file
+from kstyle.sample_pictures import picture_file
 from kstyle.weights import BUILTIN_SHA256, keras_path
 
 

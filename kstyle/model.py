@@ -8,6 +8,7 @@ from keras import ops
 from kstyle.beginnings import Beginning
 from kstyle.graphs import no_retracing_warning, own_graph
 from kstyle.losses import IMAGE
+from kstyle.targets import batch_of_one, precision_of, represent
 
 
 @keras.saving.register_keras_serializable("kstyle")
@@ -203,37 +204,3 @@ class StyleTransfer(keras.Model):
     def pixels(self):
         """The picture: float32 `(height, width, 3)` in [0, 1]."""
         return np.clip(self.image.numpy()[0], 0.0, 1.0)
-
-
-def represent(extractor, terms, pictures):
-    """What each term compares with, computed once a run: `{tag: tensor}`.
-
-    pictures: `{"content": …, "style": …}`, each `(height, width, 3)` in [0, 1].
-    """
-    found, look = {}, look_at
-    if precision_of(extractor) != "float32":
-        # In a step's graph a convolution, its bias and its ReLU are one kernel, which
-        # rounds once. Targets that are rounded otherwise lead the picture astray: the
-        # gradient near the end was 37 % off, and is 9 % so. In float32 it is no matter.
-        look = own_graph(look_at)
-    for source in dict.fromkeys(term.source for term in terms if term.source):
-        mine = [term for term in terms if term.source == source]
-        found |= look(extractor, mine, batch_of_one(pictures[source]))
-    return found
-
-
-def look_at(extractor, terms, picture):
-    """`{tag: what the term's loss keeps of the features}` of one picture."""
-    features = extractor(picture)
-    return {term.tag: term.loss.represent(features[term.layer]) for term in terms}
-
-
-def precision_of(extractor):
-    """What its convolutions are computed in: "float32" or "bfloat16"."""
-    return extractor.layers[-1].compute_dtype
-
-
-def batch_of_one(picture):
-    """`(height, width, 3)`, or a batch of one already, as `(1, height, width, 3)`."""
-    picture = np.asarray(picture, "float32")
-    return picture if picture.ndim == 4 else picture[None]

@@ -10,9 +10,9 @@ import math
 import numpy as np
 
 from kstyle.extractor import build_extractor
-from kstyle.model import represent
 from kstyle.optimizers import optimizer_options
 from kstyle.recent import Recent
+from kstyle.targets import represent
 from kstyle.tiled_model import represent_tiled
 
 EXTRACTORS = 4  # a VGG19 down to conv5_1 is 50 MB

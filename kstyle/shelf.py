@@ -3,6 +3,7 @@
 from kstyle import images
 from kstyle.fingerprints import file_hash
 from kstyle.recent import Recent
+from kstyle.sample_pictures import picture_file
 from kstyle.weights import load_weights
 
 PICTURES = 2**28  # bytes: a painting of 20 megapixels, or a hundred small ones
@@ -18,7 +19,7 @@ class Shelf:
 
     def picture(self, path):
         """As `images.load_picture`."""
-        key = str(path), file_hash(images.picture_file(path))
+        key = str(path), file_hash(picture_file(path))
         return self.pictures.get(key, lambda: images.load_picture(path))
 
     def weights(self, net, source, layers):

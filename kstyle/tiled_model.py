@@ -6,7 +6,8 @@ from keras import ops
 
 from kstyle.graphs import own_graph
 from kstyle.losses import IMAGE
-from kstyle.model import StyleTransfer, batch_of_one
+from kstyle.model import StyleTransfer
+from kstyle.targets import batch_of_one
 from kstyle.tiling import StagedNet
 
 

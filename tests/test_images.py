@@ -9,9 +9,10 @@ import pytest
 from picture_files import TYPES, deep_png, saved, steps
 from PIL import Image
 
-from kstyle import images
+from kstyle import images, sample_pictures
 from kstyle.errors import ImageError
-from kstyle.images import Picture, load_picture, sample_names
+from kstyle.images import Picture, load_picture
+from kstyle.sample_pictures import sample_names
 from kstyle.saving import save_picture
 
 
@@ -104,7 +105,9 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path):
 
 
 def test_samples_are_found_by_name():
-    assert sample_names() == sorted(path.stem for path in images.SAMPLES.glob("*.jpg"))
+    assert sample_names() == sorted(
+        path.stem for path in sample_pictures.SAMPLES.glob("*.jpg")
+    )
     assert load_picture("sample:night").size == (560, 720)
     with pytest.raises(ImageError, match=r"'dog'\. There are \['astronaut', 'chelsea'"):
         load_picture("sample:dog")
@@ -116,7 +119,7 @@ def test_every_sample_is_byte_for_byte_the_one_that_was_released(name):
 
 
 def test_a_sample_that_is_another_picture_or_missing_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "SAMPLES", tmp_path)
+    monkeypatch.setattr(sample_pictures, "SAMPLES", tmp_path)
     with pytest.raises(ImageError, match=r"sample:night cannot be read.*Reinstall"):
         load_picture("sample:night")
     saved(tmp_path, Image.new("RGB", (2, 1)), "night.jpg")

@@ -22,7 +22,8 @@ TABLE = {
     "resize": "errors",
     "schedule": "errors",
     "deep": "errors icc",
-    "images": "deep errors files icc resize",
+    "sample_pictures": "errors",
+    "images": "deep errors files icc resize sample_pictures",
     "saving": "deep errors files icc images",
     "weight_files": "errors",
     "weights": "errors files layers weight_files",
@@ -34,9 +35,9 @@ TABLE = {
     "config": "auto_weights errors layers option_types resize yaml_options",
     "options": "config errors yaml_options",
     "locks": "errors",
-    "fingerprints": "images weights",
+    "fingerprints": "sample_pictures weights",
     "recent": "",
-    "shelf": "fingerprints images recent weights",
+    "shelf": "fingerprints images recent sample_pictures weights",
     "beginnings": "",
     "checkpoints": "errors files fingerprints weight_files",
     "sizes": "deep errors layers resize schedule",
@@ -47,10 +48,11 @@ TABLE = {
     "lbfgs": "compact_form errors parameterizations",
     "optimizers": "errors lbfgs parameterizations",
     "graphs": "",
-    "model": "beginnings graphs losses",
+    "targets": "graphs",
+    "model": "beginnings graphs losses targets",
     "tiles": "",
     "tiling": "extractor graphs layers losses tiles",
-    "tiled_model": "graphs losses model tiling",
+    "tiled_model": "graphs losses model targets tiling",
     "footprint": "layers tiles",
     "estimates": "extractor footprint layers losses model optimizers resize schedule "
     "sizes",
@@ -59,7 +61,7 @@ TABLE = {
     "precision": "devices machine",
     "job": "config errors files images layers memory precision resize saving schedule "
     "sizes weights",
-    "shared": "extractor model optimizers recent tiled_model",
+    "shared": "extractor optimizers recent targets tiled_model",
     "provenance": "checkpoints config errors files machine",
     "resuming": "checkpoints config errors files job locks provenance yaml_options",
     "start": "auto_weights devices files footprint layers losses model optimizers "
@@ -128,8 +130,8 @@ TABLE = {
     "run_commands": "cli_common console errors experiments.judging job loading "
     "provenance resuming verifying",
     "cli": "_version batch_commands cli_common config console devices doctor errors "
-    "estimates experiments.commands images job layers loading machine memory options "
-    "pipeline precision run_commands shared start weights",
+    "estimates experiments.commands job layers loading machine memory options pipeline "
+    "precision run_commands sample_pictures shared start weights",
     "__main__": "cli",
 }
 # Loaded by `kstyle --help` and by every check before a run.
@@ -153,7 +155,7 @@ LIGHT = (
     *("footprint", "loading", "experiments.executors", "experiments.resources"),
     *("experiments.processes", "experiments.archives", "experiments.cluster"),
     *("experiments.ray_executor", "recent", "shelf", "batch_plan", "batch_console"),
-    "batch_commands",
+    *("batch_commands", "sample_pictures"),
 )
 # `loading` only to keep TensorFlow's own messages off the terminal.
 NAMES_TENSORFLOW = {

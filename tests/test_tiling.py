@@ -8,8 +8,9 @@ from kstyle.errors import ConfigError
 from kstyle.estimates import peak_bytes
 from kstyle.extractor import build_extractor
 from kstyle.losses import loss_terms
-from kstyle.model import StyleTransfer, represent
+from kstyle.model import StyleTransfer
 from kstyle.optimizers import make_optimizer
+from kstyle.targets import represent
 from kstyle.tiled_model import TiledTransfer, represent_tiled
 
 CONTENT = {"conv2_2": 8, "pool3": 3}
