@@ -28,12 +28,16 @@ from kstyle.losses import build_terms
 from kstyle.shared import Shared
 from kstyle.start import transfer
 
+ONE = {"scales": 1, "precision": "float32"}
+LOW = {"scales": 1, "precision": "bfloat16"}
 WAYS = {
-    "single": {"scales": 1},
-    "pyramid": {"scales": 1, "parameterization": "pyramid"},
-    "fourier": {"scales": 1, "parameterization": "fourier"},
-    "coarse": {},
-    "coarse_pyramid": {"parameterization": "pyramid"},
+    "single": ONE | {"parameterization": "pixels"},
+    "pyramid": ONE | {"parameterization": "pyramid"},
+    "fourier": ONE | {"parameterization": "fourier"},
+    "bfloat16": LOW | {"parameterization": "pixels"},
+    "pyramid_bfloat16": LOW | {"parameterization": "pyramid"},
+    "coarse": {},  # as `kstyle stylize` does it, but for the number of steps
+    "coarse_short": {"scale_steps": 20},
 }
 
 
@@ -112,10 +116,10 @@ def main():
 
 def compare(base, ways, options):
     """The figures of every way, and its picture at `single`'s last second."""
-    loss_of, figures, kept = judge(base.replace(scales=1)), {}, {}
+    loss_of, figures, kept = judge(base.replace(**ONE)), {}, {}
     for way in ways:
         run = pytorchs if way == "torch" else kstyles
-        kept[way] = run(base.replace(**WAYS.get(way, {"scales": 1})), options.every)
+        kept[way] = run(base.replace(**WAYS.get(way, ONE)), options.every)
         curve = [(seconds, loss_of(picture)) for seconds, picture in kept[way]]
         if way == "single":
             goal, limit = min(loss for _, loss in curve), curve[-1][0]

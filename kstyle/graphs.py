@@ -27,10 +27,12 @@ def no_retracing_warning():
         logger.removeFilter(wanted)
 
 
-def own_graph(method, signature=None):
+def own_graph(method, signature=None, jit_compile=None):
     """`method` as a `tf.function` of one model alone.
 
     TensorFlow counts traces by code object and warns of too many; the models of a
     run's scales share the code, but each has to be traced. A partial has no code.
     """
-    return tf.function(functools.partial(method), input_signature=signature)
+    return tf.function(
+        functools.partial(method), input_signature=signature, jit_compile=jit_compile
+    )

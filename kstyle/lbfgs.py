@@ -10,7 +10,7 @@ from keras import ops
 
 from kstyle.compact_form import compact_coefficients, ordered
 from kstyle.errors import ConfigError
-from kstyle.parameterizations import as_basis
+from kstyle.parameterizations import Pixels, as_basis
 
 MAX_HALVINGS = 6  # then the pairs are forgotten: 1/64 of a step says they mislead
 CURVATURE = 1e-9  # pairs with less s.y / y.y are skipped: rounding, or negative
@@ -109,12 +109,12 @@ class LBFGS(keras.optimizers.Optimizer):
                 variable.assign(value)
 
     def get_config(self):
-        basis = self.basis and keras.saving.serialize_keras_object(self.basis)
+        basis = keras.saving.serialize_keras_object(self.basis)
         return {**super().get_config(), "history": self.history, "basis": basis}
 
     def _preconditioned(self, vector):
         """The flat `vector` by `A A^T` of the basis, variable by variable."""
-        if self.basis is None:
+        if isinstance(self.basis, Pixels):  # variables of any shape
             return vector
         ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
         parts = tf.split(vector, np.diff(ends, prepend=0))

@@ -1,5 +1,7 @@
 """`StyleTransfer`: a picture as the only trainable weight of a Keras model."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -125,6 +127,25 @@ class StyleTransfer(keras.Model):
                 shuffle=False,
                 **kwargs,
             )
+
+    def make_train_function(self, force=False):
+        """`train_step` as a graph that `fit` calls.
+
+        Keras's own reads a dataset, and TensorFlow keeps what it traces of it for the
+        life of the process: some megabytes a model.
+        """
+        if self.train_function is not None and not force:
+            return
+        step = functools.partial(self.train_step, None)
+        if not self.run_eagerly:
+            step = own_graph(step, jit_compile=self.jit_compile)
+
+        def steps(iterator):
+            for _ in range(self.steps_per_execution):
+                logs = step()
+            return logs
+
+        self.train_function = steps
 
     def call(self, inputs=None):
         """The features of the picture as it is, the picture among them."""

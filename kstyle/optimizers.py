@@ -1,7 +1,5 @@
 """The optimisers of the picture: Adam and L-BFGS, on its pixels or in a basis."""
 
-import keras
-
 from kstyle.errors import ConfigError
 from kstyle.lbfgs import LBFGS
 from kstyle.parameterizations import BasisAdam, make_basis
@@ -26,9 +24,7 @@ def make_optimizer(
     if name == "adam":
         rate = (5.0 if learning_rate is None else learning_rate) / GREY_LEVELS
         options = {"beta_2": 0.99, "use_ema": average > 0, "ema_momentum": average}
-        if basis is not None:
-            return BasisAdam(rate, basis=basis, **options)
-        return keras.optimizers.Adam(rate, **options)
+        return BasisAdam(rate, basis=basis, **options)
     if name == "lbfgs":
         rate = 1.0 if learning_rate is None else learning_rate
         return LBFGS(rate, history, basis)

@@ -32,6 +32,20 @@ class Basis:
 
 
 @keras.saving.register_keras_serializable("kstyle")
+class Pixels(Basis):
+    """The picture as it is."""
+
+    def parts(self, gradient):
+        return [gradient]
+
+    def whole(self, parts, size):
+        return parts[0]
+
+    def get_config(self):
+        return {}
+
+
+@keras.saving.register_keras_serializable("kstyle")
 class Pyramid(Basis):
     """The picture as a sum of levels, each half as large as the one before, enlarged.
 
@@ -143,6 +157,12 @@ class BasisAdam(keras.optimizers.Adam):
             for part in parts
         ]
 
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        # Keras's own asks TensorFlow's distribution strategy, which keeps every graph
+        # that it is traced in for the life of the process. There is one picture here.
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            self.update_step(gradient, variable, learning_rate)
+
     def update_step(self, gradient, variable, learning_rate):
         time = ops.cast(self.iterations + 1, "float32")
         rate = learning_rate * ops.sqrt(1 - self.beta_2**time) / (1 - self.beta_1**time)
@@ -162,17 +182,17 @@ class BasisAdam(keras.optimizers.Adam):
 
 
 def as_basis(basis):
-    """A `Basis` from itself, `None`, or what a `get_config` made of it."""
+    """A `Basis` from itself, from `None`, or from what a `get_config` made of it."""
     if isinstance(basis, dict):
         return keras.saving.deserialize_keras_object(basis)
-    return basis
+    return Pixels() if basis is None else basis
 
 
-KINDS = {"pixels": lambda: None, "pyramid": Pyramid, "fourier": Fourier}
+KINDS = {"pixels": Pixels, "pyramid": Pyramid, "fourier": Fourier}
 
 
 def make_basis(name):
-    """The `Basis` that `name`, one of `KINDS`, stands for; `None` for pixels."""
+    """The `Basis` that `name`, one of `KINDS`, stands for."""
     if name not in KINDS:
         raise ConfigError(
             f"Unknown parameterization {name!r}: it must be one of {', '.join(KINDS)}."
