@@ -24,6 +24,7 @@ import keras
 import kstyle
 from kstyle import pipeline
 from kstyle.callbacks import Curve, Progress
+from kstyle.guard import Guard
 from kstyle.job import prepare
 from kstyle.shared import Shared
 
@@ -120,11 +121,11 @@ def callbacks(size, steps):
         )
         job = prepare(config)
         others = [Curve(), Progress(lambda *_: None, 1, job.scales)]
-        watchers = pipeline.open_watchers(stack, job, None, others)
+        watchers = pipeline.open_watchers(stack, job, None, others, Guard(job))
         model = pipeline.scale_model(job, job.scales[0], shared, None)
         spent = {type(each).__name__: timed(each) for each in watchers}
         model.fit(steps_per_epoch=steps + 1, callbacks=[clock, *watchers])
-        result = common.seconds(lambda: pipeline.finish(job, model), 3)
+        result = common.seconds(lambda: pipeline.finish(job, model, False), 3)
     step = statistics.median(clock.seconds[1:])  # the first one traces
     figures = {"step_ms": 1e3 * step, "result_ms": 1e3 * statistics.median(result)}
     shares = {}

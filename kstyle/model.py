@@ -129,23 +129,17 @@ class StyleTransfer(keras.Model):
             )
 
     def make_train_function(self, force=False):
-        """`train_step` as a graph that `fit` calls.
+        """`train_step` as a graph for `fit`.
 
-        Keras's own reads a dataset, and TensorFlow keeps what it traces of it for the
-        life of the process: some megabytes a model.
+        What is traced of Keras's own, which reads a dataset, stays for the life of the
+        process: some megabytes a model.
         """
-        if self.train_function is not None and not force:
-            return
-        step = functools.partial(self.train_step, None)
-        if not self.run_eagerly:
-            step = own_graph(step, jit_compile=self.jit_compile)
-
-        def steps(iterator):
-            for _ in range(self.steps_per_execution):
-                logs = step()
-            return logs
-
-        self.train_function = steps
+        if self.train_function is None or force:
+            step = functools.partial(self.train_step, None)
+            if not self.run_eagerly:
+                step = own_graph(step, jit_compile=self.jit_compile)
+            times = range(self.steps_per_execution)
+            self.train_function = lambda iterator: [step() for _ in times][-1]
 
     def call(self, inputs=None):
         """The features of the picture as it is, the picture among them."""

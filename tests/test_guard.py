@@ -173,7 +173,7 @@ def test_an_extreme_learning_rate_is_shrunk_until_the_picture_gets_better(
     every, optimizer, rate, count, first, steps
 ):
     every |= {"optimizer": optimizer, "learning_rate": rate, "steps": steps}
-    result = run(every)
+    result = run(every, parameterization="pixels")
     events = record_of(result.folder)["guard"]
     assert len(events) == count and events[0]["step"] == first
     assert result.losses["loss"] < 0.9 * start_loss(result.folder)
@@ -265,7 +265,8 @@ def test_a_picture_of_two_pixels_has_a_run(every, random_picture, optimizer):
         save_picture(every[name], random_picture(2, 2, seed=len(name)))
     every |= {"optimizer": optimizer, "learning_rate": 1e4, "size": 2}
     result = run(every)
-    assert result.losses["loss"] <= start_loss(result.folder)
+    # The row of the start is in the run's own precision, the result's in float32.
+    assert result.losses["loss"] <= 1.001 * start_loss(result.folder)
 
 
 def test_a_scale_that_made_the_picture_worse_ends_with_its_best(options, caplog):

@@ -10,6 +10,7 @@ from kstyle import save_picture
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError, ImageError, KStyleError, WeightsError
 from kstyle.job import prepare, stem, style_size, usable_scales
+from kstyle.precision import resolved
 
 
 @pytest.fixture
@@ -91,7 +92,8 @@ def test_the_folder_holds_the_config_and_is_a_new_one_each_time(options):
     assert first.folder != second.folder
     assert first.output == first.folder / "result.png"
     assert re.fullmatch(r"\d{8}-\d{6}-content-style-vgg19(-2)?", second.folder.name)
-    assert StyleConfig.from_yaml((first.folder / "config.yaml").read_text()) == config
+    written = StyleConfig.from_yaml((first.folder / "config.yaml").read_text())
+    assert written == resolved(config)
 
 
 def test_a_folder_that_is_named_is_made_and_used_again(options, tmp_path):
@@ -99,7 +101,8 @@ def test_a_folder_that_is_named_is_made_and_used_again(options, tmp_path):
     prepare(config.replace(seed=1), folder=folder)
     job = prepare(config, folder=folder)
     assert (job.folder, job.output) == (folder, folder / "result.png")
-    assert StyleConfig.from_yaml((folder / "config.yaml").read_text()) == config
+    written = StyleConfig.from_yaml((folder / "config.yaml").read_text())
+    assert written == resolved(config)
     assert not (tmp_path / "logs").exists()
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="folder in '.*file/trial': Not a directory"):
