@@ -5,11 +5,11 @@
 
 The first way, `single`, takes `--steps` L-BFGS steps in float32 at one scale from the
 content; the loss it ends with is the goal. Every other way has the same losses, and at
-the most as many steps at the last scale; PyTorch half as many again. Its pictures are kept every few steps, and one
-float32 model looks at them afterwards, outside the clock: a way's own arithmetic is not
-its judge. The clock runs from the pictures and weights in memory on, so that graphs,
-targets and coarser scales count. `torch` is a plain PyTorch loop in float32
-(`torch_loop.py`), if torch is installed.
+the most as many steps at the last scale (PyTorch half as many again). Pictures are kept
+every few steps, and one float32 model looks at them afterwards, outside the clock: a
+way's own arithmetic is not its judge. The clock runs from the pictures and weights in
+memory on, so that graphs, targets and coarser scales count. `torch` is a plain PyTorch
+loop in float32 (`torch_loop.py`), if torch is installed.
 """
 
 import argparse
