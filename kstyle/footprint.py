@@ -1,7 +1,8 @@
 """The memory that the steps of a run hold, in bytes: arithmetic.
 
 Fitted to the peaks of 26 runs of the built-in samples in fresh processes (64 to 1024
-px, within 7 %) on two x86-64 cores without a GPU, TensorFlow 2.21 and Keras 3.15. What
+px) on two x86-64 cores without a GPU, TensorFlow 2.21 and Keras 3.15, and held against
+seven on cores with AVX-512 and AMX, which take less at 1024 px: 16 % above those. What
 each factor stands for is a guess. "The outputs" are those of all layers, "the largest"
 is one. Memory is that of a process which makes one run with `fit`.
 """
@@ -15,7 +16,7 @@ FLOAT = 4  # bytes
 PROCESS = 710e6  # Python, TensorFlow, Keras, and the traced graphs
 WEIGHTS = 3.0  # copies of the float32 weights: read, checked, in Keras
 KEPT = 2.3  # the convolutions' outputs, for the backward pass, and their gradients
-WORKSPACE = 7.0  # the largest: what oneDNN lays out anew around a convolution
+WORKSPACE = 4.5  # the largest: what oneDNN lays out anew; less with AVX-512 than AVX2
 EAGER_OUTPUTS = 0.57  # outputs and padded inputs of the forward pass for the targets
 EAGER_WORKSPACE = 9.2  # the largest, in that pass
 ROUGH = 0.6  # of a step's features where the network is in bfloat16; Grams are not

@@ -32,7 +32,7 @@ def test_a_run_that_just_fits_is_not_refused_and_one_byte_less_is(free):
     free(need)
     assert memory.fit_memory(config, *SIZES) is config
     free(need - 1)
-    with pytest.raises(ConfigError, match="512 px needs about 2.0 GB.* leave out"):
+    with pytest.raises(ConfigError, match="512 px needs about 1.8 GB.* leave out"):
         memory.fit_memory(config, *SIZES)
 
 
