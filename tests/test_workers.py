@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -224,6 +225,15 @@ def test_a_ray_of_our_own_listens_on_loopback_alone(own_ray):
     for name in ("NodeManagerPort", "ObjectManagerPort"):
         assert ports[machine[name]] in loopback
     assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+@needs_ray
+def test_an_address_where_nobody_answers_is_refused_at_once():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=f"--address {address}: no Ray cluster"):
+            ray_executor.connect(address)
 
 
 def test_without_ray_one_sentence_says_what_to_install(
