@@ -5,6 +5,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -200,8 +201,10 @@ def test_a_ray_worker_that_sees_no_folder_of_ours_sends_everything_back(
 
     def kill():
         kept = when(lambda: checkpoints.read_state(folder))
-        (place,) = Path(tempfile.gettempdir()).glob(f"kstyle-*/{folder}")
+        places = Path(tempfile.gettempdir()).glob(f"kstyle-*/{folder}")
+        (place,) = [place for place in places if holder(place)]
         os.kill(holder(place), signal.SIGKILL)
+        shutil.rmtree(place.parents[2])
         left.append(kept)
 
     killer = threading.Thread(target=kill, daemon=True)
