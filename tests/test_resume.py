@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -316,3 +317,57 @@ def test_a_process_that_is_killed_twice_still_ends_with_the_same_pixels(
     )
     assert rows_of(folder) == rows_of(whole)
     assert steps_of(folder, "loss") == steps_of(whole, "loss")
+
+
+# A run that ends its own process at the n-th call of a function: when half a checkpoint
+# is written, when all of it is but has no name yet, or before a scale.
+KILLER = """
+import json, os, signal, sys
+from kstyle import checkpoints, files, pipeline
+from kstyle.config import StyleConfig
+
+moment, calls, options = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+module, name = {
+    "write": (checkpoints.np, "savez"),
+    "rename": (files.os, "replace"),
+    "scale": (pipeline, "scale_model"),
+}[moment]
+function = getattr(module, name)
+
+def call(*args, **kwargs):
+    global calls
+    calls -= moment != "rename" or str(args[1]).endswith("state.npz")
+    if not calls:
+        if moment == "write":
+            with open(args[0], "wb") as file:
+                file.write(b"PK half a state")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(*args, **kwargs)
+
+setattr(module, name, call)
+pipeline.stylize(StyleConfig(**options))
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "calls", "kept"),
+    [("write", 3, 4), ("rename", 3, 4), ("scale", 2, 5)],  # states of 2, 4, 5, 6, ...
+)
+def test_a_process_killed_within_a_checkpoint_or_between_scales_loses_nothing(
+    options, moment, calls, kept, monkeypatch
+):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)  # as it is in here
+    whole = pipeline.stylize(StyleConfig(**options))
+    before = set(folders(options))
+    words = [sys.executable, "-c", KILLER, moment, str(calls), json.dumps(options)]
+    ended = subprocess.run(words, capture_output=True, timeout=240)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    (folder,) = set(folders(options)) - before
+    assert checkpoints.read_state(folder).step == kept
+    leftovers = [name for name in os.listdir(folder) if ".part" in name]
+    assert len(leftovers) == (moment != "scale")
+    result = go_on(folder)
+    np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
+    assert rows_of(folder) == rows_of(whole.folder)
+    assert steps_of(folder, "loss") == list(range(12))
+    assert not [name for name in os.listdir(folder) if ".part" in name]

@@ -5,7 +5,9 @@ import dataclasses
 import importlib.util
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -199,8 +201,10 @@ def test_a_ray_worker_that_sees_no_folder_of_ours_sends_everything_back(
 
     def kill():
         kept = when(lambda: checkpoints.read_state(folder))
-        (place,) = Path(tempfile.gettempdir()).glob(f"kstyle-*/{folder}")
+        places = Path(tempfile.gettempdir()).glob(f"kstyle-*/{folder}")
+        (place,) = [place for place in places if holder(place)]
         os.kill(holder(place), signal.SIGKILL)
+        shutil.rmtree(place.parents[2])
         left.append(kept)
 
     killer = threading.Thread(target=kill, daemon=True)
@@ -224,6 +228,15 @@ def test_a_ray_of_our_own_listens_on_loopback_alone(own_ray):
     for name in ("NodeManagerPort", "ObjectManagerPort"):
         assert ports[machine[name]] in loopback
     assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+@needs_ray
+def test_an_address_where_nobody_answers_is_refused_at_once():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=f"--address {address}: no Ray cluster"):
+            ray_executor.connect(address)
 
 
 def test_without_ray_one_sentence_says_what_to_install(

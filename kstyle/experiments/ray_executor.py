@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import socket
 from pathlib import Path
 
 from kstyle.checkpoints import FILE as STATE
@@ -173,6 +174,7 @@ def connect(address):
     if ray.is_initialized():
         return ray, False
     try:
+        knock(where)
         ray.init(**options)
     except Exception as error:  # it raises plain ones too
         what = "Ray did not start on this machine"
@@ -180,6 +182,13 @@ def connect(address):
             what = f"--address {where}: no Ray cluster that can be used answers there"
         raise ConfigError(f"{what} ({last_line(error)}).") from None
     return ray, True
+
+
+def knock(where):
+    """Raise `OSError` if nobody answers at HOST:PORT: ray itself tries for minutes."""
+    host, _, port = where.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def last_line(error):
