@@ -31,7 +31,7 @@ from kstyle.layers import PADDINGS, layer_names
 from kstyle.machine import resident_memory
 from kstyle.sample_pictures import sample_names
 
-SETTLED = 50  # trials after which memory should not grow any more
+SETTLED = 50  # trials, or a tenth, after which memory should not grow any more
 SAMPLES = [f"sample:{name}" for name in sample_names()]
 
 
@@ -77,9 +77,10 @@ def trials(count, size, steps):
         path.write_text(yaml.safe_dump(file | {"repeats": {"seed": seeds}}))
         experiments.run(path, watch=meter, logdir=folder)
     done = len(meter.used)
-    first, last = meter.used[min(SETTLED, done) - 1], meter.used[-1]
+    settled = min(SETTLED, -(-done // 10))
+    first, last = meter.used[settled - 1], meter.used[-1]
     part = max(1, min(100, done // 4))
-    early = meter.seconds[min(SETTLED, done // 2) :][:part]
+    early = meter.seconds[settled:][:part] or meter.seconds
     late = meter.seconds[-part:]
     return {
         **{"trials": done, "size": size, "steps": steps, "failed": len(meter.failed)},
@@ -115,7 +116,7 @@ def random_options(dice):
         **{"content": dice.choice(SAMPLES), "style": dice.choice(SAMPLES)},
         **{"content_layers": layers[0], "style_layers": layers[1]},
         "content_weight": dice.choice([0, 8, 1e6]),
-        "style_weight": dice.choice([0, 100, 1e-3, 1e30]),
+        "style_weight": dice.choice([0, 1e-3, 100, 100, 100, 1e30]),
         "tv_weight": dice.choice([0, 1, 120]),
         "style_weights": some(0.2, "auto", "equal-loss", "init-loss:100"),
         "optimizer": optimizer,
