@@ -129,11 +129,8 @@ class StyleTransfer(keras.Model):
             )
 
     def make_train_function(self, force=False):
-        """`train_step` as a graph for `fit`.
-
-        What is traced of Keras's own, which reads a dataset, stays for the life of the
-        process: some megabytes a model.
-        """
+        """`train_step` as a graph for `fit`. Keras's own reads a dataset, and what is
+        traced of it stays for the life of the process: some megabytes a model."""
         if self.train_function is None or force:
             step = functools.partial(self.train_step, None)
             if not self.run_eagerly:
