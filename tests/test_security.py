@@ -11,10 +11,10 @@ TREES = {path: ast.parse(path.read_text("utf-8")) for path in FOLDER.rglob("*.py
 # They execute what they read, unpack archives, listen, or run other programs.
 UNWANTED = {
     *("pickle", "shelve", "marshal", "dill", "cloudpickle", "joblib", "torch"),
-    *("tarfile", "socket", "socketserver", "http.server", "asyncio"),
+    *("tarfile", "socketserver", "http.server", "asyncio"),
     *("ctypes", "code", "runpy"),
 }
-NETWORK = {"http", "urllib", "requests", "ssl", "ftplib"}
+NETWORK = {"http", "urllib", "requests", "ssl", "ftplib", "socket"}
 
 
 def imports(tree):
@@ -40,13 +40,15 @@ def test_no_module_can_unpickle_unpack_or_listen():
     assert len(TREES) > 60
 
 
-def test_the_network_is_used_by_the_weights_alone():
+def test_the_network_is_used_by_the_weights_and_by_ray_alone():
     users = {
         path.stem
         for path, tree in TREES.items()
         if NETWORK & {name.split(".")[0] for name in imports(tree)}
     }
-    assert users == {"weights"}
+    assert users == {"weights", "ray_executor"}
+    names = {name for tree in TREES.values() for name, _ in calls(tree)}
+    assert not {name for name in names if name.endswith((".bind", ".listen"))}
 
 
 def test_arrays_are_loaded_without_pickle_and_nothing_is_evaluated():
