@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -232,8 +233,10 @@ def test_a_ray_of_our_own_listens_on_loopback_alone(own_ray):
 
 @needs_ray
 def test_an_address_where_nobody_answers_is_refused_at_once(monkeypatch):
-    ray = pytest.importorskip("ray")
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # by another test
+    # Ray itself may be at work for another test, and is not to be loaded before that.
+    ray = types.SimpleNamespace(is_initialized=lambda: False)
+    for name in ("ray", "ray.util", "ray.util.scheduling_strategies"):
+        monkeypatch.setitem(sys.modules, name, ray)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         address = f"127.0.0.1:{taken.getsockname()[1]}"
