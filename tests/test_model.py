@@ -1,8 +1,11 @@
 """`StyleTransfer`: its losses, its step, and Keras's own machinery around it."""
 
+import gc
+
 import keras
 import numpy as np
 import pytest
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from kstyle.extractor import MEAN_RGB, build_extractor
 from kstyle.losses import loss_terms
@@ -225,3 +228,20 @@ def test_lbfgs_by_name_and_adam_by_string_compile(make_model):
 def test_an_init_of_another_size_is_refused(make_model, random_picture):
     with pytest.raises(ValueError, match=r"content's shape \(9, 8, 3\)"):
         make_model(init=random_picture(8, 8))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_no_graph_outlives_its_model(make_model, optimizer):
+    def graphs():
+        gc.collect()
+        return sum(isinstance(each, FuncGraph) for each in gc.get_objects())
+
+    def fit():
+        model = make_model()
+        model.compile(make_optimizer(optimizer))
+        model.fit(steps_per_epoch=1)
+
+    fit()
+    before = graphs()
+    fit()
+    assert graphs() <= before
