@@ -125,7 +125,7 @@ def random_options(dice):
         **{"size": dice.randint(32, 160), "steps": dice.randint(0, 8)},
         "scales": dice.choice(["auto", 1, 2, 3, 4]),
         "scale_steps": dice.randint(1, 4),
-        "tile": dice.choice(["auto", "off", 128]),
+        "tile": dice.choice(["off", "off", 128]),
         "time_limit": some(0.2, 0.01, 0.5, 5),
         "stop_when_still": some(0.2, 0.01, 1, 100),
         "style_size": some(0.3, "original", dice.randint(20, 200)),
