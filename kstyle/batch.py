@@ -14,7 +14,7 @@ from kstyle import checkpoints, devices, pipeline
 from kstyle.batch_plan import batch_configs, make_plan
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError, KStyleError, sentence
-from kstyle.job import prepare, stem
+from kstyle.job import prepare, run_name
 from kstyle.locks import locked
 from kstyle.shared import MODELS, Shared
 
@@ -127,8 +127,8 @@ def unfinished(config):
     Without an output of its own a run of now is not known for one of then.
     """
     if config.output is not None:
-        name = "-".join((stem(config.content), stem(config.style), config.net))
-        for path in sorted(Path(config.logdir).glob(f"*-{name}*/{checkpoints.FILE}")):
+        runs = f"*-{run_name(config)}*/{checkpoints.FILE}"
+        for path in sorted(Path(config.logdir).glob(runs)):
             with contextlib.suppress(ConfigError), locked(path.parent):
                 state = checkpoints.read_state(path.parent)
                 checkpoints.check_origin(state, config, path.parent)

@@ -14,6 +14,7 @@ from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError, KStyleError
 from kstyle.job import config_weights, read_style
 from kstyle.memory import fit_memory
+from kstyle.precision import resolved
 from kstyle.provenance import PATHS
 from kstyle.resize import fit_long_edge
 from kstyle.shelf import Shelf
@@ -167,7 +168,8 @@ def make_plan(configs, *, overwrite=False):
         but for those that Ctrl-C has cut short.
     Raises: KStyleError: something that more than one picture needs cannot be used.
     """
-    configs, shelf = list(configs), Shelf()
+    # As a run resolves them: what it leaves is known again by its config.
+    configs, shelf = [resolved(config) for config in configs], Shelf()
     outputs = [config.output for config in configs if config.output is not None]
     if not configs:
         raise ConfigError("A batch of no pictures: name one content at least.")

@@ -117,10 +117,9 @@ def config_weights(config, shelf=None):
 def make_folder(config, folder=None):
     """The run's folder, new unless given, with the resolved config in it."""
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    names = (stem(config.content), stem(config.style), config.net)
     try:
         if folder is None:
-            folder = new_folder(config.logdir, "-".join((now, *names)))
+            folder = new_folder(config.logdir, f"{now}-{run_name(config)}")
         Path(folder).mkdir(parents=True, exist_ok=True)
         path, text = Path(folder) / "config.yaml", config.to_yaml()
         # A run that is resumed has it, perhaps under a comment on solved weights.
@@ -132,6 +131,11 @@ def make_folder(config, folder=None):
             f"{getattr(error, 'strerror', None) or error}. Name another with --logdir."
         ) from None
     return Path(folder)
+
+
+def run_name(config):
+    """What a run's folder is called, its time aside."""
+    return "-".join((stem(config.content), stem(config.style), config.net))
 
 
 def stem(path):

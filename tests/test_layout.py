@@ -75,8 +75,8 @@ TABLE = {
     "pipeline": "callbacks checkpointing checkpoints devices errors guard images job "
     "locks losses optimizers provenance resize saving shared start stopping "
     "tensorboard",
-    "batch_plan": "config errors estimates images job memory provenance resize saving "
-    "shelf sizes",
+    "batch_plan": "config errors estimates images job memory precision provenance "
+    "resize saving shelf sizes",
     "batch": "batch_plan checkpoints config devices errors job locks pipeline shared",
     "console": "callbacks",
     "loading": "pipeline",
