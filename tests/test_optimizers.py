@@ -111,7 +111,7 @@ def test_the_compact_form_equals_the_two_loop_recursion():
     steps = generator.normal(size=(3, 6))
     changes = steps * generator.uniform(0.5, 2, 6)  # a diagonal positive Hessian
     slope = generator.normal(size=6)
-    padded = [np.vstack([m, np.zeros((1, 6))]) for m in (steps, changes)]
+    padded = [np.vstack([np.zeros((1, 6)), m]) for m in (steps, changes)]
     a, b, scale = compact_coefficients(
         padded[0] @ padded[1].T,
         padded[1] @ padded[1].T,
