@@ -131,6 +131,22 @@ def test_the_compact_form_equals_the_two_loop_recursion():
     np.testing.assert_allclose(found, q, rtol=1e-5)
 
 
+def test_lbfgs_keeps_the_newest_pairs_and_their_products():
+    # The gradient of x^2 / 2 + y^2 is (x, 2 y): a pair's change is (1, 2) times its move.
+    optimizer = LBFGS(history=3)
+    minimise(optimizer, lambda x: x[0] ** 2 / 2 + x[1] ** 2, [4.0, 1.0], 5)
+    steps, changes = optimizer.steps.numpy(), optimizer.changes.numpy()
+    assert int(optimizer.pairs) > 3
+    np.testing.assert_allclose(changes, steps * [1, 2], atol=1e-5)
+    norms = np.linalg.norm(steps, axis=1)
+    assert norms[-1] < norms[0]
+    for kept, expected in (
+        (optimizer.products, steps @ changes.T),
+        (optimizer.stretch, changes @ changes.T),
+    ):
+        np.testing.assert_allclose(kept.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_lbfgs_survives_serialisation_with_its_history():
     copy = keras.optimizers.deserialize(keras.optimizers.serialize(LBFGS(0.5, 7)))
     assert (copy.history, float(copy.learning_rate)) == (7, 0.5)
