@@ -6,13 +6,12 @@ import tensorflow as tf
 def compact_coefficients(sy, yy, sg, yg):
     """Weights (a, b, scale) in `H g = scale g + S^T a + scale Y^T b`, as float32.
 
-    `sy`, `yy`: (m, m) products of the m pairs, oldest first; `sg`, `yg`: (m,)
-    products with the gradient. Unused slots are zero rows and columns.
+    `sy`, `yy`: (m, m) products of the m pairs, the newest last; `sg`, `yg`: (m,)
+    products with the gradient. Unused slots, the first, are zero rows and columns.
     """
     size = tf.shape(sy)[0]
     used = tf.linalg.diag_part(sy) != 0
-    last = tf.reduce_sum(tf.cast(used, tf.int32)) - 1
-    scale = sy[last, last] / yy[last, last]
+    scale = sy[-1, -1] / yy[-1, -1]
     upper = tf.linalg.band_part(sy, 0, -1)
     # An unused slot gets a 1 on the diagonal, so that its coefficient is just 0.
     upper += tf.linalg.diag(tf.where(used, tf.zeros(size, sy.dtype), 1.0))
@@ -23,10 +22,13 @@ def compact_coefficients(sy, yy, sg, yg):
     return tuple(tf.cast(x, tf.float32) for x in (a[:, 0], -u[:, 0], scale))
 
 
-def ordered(products, order, used):
-    """`products` in float64, rows (and columns) permuted to `order`, unused zeroed."""
-    products = tf.cast(products, tf.float64)
-    for axis in range(products.shape.rank):
-        products = tf.gather(products, order, axis=axis)
-    mask = tf.cast(used, tf.float64)
+def masked(products, used):
+    """`products` in float64, the rows (and columns) of unused slots zeroed."""
+    products, mask = tf.cast(products, tf.float64), tf.cast(used, tf.float64)
     return products * (mask if products.shape.rank == 1 else mask[:, None] * mask)
+
+
+def moved_up(products, row, column):
+    """`products` of pairs without the oldest, and with a newest: its row and column."""
+    sides = tf.concat([products[1:, 1:], column[:-1, None]], 1)
+    return tf.concat([sides, row[None]], 0)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kstyle.health import check_start, pull, saturation, thinned
+from kstyle.health import check_start, loss_of_nothing, pull, saturation, thinned
 
 log = logging.getLogger("kstyle")
 
@@ -22,7 +22,7 @@ UNSEEN = 0.01  # mean change of a pixel in grey levels of 0..255
 STUCK = f"none of {PATIENCE} ever smaller steps made the loss less"
 STILL = 10  # steps in a row in which no pixel changes at all
 RUINED = 2.0  # times the loss of black and white noise
-FLAT = 1e-10  # times that loss: what rounding makes of a loss of 0
+FLAT = 1e-10  # times the loss of no features: what rounding makes of a loss of 0
 SATURATED = 0.99  # share of a picture's values that are 0 or 1
 USUAL = 0.5  # the share in the content and the style up to which that is no wonder
 MEMORY = (  # what is kept in a checkpoint, beside the picture and the events
@@ -53,7 +53,7 @@ class Guard(keras.callbacks.Callback):
         ends = [saturation(thinned(p)) for p in (job.content.pixels, job.style)]
         self.judges_range = max(ends) < USUAL
         self.failure, self.best = None, None
-        self.factor, self.events = 1.0, []
+        self.factor, self.limit, self.events = 1.0, math.inf, []
         self.loss = self.start_loss = 0.0
         if state is not None:
             self.best = ops.convert_to_tensor(state.best)
@@ -76,16 +76,16 @@ class Guard(keras.callbacks.Callback):
         self._keep_best(losses["loss"])
         self.start_loss = self.loss = losses["loss"]
         self.tries = self.unchanged = 0
-        noise = self._noise_loss()
-        self.limit = RUINED * max(noise, self.start_loss)
-        if self.start_loss <= FLAT * noise < math.inf:
+        if not takes_back(model.optimizer):
+            self.limit = RUINED * max(self._noise_loss(), self.start_loss)
+        if self.start_loss <= FLAT * loss_of_nothing(model) < math.inf:
             self._end_scale(
                 "Nothing is left to change: next to what other pictures have, the loss "
                 "is 0 to rounding"
             )
 
     def on_train_batch_end(self, batch, logs=None):
-        reason = self._fault(logs["loss"])
+        reason = self._fault(logs)
         if reason is None:
             self._go_on(logs)
         elif reason == STUCK and logs["change"] < UNSEEN:
@@ -128,10 +128,11 @@ class Guard(keras.callbacks.Callback):
             self._note(reason, f"its best picture, of step {self.best_step}, is kept")
         self.loss = self.start_loss  # done: Ctrl-C may make it be called again
 
-    def _fault(self, loss):
+    def _fault(self, logs):
         """Why the run is lost, in words; `None` if it is not."""
-        model = self.model
-        if not (math.isfinite(loss) and bool(ops.all(ops.isfinite(model.image)))):
+        model, loss = self.model, logs["loss"]
+        # The change of a picture that was finite is so if the picture still is.
+        if not (math.isfinite(loss) and math.isfinite(logs["change"])):
             return "the loss or the picture is not a finite number"
         if takes_back(model.optimizer):
             stuck = int(model.optimizer.halvings) >= PATIENCE

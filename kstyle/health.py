@@ -30,6 +30,13 @@ def check_start(losses, gradient, source):
         )
 
 
+def loss_of_nothing(model):
+    """The weighted loss of features that are all 0; total variation is left out."""
+    known = [term for term in model.terms if term.tag in model.targets]
+    losses = [term.loss.of_nothing(model.targets[term.tag]) for term in known]
+    return sum(t.weight * float(x[0]) for t, x in zip(known, losses, strict=True))
+
+
 def saturation(picture):
     """The share of values of a picture in [0, 1] that are at one end of it."""
     picture = ops.convert_to_tensor(picture)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kstyle.compact_form import compact_coefficients, ordered
+from kstyle.compact_form import compact_coefficients, masked, moved_up
 from kstyle.errors import ConfigError
 from kstyle.parameterizations import Pixels, as_basis
 
@@ -58,7 +58,8 @@ class LBFGS(keras.optimizers.Optimizer):
             self._state(name, (size,))
         for name in ("steps", "changes"):
             self._state(name, (self.history, size))
-        self._state("stretch", (self.history, self.history))
+        for name in ("products", "stretch"):
+            self._state(name, (self.history, self.history))
         self._state("point_loss", ())
         self._state("trial_loss", (), np.nan)
         for name in ("pairs", "halvings"):
@@ -98,7 +99,7 @@ class LBFGS(keras.optimizers.Optimizer):
         For a loss that is nearly the other's: its pairs tell the lengths of the first
         steps, its point and loss are forgotten.
         """
-        for name in ("steps", "changes", "stretch", "pairs"):
+        for name in ("steps", "changes", "products", "stretch", "pairs"):
             getattr(self, name).assign(getattr(other, name))
 
     def finalize_variable_values(self, var_list):
@@ -169,33 +170,31 @@ class LBFGS(keras.optimizers.Optimizer):
         self.step.assign(self.learning_rate * step)
 
     def _remember(self, moved, change, pulled):
-        """Keep a pair: the move and the gradient's change, plain and preconditioned."""
-        row = self.pairs.value % self.history
-        for ring, value in ((self.steps, moved), (self.changes, change)):
-            ring.value.scatter_update(tf.IndexedSlices(value, row))
-        # `Y M Y^T`, kept, so that the preconditioned changes themselves need not be.
-        products = tf.linalg.matvec(self.changes.value, pulled)
-        here = tf.one_hot(row, self.history)
-        off = (1 - here)[:, None] * (1 - here) * self.stretch.value
-        cross = here[:, None] * products + products[:, None] * here
-        both = here[:, None] * here * products
-        self.stretch.assign(off + cross - both)
+        """Keep a pair: the move and the gradient's change, plain and preconditioned.
+
+        The rows are all moved up for it. To write one in place (`scatter_update`) costs
+        more: TensorFlow then copies the whole matrix whenever it is read.
+        """
+        for kept, value in ((self.steps, moved), (self.changes, change)):
+            kept.assign(tf.concat([kept.value[1:], value[None]], 0))
+        steps, changes = self.steps.value, self.changes.value
+        onto = tf.linalg.matvec(changes, moved), tf.linalg.matvec(steps, change)
+        self.products.assign(moved_up(self.products.value, *onto))
+        # `Y M Y^T`, so that the preconditioned changes themselves need not be kept.
+        onto = tf.linalg.matvec(changes, pulled)
+        self.stretch.assign(moved_up(self.stretch.value, onto, onto))
         self.pairs.assign_add(1)
 
     def _newton_step(self):
-        """`-H slope` for the compact H of the pairs, oldest first."""
-        count = tf.minimum(self.pairs.value, self.history)
-        order = (self.pairs.value - count + tf.range(self.history)) % self.history
-        used = tf.range(self.history) < count
+        """`-H slope` for the compact H of the pairs."""
+        used = tf.range(self.history) >= self.history - self.pairs.value
         steps, changes = self.steps.value, self.changes.value
         a, b, scale = compact_coefficients(
-            ordered(tf.matmul(steps, changes, transpose_b=True), order, used),
-            ordered(self.stretch.value, order, used),
-            ordered(tf.linalg.matvec(steps, self.slope.value), order, used),
-            ordered(tf.linalg.matvec(changes, self.pull.value), order, used),
+            masked(self.products.value, used),
+            masked(self.stretch.value, used),
+            masked(tf.linalg.matvec(steps, self.slope.value), used),
+            masked(tf.linalg.matvec(changes, self.pull.value), used),
         )
-        back = tf.argsort(order)
-        a, b = tf.gather(a, back), tf.gather(b, back)
         onto = self._preconditioned(tf.linalg.matvec(changes, b, transpose_a=True))
         along = tf.linalg.matvec(steps, a, transpose_a=True)
         return -(scale * (self.pull + onto) + along)

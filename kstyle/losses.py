@@ -66,6 +66,10 @@ class TermLoss(keras.losses.Loss):
         """What is kept of the target's features `(batch, H, W, C)`."""
         return features
 
+    def of_nothing(self, target):
+        """The loss, `(batch,)`, of features that are all 0."""
+        return self.call(target, ops.zeros_like(target))
+
 
 @keras.saving.register_keras_serializable("kstyle")
 class ContentLoss(TermLoss):
@@ -92,6 +96,9 @@ class GramLoss(TermLoss):
 
     def call(self, target, features):
         return self.compare(target, gram_matrix(features))
+
+    def of_nothing(self, target):
+        return self.compare(target, ops.zeros_like(target))
 
     def compare(self, target, gram):
         """The loss of a Gram matrix that is known already: `(batch,)`."""

@@ -10,7 +10,7 @@ from keras import ops
 from kstyle.beginnings import Beginning
 from kstyle.graphs import no_retracing_warning, own_graph
 from kstyle.losses import IMAGE
-from kstyle.targets import batch_of_one, precision_of, represent
+from kstyle.targets import batch_of_one, precision_of, represent, seen
 
 
 @keras.saving.register_keras_serializable("kstyle")
@@ -160,7 +160,9 @@ class StyleTransfer(keras.Model):
 
     def measure(self):
         """The losses of the picture as it is, without their gradient."""
-        return self.compute_losses(self())
+        layers = {term.layer for term in self.terms} - {IMAGE}
+        features = seen(self.extractor, self.image.value, layers)
+        return self.compute_losses({**features, IMAGE: self.image.value})
 
     def look(self):
         """The losses of the picture as it is; their gradient is kept for a move."""

@@ -59,15 +59,15 @@ class Pyramid(Basis):
 
     def parts(self, gradient):
         parts = [gradient]
-        for level in range(1, self.levels):
-            size = [-(-edge // 2**level) for edge in gradient.shape[1:3]]
-            parts.append(self.ratio**level * reduced(gradient, size))
+        for _ in range(1, self.levels):
+            size = [-(-edge // 2) for edge in parts[-1].shape[1:3]]
+            parts.append(self.ratio * reduced(parts[-1], size))
         return parts
 
     def whole(self, parts, size):
-        picture = parts[0]
-        for level, part in enumerate(parts[1:], start=1):
-            picture = picture + self.ratio**level * enlarged(part, size)
+        picture = parts[-1]
+        for part in parts[-2::-1]:
+            picture = part + self.ratio * enlarged(picture, part.shape[1:3])
         return picture
 
     def get_config(self):

@@ -48,7 +48,7 @@ TABLE = {
     "lbfgs": "compact_form errors parameterizations",
     "optimizers": "errors lbfgs parameterizations",
     "graphs": "",
-    "targets": "graphs",
+    "targets": "graphs recent",
     "model": "beginnings graphs losses targets",
     "tiles": "",
     "tiling": "extractor graphs layers losses tiles",

@@ -53,6 +53,14 @@ def test_style_loss_has_the_half_the_square_of_the_channels_and_the_hidden_facto
     assert float(loss(target, features([[[3.0, 0.0]]]))) == pytest.approx(8e-4)
 
 
+def test_the_loss_of_nothing_is_that_of_features_of_zeros():
+    # Content: 5^2 / 2 / 2. Style: Gram [[9, 12], [12, 16]]: 1e-4 * 25^2 / 2 / 2^2.
+    for loss, expected in ((ContentLoss(), 6.25), (GramLoss(), 7.8125e-3)):
+        target = loss.represent(features([[[3.0, 4.0]]]))
+        assert float(loss.of_nothing(target)[0]) == pytest.approx(expected)
+        assert float(loss(target, features([[[0.0, 0.0]]]))) == pytest.approx(expected)
+
+
 def test_total_variation_is_in_grey_levels_and_counts_both_directions():
     # Down: differences 1 and 1 (times 255), mean of squares / 2. Across: none.
     step = np.zeros((1, 2, 2, 3), "float32")

@@ -111,7 +111,7 @@ def test_the_compact_form_equals_the_two_loop_recursion():
     steps = generator.normal(size=(3, 6))
     changes = steps * generator.uniform(0.5, 2, 6)  # a diagonal positive Hessian
     slope = generator.normal(size=6)
-    padded = [np.vstack([m, np.zeros((1, 6))]) for m in (steps, changes)]
+    padded = [np.vstack([np.zeros((1, 6)), m]) for m in (steps, changes)]
     a, b, scale = compact_coefficients(
         padded[0] @ padded[1].T,
         padded[1] @ padded[1].T,
@@ -129,6 +129,22 @@ def test_the_compact_form_equals_the_two_loop_recursion():
     for s, y, alpha in zip(steps, changes, alphas[::-1], strict=True):
         q += s * (alpha - y @ q / (s @ y))
     np.testing.assert_allclose(found, q, rtol=1e-5)
+
+
+def test_lbfgs_keeps_the_newest_pairs_and_their_products():
+    # The gradient of x^2 / 2 + y^2 is (x, 2 y): a pair's change is (1, 2) times its move.
+    optimizer = LBFGS(history=3)
+    minimise(optimizer, lambda x: x[0] ** 2 / 2 + x[1] ** 2, [4.0, 1.0], 5)
+    steps, changes = optimizer.steps.numpy(), optimizer.changes.numpy()
+    assert int(optimizer.pairs) > 3
+    np.testing.assert_allclose(changes, steps * [1, 2], atol=1e-5)
+    norms = np.linalg.norm(steps, axis=1)
+    assert norms[-1] < norms[0]
+    for kept, expected in (
+        (optimizer.products, steps @ changes.T),
+        (optimizer.stretch, changes @ changes.T),
+    ):
+        np.testing.assert_allclose(kept.numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_lbfgs_survives_serialisation_with_its_history():
