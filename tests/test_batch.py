@@ -233,11 +233,13 @@ def test_each_picture_of_a_batch_is_that_of_a_run_of_its_own(folder, config, tmp
         assert outcome.steps == alone.steps == 2
 
 
-@pytest.mark.parametrize("precision", ["float32", "auto"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"precision": "auto"}, {"style_weights": "equal-loss"}], ids=str
+)
 def test_a_batch_that_was_interrupted_goes_on_where_it_was(
-    folder, config, tmp_path, precision
+    folder, config, tmp_path, changes
 ):
-    changes = {"checkpoint_every": "1", "steps": 3, "precision": precision}
+    changes = changes | {"checkpoint_every": "1", "steps": 3}
     out, config = tmp_path / "out", config.replace(**changes)
     first = kstyle.stylize_batch(config, folder, output=out, watch=Seen("c.jpg"))
     assert [x.status for x in first] == ["finished", "left", "interrupted"]

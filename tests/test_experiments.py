@@ -297,8 +297,12 @@ def test_an_experiment_that_is_being_run_is_not_run_a_second_time(pools, tmp_pat
     assert not list((tmp_path / "logs" / "pools").iterdir())
 
 
-def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(pools, tmp_path):
-    path = pools(base={"steps": 6, "checkpoint_every": "2"}, axes={"pool": ["avg"]})
+@pytest.mark.parametrize("solved", [None, "equal-gradient:0.5"])
+def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(
+    pools, tmp_path, solved
+):
+    base = {"steps": 6, "checkpoint_every": "2", "style_weights": solved}
+    path = pools(base=base, axes={"pool": ["avg"]})
     (whole,) = run(path, tmp_path / "whole")
 
     def kill(trial, done, *_):
@@ -312,8 +316,14 @@ def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(pools, tmp_pa
         run(path, tmp_path, watch=watch)
     folder = tmp_path / "logs" / "pools" / "pool=avg"
     assert checkpoints.read_state(folder).step == 4
-    (row,) = run(path, tmp_path)
-    assert row["status"] == "finished"
+    config = (folder / "config.yaml").read_text()
+    assert ("were solved by" in config) == (solved is not None)
+    begun, watch.step = [], lambda trial, done, *_: begun.append(done)
+    (row,) = run(path, tmp_path, watch=watch)
+    assert row["status"] == "finished" and begun == [4, 5, 6]
+    assert (folder / "config.yaml").read_text() == config
+    before = tmp_path / "whole/logs/pools/pool=avg/result.png"
+    assert (folder / "result.png").read_bytes() == before.read_bytes()
     same = [name for name in SCORES if name != "seconds_to_near"]
     assert [row[name] for name in same] == [whole[name] for name in same]
     record = json.loads((folder / "record.json").read_text())
