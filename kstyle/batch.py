@@ -97,9 +97,9 @@ def paint(entry, shelf, shared, watch):
     """The `BatchOutcome` of running an entry, from where an earlier batch left it."""
     config = entry.config
     try:
-        folder, state = unfinished(config)
+        folder, state = unfinished(entry.asked)
         options = {"overwrite": entry.replaces, "folder": folder, "shelf": shelf}
-        job = prepare(config, state=state, **options)
+        job = prepare(config, asked=entry.asked, state=state, **options)
         with watch.running(job) as callbacks:
             result = pipeline.run(job, callbacks, shared, state)
     except KeyboardInterrupt:

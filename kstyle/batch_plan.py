@@ -28,12 +28,14 @@ TYPE = ".png"  # of the results: it holds 8 and 16 bits, transparency and the re
 class Entry:
     """One picture of a batch.
 
+    config: fitted to the memory. asked: as it was before.
     state: "todo"; "there", if an earlier batch has painted it; or "failed", with the
         `error`. sizes: (height, width) of the content's and of the style's file.
     replaces: whether there is something in the result's place that may go.
     """
 
     config: StyleConfig
+    asked: StyleConfig
     state: str = "todo"
     error: str = ""
     sizes: tuple = ()
@@ -199,12 +201,13 @@ def examined(config, style_size, overwrite):
             saving.check_writable(config.output, bits=config.bits, overwrite=True)
             replaces = os.path.exists(config.output)
             if replaces and not overwrite and finished(config.output):
-                return Entry(config, "there")
+                return Entry(config, config, "there")
         sizes = images.picture_size(config.content), style_size
         usable_scales(config, *sizes)
-        return Entry(fit_memory(config, *sizes), sizes=sizes, replaces=replaces)
+        fitted = fit_memory(config, *sizes)
+        return Entry(fitted, config, sizes=sizes, replaces=replaces)
     except KStyleError as error:
-        return Entry(config, "failed", str(error))
+        return Entry(config, config, "failed", str(error))
 
 
 def finished(path):

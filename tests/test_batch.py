@@ -20,6 +20,7 @@ from kstyle.batch_plan import (
 from kstyle.cli import cli
 from kstyle.errors import ConfigError, DivergedError, ImageError
 from kstyle.images import picture_size
+from kstyle.provenance import read_run
 from kstyle.saving import read_metadata
 
 
@@ -257,6 +258,21 @@ def test_a_batch_that_was_interrupted_goes_on_where_it_was(
     assert again[2].losses == alone.losses
     third = kstyle.stylize_batch(config, folder, output=out)
     assert [x.status for x in third] == ["there"] * 3
+
+
+def test_a_batch_goes_on_with_the_pairs_that_a_picture_was_begun_with(
+    folder, config, tmp_path, room
+):
+    config = config.replace(checkpoint_every="1", steps=3)
+    options = {"contents": [folder / "c.jpg"], "output": tmp_path / "out"}
+    room(5)
+    (first,) = kstyle.stylize_batch(config, **options, watch=Seen("c.jpg"))
+    assert (first.status, first.config.history) == ("interrupted", 5)
+    room(10)
+    (again,) = kstyle.stylize_batch(config, **options)
+    assert (again.status, again.steps) == ("finished", 3)
+    assert again.folder == first.folder
+    assert read_run(again.folder)["config"].history == 5
 
 
 def test_overwrite_paints_what_is_there(folder, config, tmp_path):

@@ -41,6 +41,7 @@ def new_record(experiment, trial):
         "axes": trial.axes,
         "repeats": trial.repeats,
         "options": json.loads(json.dumps(trial.options)),
+        "fitted": {},
         "status": "failed",
         "error": None,
         "hash": fingerprint(trial),
@@ -56,7 +57,8 @@ def new_record(experiment, trial):
 def read_record(folder):
     """The record in a trial's folder; `None` where there is none that can be read."""
     try:
-        record = json.loads((Path(folder) / FILE).read_text(encoding="utf-8"))
+        text = (Path(folder) / FILE).read_text(encoding="utf-8")
+        record = {"fitted": {}} | json.loads(text)  # the first ones have no such key
         for key in ("scores", "losses"):  # what is no number is a text in JSON
             record[key] = {name: float(value) for name, value in record[key].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -99,7 +101,7 @@ def adopt(twin, folder, record):
     shutil.copytree(twin, folder, ignore=shutil.ignore_patterns(f"*{BENCH_EVENTS}"))
     kept = read_record(twin)
     picture = kept["picture"] and f"{record['folder']}/{Path(kept['picture']).name}"
-    measured = ("steps", "seconds", "losses", "weights", "curve", "table")
+    measured = ("steps", "seconds", "losses", "weights", "curve", "table", "fitted")
     return {key: kept[key] for key in measured} | {"picture": picture}
 
 
@@ -147,5 +149,6 @@ def flat(record):
     row |= record["axes"] | record["repeats"]
     row |= {key: record[key] for key in ("status", "error", "picture", "content")}
     row |= {key: record[key] for key in ("style", "steps", "seconds")}
+    row |= {f"fitted/{name}": value for name, value in record["fitted"].items()}
     row["loss"] = record["losses"].get("loss")
     return row | record["scores"]

@@ -70,6 +70,7 @@ def run_trial(task, here, step):
             found = adopt(twin, folder, record)
         else:
             job = prepare(trial.config, folder=folder, state=state)
+            record["fitted"] = job.fitted()
             job = solve_weights(job, here.shared)
             measure = table_trial if trial.kind == "table" else picture_trial
             found = measure(trial, job, here.shared, step, state)
