@@ -167,7 +167,7 @@ def make_plan(configs, *, overwrite=False):
     """The `Plan` of a batch, all that can be checked beforehand being checked.
 
     overwrite: whether results that are there are painted anew; otherwise they stay,
-        but for those that Ctrl-C has cut short.
+        but for those of runs that Ctrl-C has cut short or that have diverged.
     Raises: KStyleError: something that more than one picture needs cannot be used.
     """
     # As a run resolves them: what it leaves is known again by its config.
@@ -211,8 +211,8 @@ def examined(config, style_size, overwrite):
 
 
 def finished(path):
-    """Whether the picture at `path` is more than what an interrupted run has kept."""
-    return saving.read_metadata(path).get("exit") != "interrupted"
+    """Whether the picture at `path` is more than what a run that was cut short kept."""
+    return "exit" not in saving.read_metadata(path)
 
 
 def seconds(entry, speed, traced=False):

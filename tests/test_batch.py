@@ -299,6 +299,22 @@ def test_a_failure_does_not_stop_the_rest(folder, config, monkeypatch):
     assert found[1].path == found[1].folder / "result.png"
 
 
+def test_a_picture_that_diverged_is_tried_again_and_not_taken_for_done(
+    folder, config, tmp_path
+):
+    still = config.replace(learning_rate=1e-9, steps=10)  # no pixel moves
+    options = {"contents": [folder / "a.png"], "output": tmp_path / "out"}
+    for _ in range(2):
+        (lost,) = kstyle.stylize_batch(still, **options)
+        assert lost.status == "failed" and "no pixel has changed" in lost.error
+    (kept,) = (tmp_path / "out").iterdir()
+    assert read_metadata(kept)["exit"] == "diverged"
+    (found,) = kstyle.stylize_batch(config, **options)
+    assert (found.status, found.path) == ("finished", kept)
+    assert "exit" not in read_metadata(kept)
+    assert kstyle.stylize_batch(config, **options)[0].status == "there"
+
+
 def test_ctrl_c_between_two_runs_ends_the_batch(folder, config, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
