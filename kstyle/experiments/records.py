@@ -36,6 +36,7 @@ def new_record(experiment, trial):
     return {
         "experiment": experiment,
         "trial": trial.name,
+        "label": trial.label,
         "part": trial.part,
         "kind": trial.kind,
         "axes": trial.axes,
@@ -58,7 +59,7 @@ def read_record(folder):
     """The record in a trial's folder; `None` where there is none that can be read."""
     try:
         text = (Path(folder) / FILE).read_text(encoding="utf-8")
-        record = {"fitted": {}} | json.loads(text)  # the first ones have no such key
+        record = {"fitted": {}, "label": ""} | json.loads(text)  # the first have none
         for key in ("scores", "losses"):  # what is no number is a text in JSON
             record[key] = {name: float(value) for name, value in record[key].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -137,10 +138,9 @@ def split_finished(experiment, folder, *, overwrite=False):
 
 def refreshed(record, experiment, trial):
     """A finished record under the labels that the experiment's file has now."""
-    kept = new_record(experiment.name, trial)
-    return record | {
-        key: kept[key] for key in ("experiment", "part", "axes", "repeats", "options")
-    }
+    kept, said = new_record(experiment.name, trial), ("axes", "repeats", "options")
+    keys = ("experiment", "label", "part", *said)
+    return record | {key: kept[key] for key in keys}
 
 
 def flat(record):
