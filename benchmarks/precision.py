@@ -81,7 +81,7 @@ def main():
     parser.add_argument("--run-size", type=int, default=256)
     parser.add_argument("--run-steps", type=int, default=60)
     options = parser.parse_args()
-    fast = precision.is_fast("auto")
+    fast = precision.why_slow("auto") is None
     if not fast:
         print("This machine has no units for bfloat16: expect it to be slower here.")
     figures = {"bfloat16_units": fast, "steps": options.steps}

@@ -97,10 +97,9 @@ def paint(entry, shelf, shared, watch):
     """The `BatchOutcome` of running an entry, from where an earlier batch left it."""
     config = entry.config
     try:
-        folder, state = unfinished(config)
-        job = prepare(config, overwrite=entry.replaces, folder=folder, shelf=shelf)
-        if state is not None:
-            checkpoints.check_fit(state, job)
+        folder, state = unfinished(entry.asked)
+        options = {"overwrite": entry.replaces, "folder": folder, "shelf": shelf}
+        job = prepare(config, asked=entry.asked, state=state, **options)
         with watch.running(job) as callbacks:
             result = pipeline.run(job, callbacks, shared, state)
     except KeyboardInterrupt:
@@ -121,8 +120,8 @@ def paint(entry, shelf, shared, watch):
 
 
 def unfinished(config):
-    """The folder and the `checkpoints.State` that an earlier batch has left of the very
-    same run; `(None, None)` if there is none.
+    """The folder and the `checkpoints.State` that an earlier batch has left of a run
+    for which the very same was asked; `(None, None)` if there is none.
 
     Without an output of its own a run of now is not known for one of then.
     """
@@ -131,6 +130,6 @@ def unfinished(config):
         for path in sorted(Path(config.logdir).glob(runs)):
             with contextlib.suppress(ConfigError), locked(path.parent):
                 state = checkpoints.read_state(path.parent)
-                checkpoints.check_origin(state, config, path.parent)
+                checkpoints.check_origin(state, config, path.parent, asked=True)
                 return path.parent, state
     return None, None

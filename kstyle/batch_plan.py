@@ -28,12 +28,14 @@ TYPE = ".png"  # of the results: it holds 8 and 16 bits, transparency and the re
 class Entry:
     """One picture of a batch.
 
+    config: fitted to the memory. asked: as it was before.
     state: "todo"; "there", if an earlier batch has painted it; or "failed", with the
         `error`. sizes: (height, width) of the content's and of the style's file.
     replaces: whether there is something in the result's place that may go.
     """
 
     config: StyleConfig
+    asked: StyleConfig
     state: str = "todo"
     error: str = ""
     sizes: tuple = ()
@@ -165,7 +167,7 @@ def make_plan(configs, *, overwrite=False):
     """The `Plan` of a batch, all that can be checked beforehand being checked.
 
     overwrite: whether results that are there are painted anew; otherwise they stay,
-        but for those that Ctrl-C has cut short.
+        but for those of runs that Ctrl-C has cut short or that have diverged.
     Raises: KStyleError: something that more than one picture needs cannot be used.
     """
     # As a run resolves them: what it leaves is known again by its config.
@@ -199,17 +201,18 @@ def examined(config, style_size, overwrite):
             saving.check_writable(config.output, bits=config.bits, overwrite=True)
             replaces = os.path.exists(config.output)
             if replaces and not overwrite and finished(config.output):
-                return Entry(config, "there")
+                return Entry(config, config, "there")
         sizes = images.picture_size(config.content), style_size
         usable_scales(config, *sizes)
-        return Entry(fit_memory(config, *sizes), sizes=sizes, replaces=replaces)
+        fitted = fit_memory(config, *sizes)
+        return Entry(fitted, config, sizes=sizes, replaces=replaces)
     except KStyleError as error:
-        return Entry(config, "failed", str(error))
+        return Entry(config, config, "failed", str(error))
 
 
 def finished(path):
-    """Whether the picture at `path` is more than what an interrupted run has kept."""
-    return saving.read_metadata(path).get("exit") != "interrupted"
+    """Whether the picture at `path` is more than what a run that was cut short kept."""
+    return "exit" not in saving.read_metadata(path)
 
 
 def seconds(entry, speed, traced=False):

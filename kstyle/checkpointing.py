@@ -90,6 +90,7 @@ class Checkpoint(keras.callbacks.Callback):
             0 if model.stop_training else self.end - self.seen,
             time.monotonic() - self.begun,
             self.origin,
+            self.job.asked.model_dump(mode="json"),
             self.curves[0].values if self.curves else {},
             tuple(self.still[0].changes) if self.still else (),
             np.asarray(self.guard.best),

@@ -12,7 +12,7 @@ from kstyle.fingerprints import picture_hashes, weights_hash
 from kstyle.weight_files import DAMAGE
 
 FILE = "state.npz"
-FORMAT = 2
+FORMAT = 3
 PLANES = ("image", "gradient", "best")
 
 
@@ -22,10 +22,11 @@ class State:
 
     image, gradient: float32 `(1, height, width, 3)`, the picture in [0, 1] and the
         gradient there, which the next move needs. optimizer: the values of the
-        optimiser's `variables`, in order. origin: from `origin`. seconds: spent so
-        far. curve: a `callbacks.Curve`'s values, if there was one. changes: those of
-        a `stopping.StopWhenStill`. best: the scale's best picture, as `image`, and
-        guard: what a `guard.Guard` remembers beside it.
+        optimiser's `variables`, in order. origin: from `origin`. asked: the options
+        before the run's start solved weights and fitted it to the memory, as JSON has
+        them. seconds: spent so far. curve: a `callbacks.Curve`'s values, if there was
+        one. changes: those of a `stopping.StopWhenStill`. best: the scale's best
+        picture, as `image`, and guard: what a `guard.Guard` remembers beside it.
     """
 
     image: np.ndarray
@@ -36,6 +37,7 @@ class State:
     left: int
     seconds: float
     origin: dict
+    asked: dict
     curve: dict
     changes: tuple
     best: np.ndarray
@@ -57,6 +59,7 @@ def write_state(folder, state):
         **{"format": FORMAT, "scale": state.scale, "step": state.step},
         **{"left": state.left, "seconds": state.seconds, "origin": state.origin},
         **{"curve": state.curve, "changes": state.changes, "guard": state.guard},
+        "asked": state.asked,
         "optimizer": len(state.optimizer),
     }
     arrays = {f"optimizer_{i:03}": v for i, v in enumerate(state.optimizer)}
@@ -82,9 +85,10 @@ def read_state(folder):
             optimizer = tuple(file[f"optimizer_{i:03}"] for i in range(count))
             numbers = [int(about[key]) for key in ("scale", "step", "left")]
             numbers.append(float(about["seconds"]))
-            rest = dict(about["origin"]), dict(about["curve"]), tuple(about["changes"])
+            rest = [dict(about[key]) for key in ("origin", "asked", "curve")]
+            rest.append(tuple(about["changes"]))
             image, gradient, best = (file[name] for name in PLANES)
-            rest += best, dict(about["guard"])
+            rest += [best, dict(about["guard"])]
             return State(image, gradient, optimizer, *numbers, *rest)
     except DAMAGE as error:
         raise ConfigError(
@@ -93,12 +97,14 @@ def read_state(folder):
         ) from None
 
 
-def check_origin(state, config, folder):
+def check_origin(state, config, folder, *, asked=False):
     """Refuse a state of another run than the one that `config` now describes.
 
+    asked: whether it describes what was asked for, and not what was made of that.
     Raises: ConfigError: an option, a picture's bytes or the weights are others.
     """
     then, now = state.origin, origin(config)
+    then = then | {"config": state.asked} if asked else then
     if then == now:
         return
     before = then.get("config", {})

@@ -6,7 +6,7 @@ import click
 
 from kstyle import batch_commands
 from kstyle._version import __version__
-from kstyle.cli_common import INTERRUPTED, user_errors
+from kstyle.cli_common import INTERRUPTED, shown_notes, user_errors
 from kstyle.experiments.commands import experiment
 from kstyle.layers import NETS, PADDINGS
 from kstyle.loading import load_pipeline
@@ -55,7 +55,7 @@ def stylize(context, config_file, content_dir, styles, **flags):
     process; the results are CONTENT-STYLE.png in the folder that -o names, and those
     that are there already stay. One that fails does not stop the others.
     """
-    with user_errors():
+    with user_errors(), shown_notes(flags["quiet"]):
         from kstyle import machine
         from kstyle.config import StyleConfig
 

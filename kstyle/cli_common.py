@@ -1,6 +1,7 @@
 """What every command of the terminal shares: errors in words, kernels that are fast."""
 
 import contextlib
+import logging
 import os
 import sys
 
@@ -33,6 +34,28 @@ def user_errors():
         failure = click.ClickException(one_line(str(error)))
         failure.exit_code = error.exit_code
         raise failure from None
+
+
+class Notes(logging.Handler):
+    """Prints what is logged on stderr, below a bar if there is one."""
+
+    def emit(self, record):
+        print(record.getMessage(), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def shown_notes(quiet):
+    """Show what kstyle logs for information as well; if `quiet`, warnings alone."""
+    log, handler = logging.getLogger("kstyle"), Notes()
+    before = log.level
+    if not quiet:
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 def one_line(text):

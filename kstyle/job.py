@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kstyle import images, saving
+from kstyle import checkpoints, images, saving
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import new_folder, write_text
 from kstyle.layers import layer_names, trunk
-from kstyle.memory import fit_memory
+from kstyle.memory import FITTED, fit_memory
 from kstyle.precision import resolved
 from kstyle.resize import crop, fit_long_edge, resize
 from kstyle.schedule import Scale
@@ -25,6 +25,7 @@ class Job:
 
     `style`: `(height, width, 3)`, already cropped. `start`: the init picture, if it is
     a file. `folder`: the run's own, already made. `output`: where the result goes.
+    `asked`: the config before weights were solved and memory was fitted.
     """
 
     config: StyleConfig
@@ -35,7 +36,13 @@ class Job:
     scales: tuple[Scale, ...]
     folder: Path
     output: Path
+    asked: StyleConfig
     resized: dict = dataclasses.field(default_factory=dict, repr=False, compare=False)
+
+    def fitted(self):
+        """`{option: value}` of what is not as it was asked for, to fit the memory."""
+        now = {name: getattr(self.config, name) for name in FITTED}
+        return {k: v for k, v in now.items() if v != getattr(self.asked, k)}
 
     def content_at(self, edge):
         """The content with its long edge at `edge` pixels: `(height, width, 3)`."""
@@ -53,22 +60,36 @@ class Job:
         return self.resized[key]
 
 
-def prepare(config, *, overwrite=False, folder=None, shelf=None):
+def prepare(
+    config, *, asked=None, overwrite=False, folder=None, shelf=None, state=None
+):
     """Read pictures and weights, check all that can be checked, make the folder.
 
+    asked: what `config` was before it was fitted to the memory, if it was.
     overwrite: whether an existing `config.output` may be replaced.
     folder: the run's own; by default a new one in `config.logdir`.
     shelf: the `Shelf` of several runs, so that nothing is read twice.
+    state: the `checkpoints.State` of this run that it goes on from: what its start has
+        solved and fitted stays as it is.
     Raises: ConfigError, ImageError, WeightsError: with the one sentence that the user
         needs. In that case nothing was written.
     """
     config = resolved(config)
+    asked = asked or config
+    if state is not None:
+        then = state.origin["config"], state.asked
+        config, asked = (StyleConfig(**options) for options in then)
     pictures, weights = read_all(config, overwrite=overwrite, shelf=shelf)
     content, style, start, scales = pictures
-    config = fit_memory(config, content.size, style.shape[:2])
+    sizes = content.size, style.shape[:2]
+    config = fit_memory(config, *sizes, begun=state is not None)
     folder = make_folder(config, folder)
     output = result_path(config, folder)
-    return Job(config, content, style, start, weights, scales, folder, output)
+    pictures = content, style, start
+    job = Job(config, *pictures, weights, scales, folder, output, asked)
+    if state is not None:
+        checkpoints.check_fit(state, job)
+    return job
 
 
 def result_path(config, folder):

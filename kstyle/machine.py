@@ -81,9 +81,13 @@ def has_bfloat16(text=None):
     text: of /proc/cpuinfo, which is read if `None`.
     """
     flags = cpu_flags(text)
-    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
-        return False
-    return bool(flags["AVX-512 BF16"] or flags["AMX"])  # AMX has them as well
+    has = flags["AVX-512 BF16"] or flags["AMX"]  # AMX has them as well
+    return bool(has) and onednn_wanted()
+
+
+def onednn_wanted():
+    """Whether nobody has turned oneDNN's kernels off."""
+    return os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
 
 
 def has_nvidia():

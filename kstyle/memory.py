@@ -10,19 +10,25 @@ from kstyle.machine import free_memory, may_use_gpu, resident_memory
 PAIRS = (5, 3)  # of L-BFGS, tried in this order before tiles
 TILES = (1024, 512, 256)  # px, tried in this order: larger ones cost less
 MARGIN = 0.8  # of an estimate that did not hold
+FITTED = ("history", "tile")  # the options that are changed to make a run fit
+KEPT = (
+    "A run that goes on keeps its size and its pairs: end other programs, or remove "
+    "state.npz from its folder to start again."
+)
 
 
-def fit_memory(config, content_size, style_size):
+def fit_memory(config, content_size, style_size, *, begun=False):
     """The config as it was if it fits or `fit` is off; or one that fits.
 
     Tried in turn: fewer pairs of L-BFGS, then tiles, and both.
     content_size, style_size: (height, width) of the pictures as loaded.
+    begun: whether it is that of a run which goes on: its pairs are kept then.
     Raises: ConfigError: the run needs more memory than there is, however it is done.
     """
     short = shortage(config, content_size, style_size)
     if short is None:
         return config
-    for changes in fallbacks(config) if config.fit == "auto" else ():
+    for changes in fallbacks(config, begun) if config.fit == "auto" else ():
         smaller = config.replace(**changes)
         short = shortage(smaller, content_size, style_size)
         if short is None:
@@ -30,13 +36,16 @@ def fit_memory(config, content_size, style_size):
             message = "The memory that is free does not suffice: going on with %s."
             logging.getLogger("kstyle").warning(message, words)
             return smaller
+    if begun:
+        short += f" {KEPT}"
     raise ConfigError(short)
 
 
-def fallbacks(config):
-    """The options that need less memory than the config's, in the order to be tried."""
+def fallbacks(config, begun=False):
+    """The options that need less memory than the config's, in the order to be tried;
+    of a run that has `begun`, those with which it can go on."""
     pairs = [{}]
-    if config.optimizer == "lbfgs":
+    if config.optimizer == "lbfgs" and not begun:
         pairs += [{"history": n} for n in PAIRS if n < config.history]
     edges = [{}]
     if config.tile == "off":

@@ -66,7 +66,7 @@ def run(job, callbacks=(), shared=None, state=None):
         with recorded(job) as record:
             record["guard"] = guard.events
             model, interrupted = run_scales(job, callbacks, shared, state, guard)
-            picture = finish(job, model, interrupted)
+            picture = finish(job, model, exit_word(interrupted, guard))
             seconds = time.perf_counter() - begun + (state.seconds if state else 0)
             losses = final_losses(job, model, shared)
             steps = int(model.global_step)
@@ -183,8 +183,18 @@ def fit(model, steps, report_every, callbacks):
     model.fit(epochs=epochs, steps_per_epoch=length, callbacks=list(callbacks))
 
 
-def finish(job, model, interrupted):
-    """Write the result with its record inside. Returns the `Picture`."""
+def exit_word(interrupted, guard):
+    """How a run ended: "finished", "interrupted" or "diverged"."""
+    if guard.failure is not None:
+        return "diverged"
+    return "interrupted" if interrupted else "finished"
+
+
+def finish(job, model, word):
+    """Write the result with its record inside. Returns the `Picture`.
+
+    word: how the run ended, as from `exit_word`.
+    """
     size = fit_long_edge(job.content.size, job.config.size)
     alpha = job.content.alpha
     if alpha is not None:
@@ -195,8 +205,8 @@ def finish(job, model, interrupted):
         "config": json.dumps(shareable(job.config)),
         "weights": f"{job.config.net} {weights} sha256:{job.weights.sha256}",
     }
-    if interrupted:  # so that a batch knows it for unfinished
-        record["exit"] = "interrupted"
+    if word != "finished":  # so that a batch does not take it for done
+        record["exit"] = word
     saving.save_picture(
         job.output,
         picture,

@@ -1,5 +1,6 @@
 """In which precision the network is best run on this machine."""
 
+import functools
 import logging
 
 from kstyle import machine
@@ -16,24 +17,36 @@ def resolved(config):
     """
     if config.precision == "float32":
         return config
-    fast = is_fast(config.device)
-    if config.precision == "auto":
-        return config.replace(precision="bfloat16" if fast else "float32")
-    if not fast:
-        logging.getLogger("kstyle").warning(
-            "This machine has no units for bfloat16: --precision %s is slower than "
-            "float32 here.",
-            config.precision,
-        )
+    slow, auto = why_slow(config.device), config.precision == "auto"
+    if slow and auto:
+        text = f"--precision auto is float32 here, as bfloat16 is slow: {slow}."
+        say_once(logging.INFO, text)
+    elif slow:
+        text = f"--precision {config.precision} is slower than float32 here: {slow}."
+        say_once(logging.WARNING, text)
+    if auto:
+        return config.replace(precision="float32" if slow else "bfloat16")
     return config
 
 
-def is_fast(device):
-    """Whether bfloat16 is faster than float32 on `StyleConfig.device`."""
+def why_slow(device):
+    """Why bfloat16 is no faster than float32 on `StyleConfig.device`, as a clause;
+    `None` where it is."""
     if machine.may_use_gpu(device):
         from kstyle import devices
 
         capability = devices.capability(device)
         if capability is not None:
-            return capability >= AMPERE
-    return machine.has_bfloat16()
+            old = "the GPU is older than NVIDIA's Ampere"
+            return None if capability >= AMPERE else old
+    if machine.has_bfloat16():
+        return None
+    if not machine.onednn_wanted():
+        return "oneDNN is off (TF_ENABLE_ONEDNN_OPTS=0)"
+    return "no AVX-512 BF16 or AMX was found in the processor"
+
+
+@functools.cache
+def say_once(level, text):
+    """Log `text` the first time in this process: it holds for every run in it."""
+    logging.getLogger("kstyle").log(level, text)

@@ -34,9 +34,7 @@ def reopen(folder, *, overwrite=False):
             return None, None
         if state is not None:
             checkpoints.check_origin(state, config, folder)
-        job = prepare(config, overwrite=overwrite, folder=folder)
-        if state is not None:
-            checkpoints.check_fit(state, job)
+        job = prepare(config, overwrite=overwrite, folder=folder, state=state)
     return job, state
 
 

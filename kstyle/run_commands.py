@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kstyle.cli_common import INTERRUPTED, user_errors
+from kstyle.cli_common import INTERRUPTED, shown_notes, user_errors
 from kstyle.errors import KStyleError
 from kstyle.loading import load_pipeline
 
@@ -20,7 +20,7 @@ def resume(folder, overwrite, quiet):
     The result is that of the run without a break. A run that has no checkpoint yet
     starts again; one that is finished stays as it is.
     """
-    with user_errors():
+    with user_errors(), shown_notes(quiet):
         from kstyle.resuming import reopen
 
         job, state = reopen(folder, overwrite=overwrite)
@@ -42,7 +42,7 @@ def rerun(run, quiet):
     What has changed since (a picture's bytes, the weights, a package's version) is
     named first.
     """
-    with user_errors():
+    with user_errors(), shown_notes(quiet):
         from kstyle.job import prepare
         from kstyle.provenance import changes_since, read_run
 

@@ -18,7 +18,7 @@ def losses_of_result(record):
     config, folder = record["config"], record["folder"]
     content, style, start, scales = read_pictures(config)
     weights, path = config_weights(config), result_path(config, folder)
-    job = Job(config, content, style, start, weights, scales, folder, path)
+    job = Job(config, content, style, start, weights, scales, folder, path, config)
     picture, wanted = load_picture(path), job.content_at(config.size).shape[:2]
     if picture.size != wanted:
         raise ConfigError(

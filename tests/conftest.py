@@ -111,6 +111,24 @@ def small_run(tmp_path, tiny_weights, random_picture):
 
 
 @pytest.fixture
+def room(monkeypatch):
+    """A function that sets how many pairs of L-BFGS the memory suffices for; in tiles
+    it does for any number."""
+
+    def make(most):
+        monkeypatch.setattr(
+            "kstyle.memory.shortage",
+            lambda config, *_: (
+                "Too little."
+                if config.history > most and config.tile == "off"
+                else None
+            ),
+        )
+
+    return make
+
+
+@pytest.fixture
 def pools(tmp_path, small_run, random_picture):
     """A function that writes an experiment file of avg against max; its path."""
     base = {k: v for k, v in small_run.items() if k != "logdir"}

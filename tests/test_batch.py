@@ -20,6 +20,7 @@ from kstyle.batch_plan import (
 from kstyle.cli import cli
 from kstyle.errors import ConfigError, DivergedError, ImageError
 from kstyle.images import picture_size
+from kstyle.provenance import read_run
 from kstyle.saving import read_metadata
 
 
@@ -233,11 +234,13 @@ def test_each_picture_of_a_batch_is_that_of_a_run_of_its_own(folder, config, tmp
         assert outcome.steps == alone.steps == 2
 
 
-@pytest.mark.parametrize("precision", ["float32", "auto"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"precision": "auto"}, {"style_weights": "equal-loss"}], ids=str
+)
 def test_a_batch_that_was_interrupted_goes_on_where_it_was(
-    folder, config, tmp_path, precision
+    folder, config, tmp_path, changes
 ):
-    changes = {"checkpoint_every": "1", "steps": 3, "precision": precision}
+    changes = changes | {"checkpoint_every": "1", "steps": 3}
     out, config = tmp_path / "out", config.replace(**changes)
     first = kstyle.stylize_batch(config, folder, output=out, watch=Seen("c.jpg"))
     assert [x.status for x in first] == ["finished", "left", "interrupted"]
@@ -255,6 +258,21 @@ def test_a_batch_that_was_interrupted_goes_on_where_it_was(
     assert again[2].losses == alone.losses
     third = kstyle.stylize_batch(config, folder, output=out)
     assert [x.status for x in third] == ["there"] * 3
+
+
+def test_a_batch_goes_on_with_the_pairs_that_a_picture_was_begun_with(
+    folder, config, tmp_path, room
+):
+    config = config.replace(checkpoint_every="1", steps=3)
+    options = {"contents": [folder / "c.jpg"], "output": tmp_path / "out"}
+    room(5)
+    (first,) = kstyle.stylize_batch(config, **options, watch=Seen("c.jpg"))
+    assert (first.status, first.config.history) == ("interrupted", 5)
+    room(10)
+    (again,) = kstyle.stylize_batch(config, **options)
+    assert (again.status, again.steps) == ("finished", 3)
+    assert again.folder == first.folder
+    assert read_run(again.folder)["config"].history == 5
 
 
 def test_overwrite_paints_what_is_there(folder, config, tmp_path):
@@ -279,6 +297,22 @@ def test_a_failure_does_not_stop_the_rest(folder, config, monkeypatch):
     assert [x.status for x in found] == ["failed", "finished", "failed"]  # a, c, b run
     assert [x.error for x in found] == ["Too far.", "", "ValueError: a bug"]
     assert found[1].path == found[1].folder / "result.png"
+
+
+def test_a_picture_that_diverged_is_tried_again_and_not_taken_for_done(
+    folder, config, tmp_path
+):
+    still = config.replace(learning_rate=1e-9, steps=10)  # no pixel moves
+    options = {"contents": [folder / "a.png"], "output": tmp_path / "out"}
+    for _ in range(2):
+        (lost,) = kstyle.stylize_batch(still, **options)
+        assert lost.status == "failed" and "no pixel has changed" in lost.error
+    (kept,) = (tmp_path / "out").iterdir()
+    assert read_metadata(kept)["exit"] == "diverged"
+    (found,) = kstyle.stylize_batch(config, **options)
+    assert (found.status, found.path) == ("finished", kept)
+    assert "exit" not in read_metadata(kept)
+    assert kstyle.stylize_batch(config, **options)[0].status == "there"
 
 
 def test_ctrl_c_between_two_runs_ends_the_batch(folder, config, monkeypatch):

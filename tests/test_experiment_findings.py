@@ -1,6 +1,7 @@
 """Findings: what is measured, by hand on small records, and what becomes of it."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from kstyle.errors import ConfigError
 from kstyle.experiments.findings import checked, parse_rule
 from kstyle.experiments.quantities import QUANTITIES, spearman
 from kstyle.experiments.reading import read_experiment
+from kstyle.experiments.records import new_record
 from kstyle.experiments.verdicts import judge
 
 SCORES = ("sharp", "style_distance", "style_distance/conv5_1")
@@ -34,7 +36,8 @@ def experiment(tmp_path):
 def record(**keys):
     """A finished record; of a curve the loss alone need be given."""
     loss = keys.pop("loss", [8.0, 4.0, 2.0])
-    empty = {"part": "", "axes": {}, "repeats": {}, "status": "finished", "scores": {}}
+    empty = {"part": "", "label": "", "axes": {}, "repeats": {}}
+    empty |= {"status": "finished", "scores": {}}
     curve = {"step": [*range(len(loss))], "loss": loss, "style": [x / 2 for x in loss]}
     return empty | {"curve": curve, "table": None} | keys
 
@@ -393,6 +396,47 @@ def test_labels_may_be_written_as_numbers_or_nothing(tmp_path):
         )
     ]
     assert judge(found, records, no_distance)["number"] == 2  # 6 / mean(2 2 2 6)
+
+
+TRIALS = """
+parts:
+  listed:
+    trials:
+      - {name: soft, pool: avg}
+      - {name: softer, pool: avg, tv_weight: 0}
+  single: {mode: one-at-a-time, axes: {pool: [max]}}
+repeats: {seed: [0, 1]}
+"""
+
+
+def test_a_trial_may_be_named_where_its_options_would_mean_several(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(TRIALS)
+    experiment = read_experiment(path)
+    text = "ratio: {value: sharp, of: {trial: softer}, to: {trial: [soft, base]}}"
+    (found,) = checked([finding(text)], experiment, SCORES)
+    records = [
+        new_record("mine", t) | {"status": "finished", "scores": {"sharp": value}}
+        for t, value in zip(experiment.trials, (2, 6, 3, 9, 4, 0, 1, 0), strict=True)
+    ]
+    # By seed: soft and softer 2 6, 3 9; base and pool=max 4 0, 1 0.
+    assert [r["label"] for r in records[:6]] == ["soft", "softer"] * 2 + ["base", ""]
+    result = judge(found, records, no_distance)
+    assert result["spread"] == [6 / 3, 9 / 2]
+    assert "of trial=softer, to trial=soft/base" in result["rule"]
+    along = finding("trend: {value: sharp, along: trial, labels: [softer, soft]}")
+    (found,) = checked([along], experiment, SCORES)
+    assert judge(found, records, no_distance)["number"] == pytest.approx(-1)
+    for wanted, sentence in (
+        (
+            "{trial: hard}",
+            "trial has no value 'hard'. It has ['soft', 'softer', 'base'",
+        ),
+        ("{pool: avg}", "one trial is meant, and {'pool': 'avg'} has ['listed,soft,"),
+    ):
+        text = f"reach: {{of: {wanted}, to: {{trial: soft}}}}"
+        with pytest.raises(ConfigError, match=re.escape(sentence)):
+            checked([finding(text)], experiment, SCORES)
 
 
 def ratio(inside):

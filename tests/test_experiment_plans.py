@@ -218,7 +218,8 @@ def test_every_trial_has_an_estimate_done_or_not(write, tmp_path):
 def test_the_precision_of_a_trial_is_decided_in_the_plan(write, tmp_path, monkeypatch):
     hashes = {}
     for fast, kind in ((True, "bfloat16"), (False, "float32")):
-        monkeypatch.setattr("kstyle.precision.is_fast", lambda device, fast=fast: fast)
+        reason = None if fast else "it is old"
+        monkeypatch.setattr("kstyle.precision.why_slow", lambda _, r=reason: r)
         base = {"precision": "auto"}
         (each,) = plan(write(base=base), logdir=tmp_path)
         assert {trial.config.precision for trial in each.todo} == {kind}

@@ -72,6 +72,7 @@ def trial(name="pool=avg", **keys):
         "axes": dict(word.split("=") for word in name.split(",")),
         "repeats": {},
         "options": {},
+        "fitted": {},
         "status": "finished",
         "error": None,
         "hash": "0",

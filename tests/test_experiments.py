@@ -297,8 +297,12 @@ def test_an_experiment_that_is_being_run_is_not_run_a_second_time(pools, tmp_pat
     assert not list((tmp_path / "logs" / "pools").iterdir())
 
 
-def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(pools, tmp_path):
-    path = pools(base={"steps": 6, "checkpoint_every": "2"}, axes={"pool": ["avg"]})
+@pytest.mark.parametrize("solved", [None, "equal-gradient:0.5"])
+def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(
+    pools, tmp_path, solved
+):
+    base = {"steps": 6, "checkpoint_every": "2", "style_weights": solved}
+    path = pools(base=base, axes={"pool": ["avg"]})
     (whole,) = run(path, tmp_path / "whole")
 
     def kill(trial, done, *_):
@@ -312,10 +316,52 @@ def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(pools, tmp_pa
         run(path, tmp_path, watch=watch)
     folder = tmp_path / "logs" / "pools" / "pool=avg"
     assert checkpoints.read_state(folder).step == 4
-    (row,) = run(path, tmp_path)
-    assert row["status"] == "finished"
+    config = (folder / "config.yaml").read_text()
+    assert ("were solved by" in config) == (solved is not None)
+    begun, watch.step = [], lambda trial, done, *_: begun.append(done)
+    (row,) = run(path, tmp_path, watch=watch)
+    assert row["status"] == "finished" and begun == [4, 5, 6]
+    assert (folder / "config.yaml").read_text() == config
+    pixels, others = (
+        kstyle.load_picture(place / "result.png").pixels
+        for place in (folder, tmp_path / "whole/logs/pools/pool=avg")
+    )
+    np.testing.assert_array_equal(pixels, others)
     same = [name for name in SCORES if name != "seconds_to_near"]
     assert [row[name] for name in same] == [whole[name] for name in same]
     record = json.loads((folder / "record.json").read_text())
     assert record["curve"]["step"] == list(range(7))
     assert record["curve"]["seconds"] == sorted(record["curve"]["seconds"])
+
+
+@pytest.mark.parametrize("most", [10, 3])
+def test_a_trial_goes_on_with_the_pairs_that_it_was_begun_with(
+    pools, tmp_path, room, most
+):
+    path = pools(base={"steps": 4, "checkpoint_every": "1"}, axes={"pool": ["avg"]})
+    room(5)
+    (whole,) = run(path, tmp_path / "whole")
+
+    def kill(trial, done, *_):
+        if done == 3:
+            raise SystemExit
+
+    watch = runner.Silent()
+    watch.step = kill
+    with pytest.raises(SystemExit):
+        run(path, tmp_path, watch=watch)
+    room(most)
+    begun, watch.step = [], lambda trial, done, *_: begun.append(done)
+    (row,) = run(path, tmp_path, watch=watch)
+    assert begun == [2, 3, 4]
+    assert (row["status"], row["loss"]) == ("finished", whole["loss"])
+    used = {"history": 5} if most > 5 else {"history": 5, "tile": 1024}
+    folder = tmp_path / "logs/pools/pool=avg"
+    record, about = (
+        json.loads((folder / name).read_text()) for name in ("record.json", "run.json")
+    )
+    assert "history" not in record["options"] and record["fitted"] == used
+    assert about["config"] | used == about["config"]
+    assert {k: row[f"fitted/{k}"] for k in used} == used
+    report = (tmp_path / "logs/pools/report.html").read_text()
+    assert "5, to fit the memory" in report

@@ -157,6 +157,56 @@ def test_each_try_shrinks_more_and_a_better_picture_ends_the_row(options):
     np.testing.assert_allclose(rates.seen, expected, rtol=1e-5)
 
 
+@pytest.fixture
+def wide(options, tmp_path, random_picture):
+    """The same run of a picture of 20 x 140 pixels, which takes two tiles."""
+    save_picture(tmp_path / "wide.png", random_picture(20, 140))
+    return options | {"content": str(tmp_path / "wide.png"), "size": 140, "scales": 1}
+
+
+# What goes wrong under which optimiser, and how often the run goes back.
+@pytest.mark.parametrize(
+    ("optimizer", "hostile", "count"),
+    [
+        ("adam", {"learning_rate": 1e6}, 3),
+        ("adam", {"poison": (2,)}, 1),
+        ("lbfgs", {"poison": (2, 3)}, 2),
+        ("lbfgs", {"poison": range(2, 99)}, 4),
+    ],
+)
+def test_in_tiles_a_run_goes_back_as_it_does_on_the_whole(
+    wide, optimizer, hostile, count
+):
+    wide |= {"optimizer": optimizer} | hostile
+    poison, found = wide.pop("poison", ()), []
+    for tile in ("off", 128):
+        try:
+            result = run(wide, Poison(*poison), tile=tile)
+        except DivergedError as error:
+            result = error.result
+        found.append((result, record_of(result.folder), rows_of(result.folder)))
+    (whole, record, rows), (tiled, other, others) = found
+    assert len(record["guard"]) == count
+    assert (other["guard"], other["exit"]) == (record["guard"], record["exit"])
+    for row, same in zip(rows, others, strict=True):
+        assert float(same["loss"]) == pytest.approx(float(row["loss"]), rel=1e-3)
+    assert tiled.losses["loss"] == pytest.approx(whole.losses["loss"], rel=1e-3)
+    assert np.isfinite(tiled.picture.pixels).all()
+
+
+def test_in_tiles_a_run_that_was_set_back_and_killed_goes_on_bit_for_bit(wide):
+    wide |= {"tile": 128, "checkpoint_every": "2", "steps": 6}
+    whole, logs = run(wide, Poison(2)), Path(wide["logdir"])
+    with pytest.raises(ZeroDivisionError):
+        run(wide, Poison(2), KillAt(5))
+    (folder,) = set(logs.iterdir()) - {whole.folder}
+    job, state = reopen(folder)
+    assert state.step == 4 and len(state.guard["events"]) == 1
+    result = pipeline.run(job, [Poison(2)], state=state)
+    np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
+    assert record_of(folder)["guard"] == record_of(whole.folder)["guard"]
+
+
 def test_the_next_scale_begins_with_the_smaller_steps(options):
     rates = Rates()
     options |= {"optimizer": "adam", "learning_rate": 2.55, "scales": "12,18"}

@@ -59,8 +59,8 @@ TABLE = {
     "memory": "errors estimates machine",
     "devices": "errors memory",
     "precision": "devices machine",
-    "job": "config errors files images layers memory precision resize saving schedule "
-    "sizes weights",
+    "job": "checkpoints config errors files images layers memory precision resize "
+    "saving schedule sizes weights",
     "shared": "extractor optimizers recent targets tiled_model",
     "provenance": "checkpoints config errors files machine",
     "resuming": "checkpoints config errors files job locks provenance yaml_options",

@@ -49,6 +49,16 @@ def test_fewer_pairs_come_before_tiles_and_tiles_before_both(free, caplog):
     assert memory.fit_memory(config, *SIZES) == config.replace(tile=1024)
 
 
+def test_a_run_that_goes_on_keeps_its_pairs_and_may_take_tiles(free):
+    config = StyleConfig(size=4096)
+    tiled = config.replace(tile=1024)
+    free(peak_bytes(config.replace(history=3), *SIZES))
+    assert memory.fit_memory(config, *SIZES, begun=True) == tiled
+    free(peak_bytes(config.replace(tile=256), *SIZES) - 1)
+    with pytest.raises(ConfigError, match="end other programs, or remove state.npz"):
+        memory.fit_memory(config, *SIZES, begun=True)
+
+
 def test_what_is_small_already_is_not_made_larger():
     frugal = StyleConfig(history=4, tile=256)
     assert memory.fallbacks(frugal) == [{"history": 3}]

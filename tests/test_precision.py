@@ -1,10 +1,14 @@
 """bfloat16 in the network alone: where it is chosen, what it changes and what not."""
 
+import logging
+
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from kstyle import StyleConfig, machine, pipeline, precision, schedule, stylize
+from kstyle.cli import cli
 from kstyle.errors import ConfigError
 from kstyle.extractor import build_extractor
 from kstyle.losses import loss_terms
@@ -21,6 +25,7 @@ def on(monkeypatch):
     """A function that makes this a machine with such a processor or GPU."""
 
     def make(bfloat16, capability=None):
+        precision.say_once.cache_clear()
         monkeypatch.setattr(machine, "has_bfloat16", lambda: bfloat16)
         monkeypatch.setattr(machine, "has_nvidia", lambda: capability is not None)
         monkeypatch.setattr("kstyle.devices.capability", lambda wanted: capability)
@@ -42,7 +47,7 @@ def test_auto_is_bfloat16_where_that_is_fast_and_float32_elsewhere(
 ):
     on(bfloat16, capability)
     assert precision.resolved(StyleConfig()).precision == chosen
-    assert not caplog.records
+    assert not caplog.records  # it is no warning
 
 
 @pytest.mark.parametrize("wanted", ["bfloat16", "mixed"])
@@ -54,6 +59,46 @@ def test_bfloat16_that_is_slow_is_warned_of_and_done(on, wanted, caplog):
     on(False)
     assert precision.resolved(config) is config
     assert f"--precision {wanted} is slower than float32 here" in caplog.text
+
+
+SLOW = "--precision auto is float32 here, as bfloat16 is slow: "
+
+
+@pytest.mark.parametrize(
+    ("capability", "onednn", "reason"),
+    [
+        (None, "1", "no AVX-512 BF16 or AMX was found in the processor."),
+        (None, "0", "oneDNN is off (TF_ENABLE_ONEDNN_OPTS=0)."),
+        ((7, 5), "1", "the GPU is older than NVIDIA's Ampere."),
+    ],
+)
+def test_why_auto_keeps_float32_is_said_once_in_a_process(
+    on, capability, onednn, reason, caplog, monkeypatch
+):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
+    on(False, capability)
+    caplog.set_level("INFO", logger="kstyle")
+    precision.resolved(StyleConfig(precision="float32"))
+    assert not caplog.records  # somebody's choice
+    for size in (256, 512):
+        precision.resolved(StyleConfig(size=size))
+    assert [record.getMessage() for record in caplog.records] == [SLOW + reason]
+
+
+def test_the_terminal_shows_why_unless_it_shall_be_quiet(
+    on, small_run, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    config = StyleConfig(**small_run | {"precision": "auto", "steps": 0})
+    (tmp_path / "c.yaml").write_text(config.to_yaml())
+    words = ["stylize", "--config", str(tmp_path / "c.yaml")]
+    lines = []
+    for more in ([], ["--quiet"]):
+        on(False)
+        result = CliRunner().invoke(cli, [*words, *more])
+        lines.append([x for x in result.stderr.splitlines() if SLOW in x])
+    assert list(map(len, lines)) == [1, 0]
+    assert not logging.getLogger("kstyle").handlers
 
 
 def test_a_gpu_that_is_not_to_be_used_does_not_count(on):

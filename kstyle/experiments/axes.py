@@ -107,9 +107,10 @@ def combinations(selection):
     return [dict(zip(selection, each, strict=True)) for each in labels]
 
 
-def matches(combination, part, axes):
-    """Whether a trial of that part, with those labels of its axes, is meant."""
-    return combination.items() <= (axes | {"part": part}).items()
+def matches(combination, part, name, axes):
+    """Whether a trial of that part, with that name of its own and those labels of its
+    axes, is meant."""
+    return combination.items() <= (axes | {"part": part, "trial": name}).items()
 
 
 def folder_name(*words):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kstyle.cli_common import user_errors
+from kstyle.cli_common import shown_notes, user_errors
 from kstyle.errors import ConfigError
 from kstyle.experiments.executors import NAMES, check_choice
 from kstyle.files import write_text
@@ -63,7 +63,7 @@ def run(files, changes, listing, dry_run, quiet, executor, workers, address, **c
     FILE is an experiment file, the name of a built-in one (08_pooling), or all. Trials
     that are finished already are not run again.
     """
-    with user_errors():
+    with user_errors(), shown_notes(quiet):
         from kstyle.estimates import seconds_per_gflop
         from kstyle.experiments import console
         from kstyle.experiments.plans import estimates_of, plan

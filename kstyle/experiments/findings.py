@@ -7,9 +7,10 @@ A finding in an experiment file is a claim, one quantity and a rule:
       part: stylised            # of the trials that are meant, if there are parts
       confirmed: "< 0.5"        # or "> 0.5", or "0.9 .. 1.1"
 
-`of`, `to` and the like select one trial by the labels of its axes (and by `part`); a
-list of labels, or an axis left out, selects several where that is allowed: in the `to`
-of a ratio, and in `others`. The quantities:
+`of`, `to` and the like select one trial by the labels of its axes (and by `part`), or
+by the name that it has in a list of `trials`, as `{trial: soft}`; that of the base in
+mode one-at-a-time is `base`. A list of labels, or an axis left out, selects several
+where that is allowed: in the `to` of a ratio, and in `others`. The quantities:
 
 - `ratio: {value, of, to, against: mean|min|max}`: a value of one trial over that of
   another, or over the mean, least or largest of several.
@@ -161,8 +162,10 @@ def selections_of(rule):
 
 
 def labels_of(experiment):
-    """`{axis, or "part": labels}` of all that can be selected by."""
-    return experiment.axes | {"part": experiment.parts}
+    """`{axis, "part" or "trial": labels}` of all that can be selected by."""
+    names = tuple(dict.fromkeys(t.label for t in experiment.trials if t.label))
+    own = {"trial": names} if names else {}
+    return experiment.axes | {"part": experiment.parts} | own
 
 
 def check_selection(selection, experiment):
@@ -187,7 +190,8 @@ def check_trials(kind, key, selection, experiment):
         some = [
             trial
             for trial in experiment.trials
-            if trial.repeats == repeat and matches(each, trial.part, trial.axes)
+            if trial.repeats == repeat
+            and matches(each, trial.part, trial.label, trial.axes)
         ]
         if not some:
             raise ConfigError(f"{key}: no trial has {each}.")
@@ -196,7 +200,7 @@ def check_trials(kind, key, selection, experiment):
     if (kind, key) not in SEVERAL and len(found) != 1:
         raise ConfigError(
             f"{key}: one trial is meant, and {selection} has {names}. Name the part "
-            "and a value of every axis."
+            "and a value of every axis, or the trial by its own name."
         )
     if len(found) < SEVERAL.get((kind, key), 1):
         raise ConfigError(f"{key}: there are too few trials, {names}.")

@@ -38,11 +38,12 @@ LONGEST_NAME = 150  # of a trial: its folder's name must fit 255 bytes
 class Trial:
     """One run of an experiment.
 
-    `axes`, `repeats`: name to label of the value. `options`: those that differ from
-    the experiment's base. `kind`: "picture", or "table" of initial losses.
+    `label`: its own name, if it has one. `axes`, `repeats`: name to label of the value.
+    `options`: those that differ from the base. `kind`: "picture", or "table" of losses.
     """
 
     name: str
+    label: str
     part: str
     kind: str
     axes: dict
@@ -188,7 +189,7 @@ def make_trial(part, choices, base, hasty, start):
     full, plain = config.model_dump(), start.model_dump()
     options = {key: full[key] for key in full if full[key] != plain[key]}
     return Trial(
-        *(name, part_name, settings.kind),
+        *(name, choice.name, part_name, settings.kind),
         *(choice.labels, repeat.labels, options, config),
     )
 

@@ -36,11 +36,13 @@ def new_record(experiment, trial):
     return {
         "experiment": experiment,
         "trial": trial.name,
+        "label": trial.label,
         "part": trial.part,
         "kind": trial.kind,
         "axes": trial.axes,
         "repeats": trial.repeats,
         "options": json.loads(json.dumps(trial.options)),
+        "fitted": {},
         "status": "failed",
         "error": None,
         "hash": fingerprint(trial),
@@ -56,7 +58,8 @@ def new_record(experiment, trial):
 def read_record(folder):
     """The record in a trial's folder; `None` where there is none that can be read."""
     try:
-        record = json.loads((Path(folder) / FILE).read_text(encoding="utf-8"))
+        text = (Path(folder) / FILE).read_text(encoding="utf-8")
+        record = {"fitted": {}, "label": ""} | json.loads(text)  # the first have none
         for key in ("scores", "losses"):  # what is no number is a text in JSON
             record[key] = {name: float(value) for name, value in record[key].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -99,7 +102,7 @@ def adopt(twin, folder, record):
     shutil.copytree(twin, folder, ignore=shutil.ignore_patterns(f"*{BENCH_EVENTS}"))
     kept = read_record(twin)
     picture = kept["picture"] and f"{record['folder']}/{Path(kept['picture']).name}"
-    measured = ("steps", "seconds", "losses", "weights", "curve", "table")
+    measured = ("steps", "seconds", "losses", "weights", "curve", "table", "fitted")
     return {key: kept[key] for key in measured} | {"picture": picture}
 
 
@@ -135,10 +138,9 @@ def split_finished(experiment, folder, *, overwrite=False):
 
 def refreshed(record, experiment, trial):
     """A finished record under the labels that the experiment's file has now."""
-    kept = new_record(experiment.name, trial)
-    return record | {
-        key: kept[key] for key in ("experiment", "part", "axes", "repeats", "options")
-    }
+    kept, said = new_record(experiment.name, trial), ("axes", "repeats", "options")
+    keys = ("experiment", "label", "part", *said)
+    return record | {key: kept[key] for key in keys}
 
 
 def flat(record):
@@ -147,5 +149,6 @@ def flat(record):
     row |= record["axes"] | record["repeats"]
     row |= {key: record[key] for key in ("status", "error", "picture", "content")}
     row |= {key: record[key] for key in ("style", "steps", "seconds")}
+    row |= {f"fitted/{name}": value for name, value in record["fitted"].items()}
     row["loss"] = record["losses"].get("loss")
     return row | record["scores"]

@@ -156,6 +156,8 @@ def rows_of(records):
 def cell(record, image, scores):
     """What the grid shows of a trial; `picture` is `None` if there is none."""
     known = record["scores"]
+    options = {k: spelled(v) for k, v in record["options"].items()}
+    fitted = {k: f"{v}, to fit the memory" for k, v in record["fitted"].items()}
     return {
         "label": label(record),
         "title": long_label(record),
@@ -163,7 +165,7 @@ def cell(record, image, scores):
         "alt": f"{record['content']} in the style of {record['style']}: "
         f"{long_label(record)}",
         "scores": [(heading(name), known[name]) for name in scores if name in known],
-        "difference": {k: spelled(v) for k, v in record["options"].items()},
+        "difference": options | fitted,
         "error": record["error"],
     }
 

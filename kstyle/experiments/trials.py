@@ -69,7 +69,9 @@ def run_trial(task, here, step):
         if twin is not None:
             found = adopt(twin, folder, record)
         else:
-            job = solve_weights(prepare(trial.config, folder=folder), here.shared)
+            job = prepare(trial.config, folder=folder, state=state)
+            record["fitted"] = job.fitted()
+            job = solve_weights(job, here.shared)
             measure = table_trial if trial.kind == "table" else picture_trial
             found = measure(trial, job, here.shared, step, state)
         record |= {"status": "finished", **found}
@@ -84,14 +86,12 @@ def run_trial(task, here, step):
 
 
 def unfinished(trial, folder):
-    """The `checkpoints.State` that the very same run has left in `folder`, or `None`.
-
-    A trial whose weights are solved at its start begins again.
-    """
+    """The `checkpoints.State` in `folder` of a run for which the very same was asked,
+    whatever was made of that at its start; `None` where there is none."""
     with contextlib.suppress(ConfigError):
         state = checkpoints.read_state(folder)
         if state is not None:
-            checkpoints.check_origin(state, trial.config, folder)
+            checkpoints.check_origin(state, trial.config, folder, asked=True)
             remove_leftovers(folder)
             return state
     return None

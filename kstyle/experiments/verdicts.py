@@ -72,7 +72,7 @@ def selected(records, repeat, wanted):
             record
             for record in records
             if record["repeats"] == repeat
-            and matches(combination, record["part"], record["axes"])
+            and matches(combination, record["part"], record["label"], record["axes"])
         ]
         if not meant or any(record["status"] != "finished" for record in meant):
             raise Absent
