@@ -132,7 +132,7 @@ def test_the_compact_form_equals_the_two_loop_recursion():
 
 
 def test_lbfgs_keeps_the_newest_pairs_and_their_products():
-    # The gradient of x^2 / 2 + y^2 is (x, 2 y): a pair's change is (1, 2) times its move.
+    # The gradient of x^2 / 2 + y^2 is (x, 2 y): a change is (1, 2) times its move.
     optimizer = LBFGS(history=3)
     minimise(optimizer, lambda x: x[0] ** 2 / 2 + x[1] ** 2, [4.0, 1.0], 5)
     steps, changes = optimizer.steps.numpy(), optimizer.changes.numpy()
