@@ -1,6 +1,7 @@
 """Time per megapixel and peak memory of a step by size, whole and in tiles.
 
     python benchmarks/scale.py [--sizes 256 512 1024] [--tile 1024] [--steps 2] [--full]
+        [--precision float32]
 
 Each size is a process of its own, so that the peak is its own. Adam, the default
 layers, 16 : 9 pictures by their long edge. The whole picture is measured where the
@@ -28,14 +29,16 @@ from kstyle.tiled_model import TiledTransfer
 SIZES, FULL = (256, 512, 1024), (2048, 3840, 7680)
 
 
-def measured(size, tile, steps):
+def measured(size, tile, steps, precision):
     """Seconds a megapixel of a step (median), and the peak in GB, in this process."""
     shape = (size * 9 // 16, size)
     content = resize(kstyle.load_picture("sample:coffee").pixels, shape)
     style = common.pictures(min(size, 512))[1]
     layers = (common.CONTENT_LAYER, *common.STYLE_LAYERS)
     given = (
-        kstyle.build_extractor("vgg19", layers, padding="replicate"),
+        kstyle.build_extractor(
+            "vgg19", layers, padding="replicate", precision=precision
+        ),
         kstyle.loss_terms(
             {common.CONTENT_LAYER: 8}, dict.fromkeys(common.STYLE_LAYERS, 200), tv=200
         ),
@@ -55,9 +58,10 @@ def measured(size, tile, steps):
     return {"s_per_mp": statistics.median(times) / megapixels, "peak_gb": peak / 1e9}
 
 
-def in_a_process(size, tile, steps):
+def in_a_process(size, tile, steps, precision):
     """`measured` in a new process."""
-    command = [sys.executable, __file__, "--one", str(size), str(tile), str(steps)]
+    numbers = [str(number) for number in (size, tile, steps)]
+    command = [sys.executable, __file__, "--precision", precision, "--one", *numbers]
     run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(run.stdout.splitlines()[-1])
 
@@ -75,16 +79,18 @@ def main():
     parser.add_argument("--tile", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--one", type=int, nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measured(*options.one)))
+        print(json.dumps(measured(*options.one, options.precision)))
         return
-    figures = {"tile": options.tile, "steps": options.steps}
+    how = options.steps, options.precision
+    figures = {"tile": options.tile, "steps": options.steps, "precision": how[1]}
     for size in (*options.sizes, *(FULL if options.full else ())):
         kinds = {"tiled": options.tile} | ({"whole": 0} if fits(size) else {})
         for kind, tile in kinds.items():
-            found = in_a_process(size, tile, options.steps)
+            found = in_a_process(size, tile, *how)
             figures |= {f"{kind}_{size}_{key}": x for key, x in found.items()}
             print(size, kind, found, flush=True)
     common.report("scale", figures)

@@ -1,0 +1,111 @@
+"""Seconds of a whole run and of one more step: kstyle, plain PyTorch, `pastiche`.
+
+    python benchmarks/peers.py [--size 512] [--steps 10 30] [--rounds 3]
+
+Everyone transfers the samples coffee and night with VGG19, average pooling, content
+conv4_2, style conv1_1 to conv5_1 and L-BFGS from the content, at one scale, in a
+process of its own: twice a round, with few steps and with more. The difference is what
+steps cost, the rest is the start. The order turns from round to round. Who is not
+installed is left out (`pip install torch`, for `torch_loop.py`, and `pastiche`).
+"""
+
+import argparse
+import importlib.util
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import common
+
+import kstyle
+from kstyle.job import prepare
+
+ONE_SCALE = ("--scales", "1", "--checkpoint-every", "0", "--snapshot-every", "0")
+
+
+def commands(folder, size):
+    """`{who: function from a number of steps to its command}`."""
+    content, style = (folder / f"{name}.png" for name in ("content", "style"))
+    out, python = folder / "out.png", sys.executable
+    options = [*("--size", size, "-o", out, "--overwrite", "--logdir", folder / "logs")]
+    kstyle_run = [*(python, "-m", "kstyle", "stylize", content, style), *options]
+    peer = [*("-c", content, "-s", style, "-o", out, "--pooling", "avg")]
+    peer += ["--size", size, "--style-size", size, "--device", "cpu", "--no-verbose"]
+    found = {
+        "kstyle": lambda steps: [*kstyle_run, *ONE_SCALE, "--steps", steps],
+        "kstyle_float32": lambda steps: [
+            *(*kstyle_run, *ONE_SCALE, "--steps", steps, "--precision", "float32")
+        ],
+        "torch": lambda steps: [python, __file__, "--torch", size, steps],
+        "pastiche": lambda steps: ["pastiche", *peer, "--num-steps", steps],
+    }
+    if importlib.util.find_spec("torch") is None:
+        del found["torch"]
+    if shutil.which("pastiche") is None:
+        del found["pastiche"]
+    return found
+
+
+def run_torch(size, steps):
+    """The PyTorch loop, in this process."""
+    import torch_loop
+
+    with tempfile.TemporaryDirectory() as logs:
+        options = {"size": size, "steps": steps, "scales": 1, "logdir": logs}
+        torch_loop.run(prepare(kstyle.StyleConfig(**options)), steps)
+
+
+def seconds(command):
+    """The seconds of a command, the start of its process among them."""
+    begun = time.perf_counter()
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+    return time.perf_counter() - begun
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=512, help="long edge, px")
+    parser.add_argument("--steps", type=int, nargs=2, default=(10, 30))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--torch", type=int, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.torch:
+        run_torch(*options.torch)
+        return
+    few, more = sorted(options.steps)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        content, style = common.pictures(options.size)
+        kstyle.save_picture(folder / "content.png", content)
+        kstyle.save_picture(folder / "style.png", style)
+        asked = commands(folder, options.size)
+        times = {who: [] for who in asked}
+        for number in range(options.rounds):
+            turn = number % len(asked)
+            for who in [*asked, *asked][turn : turn + len(asked)]:
+                pair = [seconds(asked[who](steps)) for steps in (few, more)]
+                times[who].append(pair)
+                print(who, *(f"{each:.1f}" for each in pair), flush=True)
+    common.report("peers", vars(options) | summary(times, few, more))
+
+
+def summary(times, few, more):
+    """Medians over the rounds; each one's step over kstyle's of the same round."""
+    figures, step = {}, {}
+    for who, pairs in times.items():
+        step[who] = [(long - short) / (more - few) for short, long in pairs]
+        figures[f"{who}_step_s"] = statistics.median(step[who])
+        figures[f"{who}_run_s"] = statistics.median(long for _, long in pairs)
+    for who in times:
+        ratios = [a / b for a, b in zip(step["kstyle"], step[who], strict=True)]
+        figures[f"kstyle_over_{who}"] = statistics.median(ratios)
+    del figures["kstyle_over_kstyle"]
+    return figures
+
+
+if __name__ == "__main__":
+    main()
