@@ -69,20 +69,23 @@ def run(job, callbacks=(), shared=None, state=None):
             picture = finish(job, model, exit_word(interrupted, guard))
             seconds = time.perf_counter() - begun + (state.seconds if state else 0)
             losses = final_losses(job, model, shared)
-            steps = int(model.global_step)
-            word = "interrupted" if interrupted else "finished"
-            record |= {"exit": word, "steps": steps}
-            record |= {"seconds": seconds, "losses": losses}
-            if guard.failure is not None:
-                record |= {"exit": "diverged", "error": guard.failure}
+            result = StyleResult(
+                *(picture, job.output, job.folder, int(model.global_step)),
+                *(seconds, losses, interrupted),
+            )
+            record |= outcome(result, guard)
         if not interrupted:  # last of all: until then there is a way back
             (job.folder / checkpoints.FILE).unlink(missing_ok=True)
-    result = StyleResult(
-        *(picture, job.output, job.folder, steps, seconds, losses, interrupted)
-    )
     if guard.failure is not None:
         raise DivergedError(guard.failure, result)
     return result
+
+
+def outcome(result, guard):
+    """What `run.json` says of the end of a run."""
+    said = {name: getattr(result, name) for name in ("steps", "seconds", "losses")}
+    said["exit"] = exit_word(result.interrupted, guard)
+    return said if guard.failure is None else said | {"error": guard.failure}
 
 
 def run_scales(job, callbacks, shared, state, guard):
