@@ -26,9 +26,7 @@ from kstyle.resize import fit_long_edge
 from kstyle.schedule import COSTS
 from kstyle.sizes import style_size, usable_scales
 
-# Time, measured on a busy machine and so only roughly. The targets' forward pass is
-# eager, and costs more than its operations do in a step.
-EAGER = 1.5
+# Time, measured on a busy machine and so only roughly.
 TILED = 1.5  # three passes in place of two; benchmarks/scale.py measures it
 START_SECONDS = 1.0  # the extractor, TensorBoard's header, the result's file
 SCALE_SECONDS = 0.5  # to trace a scale's two graphs: a constant, and so much a layer
@@ -81,7 +79,7 @@ def scale_estimates(config, content_size, style_size, seconds_per_gflop, traced=
         operations = (scale.steps + 1) * step_gflop(config, content)
         operations *= COSTS[scale.precision]
         targets = (forward_gflop(config, s, config.layers()) for s in (content, style))
-        operations += EAGER * sum(targets)
+        operations += sum(targets)
         parameters = sum(row.parameters for row in config_rows(config, content))
         operations *= TILED if in_tiles(config, content, style) else 1
         step, most = scale_bytes(config, content, style, scale.precision)

@@ -1,10 +1,10 @@
 """The memory that the steps of a run hold, in bytes: arithmetic.
 
-Fitted to the peaks of 26 runs of the built-in samples in fresh processes (64 to 1024
-px) on two x86-64 cores without a GPU, TensorFlow 2.21 and Keras 3.15, and held against
-seven on cores with AVX-512 and AMX, which take less at 1024 px: 16 % above those. What
-each factor stands for is a guess. "The outputs" are those of all layers, "the largest"
-is one. Memory is that of a process which makes one run with `fit`.
+Fitted to the peaks of 15 runs of the built-in samples in fresh processes (64 to 2048
+px) on two x86-64 cores with AVX-512 and AMX without a GPU, TensorFlow 2.21 and Keras
+3.15. Cores with AVX2 alone took a tenth more before. What each factor stands for is a
+guess. "The outputs" are those of all layers, "the largest" is one. Memory is that of a
+process which makes one run with `fit`.
 """
 
 import math
@@ -15,13 +15,12 @@ from kstyle.tiles import kept_between
 FLOAT = 4  # bytes
 PROCESS = 710e6  # Python, TensorFlow, Keras, and the traced graphs
 WEIGHTS = 3.0  # copies of the float32 weights: read, checked, in Keras
-KEPT = 2.3  # the convolutions' outputs, for the backward pass, and their gradients
-WORKSPACE = 4.5  # the largest: what oneDNN lays out anew; less with AVX-512 than AVX2
-EAGER_OUTPUTS = 0.57  # outputs and padded inputs of the forward pass for the targets
-EAGER_WORKSPACE = 9.2  # the largest, in that pass
+KEPT = 2.1  # the convolutions' outputs, for the backward pass, and their gradients
+WORKSPACE = 3.5  # the largest: what oneDNN lays out anew; less with AVX-512 than AVX2
+LOOK_WORKSPACE = 2.5  # the largest, in the forward pass for the targets
 ROUGH = 0.6  # of a step's features where the network is in bfloat16; Grams are not
-SECOND = 100e6  # a network in bfloat16 beside that in float32, and its graphs
-COARSER = 0.33  # of a coarser scale's step, which the allocator does not give back
+SECOND = 170e6  # a network in bfloat16 beside that in float32, and its graphs
+COARSER = 0.45  # of a coarser scale's step, which the allocator does not give back
 COPIES = 6  # of the picture beside a tile: gradient, the one before a move, ...
 VECTORS = 4  # its point, slope, pull and step
 
@@ -42,7 +41,7 @@ def scale_bytes(config, content, style, precision="float32"):
         tiled = max(tiled_bytes(config, size, part) for size in (content, style))
         return tiled, tiled
     step = part * step_bytes(config, content)
-    return step, max(step, *(eager_bytes(config, size) for size in (content, style)))
+    return step, max(step, *(look_bytes(config, size) for size in (content, style)))
 
 
 def tiled_bytes(config, size, part=1):
@@ -72,21 +71,15 @@ def step_bytes(config, size):
     return FLOAT * (KEPT * kept + largest + targets + optimizer)
 
 
-def eager_bytes(config, size):
+def look_bytes(config, size):
     """What the forward pass for the targets holds at the most, for a picture of `size`.
 
-    Keras keeps every layer's output until the last is there, padded copies included.
+    What no later layer reads is given back; the layers that have a loss stay.
     """
     rows = config_rows(config, size)
-    outputs = [row.height * row.width * row.channels for row in rows]
-    padded = 0
-    if config.padding in ("reflect", "replicate"):
-        inputs = ((*size, 3), *((r.height, r.width, r.channels) for r in rows))
-        for (height, width, channels), row in zip(inputs, rows, strict=False):
-            if row.name.startswith("conv"):
-                padded += (height + 2) * (width + 2) * channels
-    largest = EAGER_WORKSPACE * max(outputs)
-    return FLOAT * (EAGER_OUTPUTS * (sum(outputs) + padded) + largest)
+    outputs = {row.name: row.height * row.width * row.channels for row in rows}
+    wanted = sum(outputs[name] for name in config.layers())
+    return FLOAT * (wanted + LOOK_WORKSPACE * max(outputs.values()))
 
 
 def config_rows(config, size):

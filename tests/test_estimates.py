@@ -52,7 +52,7 @@ def test_a_run_costs_a_look_before_and_after_its_steps_and_both_targets():
     config = shallow(style_layers="", style_size="original")
     found = estimates.estimate(config, (4, 4), (4, 8), 1e9)  # a second an operation
     without = estimates.estimate(config, (4, 4), (4, 8), 0)
-    targets = estimates.EAGER * (CONV1_1 + 2 * CONV1_1)
+    targets = CONV1_1 + 2 * CONV1_1
     assert found.seconds - without.seconds == pytest.approx(
         (3 + 2) * 2 * CONV1_1 + targets
     )
@@ -82,25 +82,35 @@ def test_the_scales_add_up_to_the_run_and_each_keeps_some_memory_of_the_coarser(
     assert fine.bytes - alone == pytest.approx(kept, abs=1)
 
 
-# Bytes of runs of 3 or 4 steps of the samples, each in a process of its own.
+VGG16 = {"net": "vgg16", "content_layers": "conv2_2", "style_layers": "conv3_1"}
+
+
+# Bytes of runs of 3 to 13 steps of the samples, each in a process of its own.
 @pytest.mark.parametrize(
-    ("options", "measured"),
+    ("precision", "options", "measured"),
     [
-        ({"size": 256, "scales": 1}, 1179e6),
-        ({"size": 512, "scales": 1}, 1628e6),
-        ({"size": 512}, 1884e6),
-        ({"size": 512, "precision": "mixed"}, 1931e6),
-        ({"size": 1024, "scales": 1}, 3173e6),
-        ({"size": 1024, "scales": 1, "tile": 512}, 1974e6),
-        ({"size": 512, "scales": 1, "tile": 256}, 1224e6),
+        ("float32", {"size": 256, "scales": 1}, 1020e6),
+        ("float32", {"size": 512, "scales": 1}, 1530e6),
+        ("float32", {"size": 512, "scales": 1, **VGG16}, 1236e6),
+        ("float32", {"size": 512, "scale_steps": 3}, 1742e6),
+        ("float32", {"size": 1024, "scales": 1}, 2960e6),
+        ("bfloat16", {"size": 64, "scales": 1}, 960e6),
+        ("bfloat16", {"size": 256, "scales": 1}, 1019e6),
+        ("bfloat16", {"size": 512, "scales": 1}, 1400e6),
+        ("bfloat16", {"size": 512, "scale_steps": 3}, 1717e6),
+        ("bfloat16", {"size": 1024, "scales": 1}, 2690e6),
+        ("bfloat16", {"size": 1024, "scales": 1, "tile": 512}, 1930e6),
+        ("bfloat16", {"size": 512, "scales": 1, "tile": 256}, 1154e6),
+        ("bfloat16", {"size": 2048, "scales": 1, "tile": 1024}, 5110e6),
+        ("mixed", {"size": 512, "scale_steps": 3}, 1840e6),
     ],
 )
-def test_peak_memory_in_bfloat16_is_within_an_eighth_of_what_was_measured(
-    options, measured
+def test_peak_memory_is_within_a_fifth_of_what_was_measured(
+    precision, options, measured
 ):
-    config = StyleConfig(**{"precision": "bfloat16", **options})
+    config = StyleConfig(precision=precision, **options)
     found = estimates.peak_bytes(config, (400, 600), (560, 720))
-    assert found == pytest.approx(measured, rel=0.125)
+    assert found == pytest.approx(measured, rel=0.2)
 
 
 def test_a_step_in_bfloat16_is_reckoned_at_its_share_of_one_in_float32():
@@ -123,30 +133,11 @@ def test_an_estimate_cannot_be_changed():
         found.steps = 0
 
 
-# Bytes of whole runs of 4 steps of the samples, each in a process of its own.
-@pytest.mark.parametrize(
-    ("size", "shallow_bytes", "default_bytes"),
-    [(256, 897e6, 1061e6), (320, 1003e6, 1178e6), (512, 1503e6, 1640e6)],
-)
-def test_peak_memory_is_within_a_tenth_of_what_was_measured(
-    size, shallow_bytes, default_bytes
-):
-    layers = {"content_layers": "conv2_2", "style_layers": "conv3_1"}
-    two = StyleConfig(net="vgg16", **layers, size=size, scales=1)
-    five = StyleConfig(size=size, scales=1)
-    for config, measured in ((two, shallow_bytes), (five, default_bytes)):
-        found = estimates.peak_bytes(config, (400, 600), (560, 720))
-        assert found == pytest.approx(measured, rel=0.1)
-
-
-def test_peak_memory_of_a_large_style_picture_and_of_many_scales_is_more():
-    base = StyleConfig(net="vgg19", size=256, scales=1)
-    large = base.replace(style_size="original")
-    many = base.replace(scales="auto", size=512)
-    sizes = (400, 600), (560, 720)
-    # Measured in the same way: 2298 MB and 1912 MB.
-    assert estimates.peak_bytes(large, *sizes) == pytest.approx(2298e6, rel=0.1)
-    assert estimates.peak_bytes(many, *sizes) == pytest.approx(1912e6, rel=0.1)
+def test_peak_memory_with_a_large_style_picture_is_that_of_its_look():
+    config = StyleConfig(size=256, scales=1, style_size="original", precision="float32")
+    found = estimates.peak_bytes(config, (400, 600), (560, 720))
+    assert found == pytest.approx(1282e6, rel=0.1)  # measured in the same way
+    assert found > 1.2 * estimates.peak_bytes(config, (400, 600), (171, 256))
 
 
 def test_peak_memory_is_the_process_three_copies_of_the_weights_and_the_largest_need():
@@ -154,7 +145,7 @@ def test_peak_memory_is_the_process_three_copies_of_the_weights_and_the_largest_
     weights = 4 * footprint.WEIGHTS * (9 * 3 * 64 + 64)
     need = (
         footprint.step_bytes(shallow(style_layers=""), (4, 4)),
-        footprint.eager_bytes(shallow(style_layers=""), (4, 4)),
+        footprint.look_bytes(shallow(style_layers=""), (4, 4)),
     )
     assert found == round(footprint.PROCESS + weights + max(need))
 
@@ -185,13 +176,10 @@ def test_a_pooling_s_output_is_not_kept_for_the_backward_pass():
     assert deeper - shallower == pytest.approx(4 * 64 * (4 - 16))
 
 
-def test_padded_inputs_are_held_beside_the_outputs_while_targets_are_made():
-    same, padded = (
-        footprint.eager_bytes(shallow(style_layers="pool1", padding=padding), (4, 4))
-        for padding in ("same", "replicate")
-    )
-    around = 6 * 6 * 3 + 6 * 6 * 64  # of conv1_1 and conv1_2; a pooling has none
-    assert padded - same == pytest.approx(4 * footprint.EAGER_OUTPUTS * around)
+def test_a_look_holds_the_layers_that_have_a_loss_and_room_for_the_largest():
+    config = shallow(content_layers="conv1_2", style_layers="pool1")
+    numbers = 4 * 4 * 64 + 2 * 2 * 64 + footprint.LOOK_WORKSPACE * 4 * 4 * 64
+    assert footprint.look_bytes(config, (4, 4)) == pytest.approx(4 * numbers)
 
 
 def test_l_bfgs_keeps_the_vectors_that_are_reckoned_with():
