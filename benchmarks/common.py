@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -55,6 +56,14 @@ def seconds(call, rounds):
         call()
         times.append(time.perf_counter() - begun)
     return times
+
+
+def process_seconds(*words):
+    """The seconds of a command, the start of its process among them."""
+    command = [str(word) for word in words]
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - begun
 
 
 def machine():

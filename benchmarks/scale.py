@@ -85,12 +85,11 @@ def main():
     if options.one:
         print(json.dumps(measured(*options.one, options.precision)))
         return
-    how = options.steps, options.precision
-    figures = {"tile": options.tile, "steps": options.steps, "precision": how[1]}
+    figures = {name: getattr(options, name) for name in ("tile", "steps", "precision")}
     for size in (*options.sizes, *(FULL if options.full else ())):
         kinds = {"tiled": options.tile} | ({"whole": 0} if fits(size) else {})
         for kind, tile in kinds.items():
-            found = in_a_process(size, tile, *how)
+            found = in_a_process(size, tile, options.steps, options.precision)
             figures |= {f"{kind}_{size}_{key}": x for key, x in found.items()}
             print(size, kind, found, flush=True)
     common.report("scale", figures)

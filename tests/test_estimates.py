@@ -87,30 +87,61 @@ VGG16 = {"net": "vgg16", "content_layers": "conv2_2", "style_layers": "conv3_1"}
 
 # Bytes of runs of 3 to 13 steps of the samples, each in a process of its own.
 @pytest.mark.parametrize(
-    ("precision", "options", "measured"),
+    ("options", "measured"),
     [
-        ("float32", {"size": 256, "scales": 1}, 1020e6),
-        ("float32", {"size": 512, "scales": 1}, 1530e6),
-        ("float32", {"size": 512, "scales": 1, **VGG16}, 1236e6),
-        ("float32", {"size": 512, "scale_steps": 3}, 1742e6),
-        ("float32", {"size": 1024, "scales": 1}, 2960e6),
-        ("bfloat16", {"size": 64, "scales": 1}, 960e6),
-        ("bfloat16", {"size": 256, "scales": 1}, 1019e6),
-        ("bfloat16", {"size": 512, "scales": 1}, 1400e6),
-        ("bfloat16", {"size": 512, "scale_steps": 3}, 1717e6),
-        ("bfloat16", {"size": 1024, "scales": 1}, 2690e6),
-        ("bfloat16", {"size": 1024, "scales": 1, "tile": 512}, 1930e6),
-        ("bfloat16", {"size": 512, "scales": 1, "tile": 256}, 1154e6),
-        ("bfloat16", {"size": 2048, "scales": 1, "tile": 1024}, 5110e6),
-        ("mixed", {"size": 512, "scale_steps": 3}, 1840e6),
+        ({"size": 256, "scales": 1, **VGG16}, 850e6),
+        ({"size": 320, "scales": 1, **VGG16}, 927e6),
+        ({"size": 512, "scales": 1, **VGG16}, 1236e6),
+        ({"size": 256, "scales": 1}, 1020e6),
+        ({"size": 320, "scales": 1}, 1092e6),
+        ({"size": 512, "scales": 1}, 1530e6),
+        ({"size": 512, "scale_steps": 3}, 1742e6),
+        ({"size": 256, "scales": 1, "style_size": "original"}, 1282e6),
     ],
 )
-def test_peak_memory_is_within_a_fifth_of_what_was_measured(
-    precision, options, measured
-):
-    config = StyleConfig(precision=precision, **options)
+def test_peak_memory_is_within_a_tenth_of_what_was_measured(options, measured):
+    config = StyleConfig(precision="float32", **options)
     found = estimates.peak_bytes(config, (400, 600), (560, 720))
-    assert found == pytest.approx(measured, rel=0.2)
+    assert found == pytest.approx(measured, rel=0.1)
+
+
+# Measured in the same way.
+@pytest.mark.parametrize(
+    ("options", "measured"),
+    [
+        ({"size": 64, "scales": 1}, 960e6),
+        ({"size": 256, "scales": 1}, 1019e6),
+        ({"size": 512, "scales": 1}, 1400e6),
+        ({"size": 512, "scale_steps": 3}, 1717e6),
+        ({"size": 512, "scale_steps": 3, "precision": "mixed"}, 1840e6),
+        ({"size": 1024, "scales": 1}, 2690e6),
+        ({"size": 2048, "scales": 1}, 7501e6),
+        ({"size": 1024, "scales": 1, "tile": 512}, 1930e6),
+        ({"size": 512, "scales": 1, "tile": 256}, 1154e6),
+        ({"size": 2048, "scales": 1, "tile": 1024}, 5110e6),
+    ],
+)
+def test_peak_memory_in_bfloat16_is_within_an_eighth_of_what_was_measured(
+    options, measured
+):
+    config = StyleConfig(**{"precision": "bfloat16", **options})
+    found = estimates.peak_bytes(config, (400, 600), (560, 720))
+    assert found == pytest.approx(measured, rel=0.125)
+
+
+def test_peak_memory_of_1024_pixels_in_float32_is_a_sixth_below_the_estimate():
+    config = StyleConfig(size=1024, scales=1, precision="float32")
+    found = estimates.peak_bytes(config, (400, 600), (560, 720))
+    assert 1.0 < found / 2960e6 < 1.2  # cores with AVX2 alone need more than that
+
+
+def test_peak_memory_of_a_large_style_picture_is_more():
+    base = StyleConfig(size=256, scales=1, precision="float32")
+    large = base.replace(style_size="original")
+    small, most = (
+        estimates.peak_bytes(config, (400, 600), (560, 720)) for config in (base, large)
+    )
+    assert most > 1.2 * small
 
 
 def test_a_step_in_bfloat16_is_reckoned_at_its_share_of_one_in_float32():
@@ -131,13 +162,6 @@ def test_an_estimate_cannot_be_changed():
     found = estimates.estimate(shallow(), (4, 4), (4, 4), 1)
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.steps = 0
-
-
-def test_peak_memory_with_a_large_style_picture_is_that_of_its_look():
-    config = StyleConfig(size=256, scales=1, style_size="original", precision="float32")
-    found = estimates.peak_bytes(config, (400, 600), (560, 720))
-    assert found == pytest.approx(1282e6, rel=0.1)  # measured in the same way
-    assert found > 1.2 * estimates.peak_bytes(config, (400, 600), (171, 256))
 
 
 def test_peak_memory_is_the_process_three_copies_of_the_weights_and_the_largest_need():

@@ -297,6 +297,26 @@ def test_an_experiment_that_is_being_run_is_not_run_a_second_time(pools, tmp_pat
     assert not list((tmp_path / "logs" / "pools").iterdir())
 
 
+def killed(path, place, step):
+    """Ends a process that runs `path` in `place`, as far as a test can, at a step."""
+
+    def kill(trial, done, *_):
+        if done == step:
+            raise SystemExit
+
+    watch = runner.Silent()
+    watch.step = kill
+    with pytest.raises(SystemExit):
+        run(path, place, watch=watch)
+
+
+def run_on(path, place):
+    """The rows of running `path` in `place`, and the steps that it was heard of."""
+    heard, watch = [], runner.Silent()
+    watch.step = lambda trial, done, *_: heard.append(done)
+    return run(path, place, watch=watch), heard
+
+
 @pytest.mark.parametrize("solved", [None, "equal-gradient:0.5"])
 def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(
     pools, tmp_path, solved
@@ -305,22 +325,13 @@ def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(
     path = pools(base=base, axes={"pool": ["avg"]})
     (whole,) = run(path, tmp_path / "whole")
 
-    def kill(trial, done, *_):
-        """Ends the process, as far as a test can, at step 5."""
-        if done == 5:
-            raise SystemExit
-
-    watch = runner.Silent()
-    watch.step = kill
-    with pytest.raises(SystemExit):
-        run(path, tmp_path, watch=watch)
+    killed(path, tmp_path, step=5)
     folder = tmp_path / "logs" / "pools" / "pool=avg"
     assert checkpoints.read_state(folder).step == 4
     config = (folder / "config.yaml").read_text()
     assert ("were solved by" in config) == (solved is not None)
-    begun, watch.step = [], lambda trial, done, *_: begun.append(done)
-    (row,) = run(path, tmp_path, watch=watch)
-    assert row["status"] == "finished" and begun == [4, 5, 6]
+    (row,), heard = run_on(path, tmp_path)
+    assert row["status"] == "finished" and heard == [4, 5, 6]
     assert (folder / "config.yaml").read_text() == config
     pixels, others = (
         kstyle.load_picture(place / "result.png").pixels
@@ -341,19 +352,10 @@ def test_a_trial_goes_on_with_the_pairs_that_it_was_begun_with(
     path = pools(base={"steps": 4, "checkpoint_every": "1"}, axes={"pool": ["avg"]})
     room(5)
     (whole,) = run(path, tmp_path / "whole")
-
-    def kill(trial, done, *_):
-        if done == 3:
-            raise SystemExit
-
-    watch = runner.Silent()
-    watch.step = kill
-    with pytest.raises(SystemExit):
-        run(path, tmp_path, watch=watch)
+    killed(path, tmp_path, step=3)
     room(most)
-    begun, watch.step = [], lambda trial, done, *_: begun.append(done)
-    (row,) = run(path, tmp_path, watch=watch)
-    assert begun == [2, 3, 4]
+    (row,), heard = run_on(path, tmp_path)
+    assert heard == [2, 3, 4]
     assert (row["status"], row["loss"]) == ("finished", whole["loss"])
     used = {"history": 5} if most > 5 else {"history": 5, "tile": 1024}
     folder = tmp_path / "logs/pools/pool=avg"

@@ -138,8 +138,8 @@ def split_finished(experiment, folder, *, overwrite=False):
 
 def refreshed(record, experiment, trial):
     """A finished record under the labels that the experiment's file has now."""
-    kept, said = new_record(experiment.name, trial), ("axes", "repeats", "options")
-    keys = ("experiment", "label", "part", *said)
+    kept = new_record(experiment.name, trial)
+    keys = ("experiment", "label", "part", "axes", "repeats", "options")
     return record | {key: kept[key] for key in keys}
 
 
