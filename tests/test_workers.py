@@ -134,6 +134,7 @@ def test_workers_end_with_their_parent_and_ctrl_c_leaves_checkpoints(
 ):
     words = ["experiment", "run", experiment, "--logdir", tmp_path / "logs"]
     words += ["--executor", "processes", "--workers", "1", "--set", "steps=100000"]
+    words += ["--set", "optimizer=adam"]  # L-BFGS would find no better one soon
     command = [sys.executable, "-m", "kstyle", *map(str, words)]
     folder = tmp_path / "logs" / "pools" / "pool=avg"
     step = 0
