@@ -32,10 +32,25 @@ def gram_matrix(features):
     Summed in float32, whatever the features are in.
     """
     batch, height, wide, channels = ops.shape(features)
-    flat = ops.cast(features, "float32")
-    flat = ops.reshape(flat, (batch, height * wide, channels))
-    gram = ops.matmul(ops.transpose(flat, (0, 2, 1)), flat)
-    return gram / ops.cast(height * wide, gram.dtype)
+    flat = ops.reshape(features, (batch, height * wide, channels))
+    return channel_products(flat) / ops.cast(height * wide, "float32")
+
+
+def channel_products(flat):
+    """`F^T F` in float32 of `(batch, positions, channels)`.
+
+    With U the gradient that comes down to it, F gets F (U + U^T): one product, as wide
+    as F is. Worked out from F^T F it would be two, both in float32.
+    """
+    fixed = ops.stop_gradient(flat)
+    half = ops.matmul(ops.transpose(fixed, (0, 2, 1)), flat)
+    exact = half
+    if keras.backend.standardize_dtype(flat.dtype) != "float32":
+        wide = ops.cast(fixed, "float32")
+        exact = ops.matmul(ops.transpose(wide, (0, 2, 1)), wide)
+    half = ops.cast(half, "float32")
+    pull = half + ops.transpose(half, (0, 2, 1))  # for its gradient alone
+    return ops.stop_gradient(exact) + (pull - ops.stop_gradient(pull))
 
 
 def total_variation(image):
@@ -44,9 +59,16 @@ def total_variation(image):
     `sum(d^2) / 2 / size(d)` for the vertical and the horizontal neighbour
     differences d in 0..255 units, added. A direction with one pixel counts as flat.
     """
-    down = 255 * (image[:, 1:] - image[:, :-1])
-    right = 255 * (image[:, :, 1:] - image[:, :, :-1])
-    return half_mean_square(down) + half_mean_square(right)
+    return sum(half_mean_square(255 * differences(image, axis)) for axis in (1, 2))
+
+
+def differences(image, axis):
+    """Each pixel of `image` less the one before it along `axis`, 1 or 2."""
+    # By `slice`: the gradient of `image[:, 1:]` is computed in one thread.
+    shape = list(ops.shape(image))
+    shape[axis] -= 1
+    second = [int(i == axis) for i in range(4)]
+    return ops.slice(image, second, shape) - ops.slice(image, (0, 0, 0, 0), shape)
 
 
 def half_mean_square(difference):
@@ -56,14 +78,19 @@ def half_mean_square(difference):
 
 
 class TermLoss(keras.losses.Loss):
-    """A loss that represents its target once, then compares at every step."""
+    """Compares what it makes of features: of the target's once, then at every step."""
 
     def __init__(self, name, reduction="sum", dtype="float32"):
         # One picture a batch, and "sum" keeps the formula free of Keras's averaging.
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
+    def __call__(self, target, features, sample_weight=None):
+        """The loss of `features` next to `target`, which `represent` has made."""
+        # Before Keras casts to float32 what may be in bfloat16, and twice as fast so.
+        return super().__call__(target, self.represent(features), sample_weight)
+
     def represent(self, features):
-        """What is kept of the target's features `(batch, H, W, C)`."""
+        """What is compared of the features `(batch, H, W, C)`."""
         return features
 
     def of_nothing(self, target):
@@ -94,14 +121,8 @@ class GramLoss(TermLoss):
     def represent(self, features):
         return gram_matrix(features)
 
-    def call(self, target, features):
-        return self.compare(target, gram_matrix(features))
-
-    def of_nothing(self, target):
-        return self.compare(target, ops.zeros_like(target))
-
-    def compare(self, target, gram):
-        """The loss of a Gram matrix that is known already: `(batch,)`."""
+    def call(self, target, gram):
+        """Of two Gram matrices `(batch, C, C)`: `(batch,)`."""
         error = half_squared_error(target, gram)
         return STYLE_FACTOR * error / gram.shape[-1] ** 2
 

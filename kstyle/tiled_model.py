@@ -89,7 +89,7 @@ class TiledTransfer(StyleTransfer):
 
     def _gram_loss(self, tag, gram):
         (loss,) = [term.loss for term in self.terms if term.tag == tag]
-        return ops.sum(loss.compare(self.targets[tag], gram))
+        return ops.sum(loss.call(self.targets[tag], gram))
 
     def _picture_loss(self, term):
         value = self.image.value

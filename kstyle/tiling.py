@@ -67,8 +67,7 @@ class StageGraphs:
             layer = self.extractor.get_layer(name)
             x = layer(x) if is_pool(name) else self._convolution(layer, x, around)
             if name in self.wanted:
-                crop = crops[self.wanted.index(name)]
-                found[name] = x[:, crop[0, 0] : crop[0, 1], crop[1, 0] : crop[1, 1]]
+                found[name] = cropped(x, crops[self.wanted.index(name)])
         return found
 
     def _convolution(self, layer, x, around):
@@ -206,6 +205,14 @@ def pulls_at(graphs, tile, grams, weights, targets, above):
 def tile_of(x, tile, wanted):
     """What the graphs take of the stage's whole input: pixels, borders, crops."""
     return x[tile.read], np.int32(tile.borders), np.int32(tile.crops(wanted))
+
+
+def cropped(x, crop):
+    """Rows and columns of `x` by their ((first, end), (first, end))."""
+    # By `slice`: the gradient of `x[...]` is computed in one thread.
+    begin = tf.pad(crop[:, 0], [[1, 1]])
+    size = tf.pad(crop[:, 1] - crop[:, 0], [[1, 1]], constant_values=-1)
+    return tf.slice(x, begin, size)
 
 
 def pixels(channels, dtype=np.float32):
