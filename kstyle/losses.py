@@ -15,14 +15,8 @@ from keras import ops
 # The reference multiplies the style loss by this, out of sight of its options; a style
 # weight of 200 is 0.02 without it.
 STYLE_FACTOR = 1e-4
+ROWS = 64
 IMAGE = "image"  # the name under which the picture itself is one of the features
-
-
-def half_squared_error(target, features):
-    """`sum((features - target)^2) / 2` over all but the batch axis: `(batch,)`."""
-    difference = features - target
-    axes = tuple(range(1, len(difference.shape)))
-    return ops.sum(ops.square(difference), axis=axes) / 2
 
 
 def gram_matrix(features):
@@ -53,13 +47,22 @@ def channel_products(flat):
     return ops.stop_gradient(exact) + (pull - ops.stop_gradient(pull))
 
 
-def total_variation(image):
+def total_variation(image, below=None, size=None):
     """Roughness of `(batch, H, W, 3)` pixels in [0, 1]: `(batch,)`, 0 when flat.
 
     `sum(d^2) / 2 / size(d)` for the vertical and the horizontal neighbour
     differences d in 0..255 units, added. A direction with one pixel counts as flat.
+
+    below, size: where `image` is some rows of a picture of (height, width) `size`, the
+        row after them, or none: what they add to the roughness of that picture.
     """
-    return sum(half_mean_square(255 * differences(image, axis)) for axis in (1, 2))
+    height, wide = size or image.shape[1:3]
+    tall = image if below is None else ops.concatenate([image, below], axis=1)
+    channels = image.shape[3]
+    down = half_square_sum(255 * differences(tall, 1))
+    right = half_square_sum(255 * differences(image, 2))
+    down /= max(1, (height - 1) * wide * channels)
+    return down + right / max(1, height * (wide - 1) * channels)
 
 
 def differences(image, axis):
@@ -71,10 +74,10 @@ def differences(image, axis):
     return ops.slice(image, second, shape) - ops.slice(image, (0, 0, 0, 0), shape)
 
 
-def half_mean_square(difference):
-    """`mean(difference^2) / 2` over all but the batch axis; 0 of nothing."""
-    count = max(1, difference.shape[1] * difference.shape[2] * difference.shape[3])
-    return ops.sum(ops.square(difference), axis=(1, 2, 3)) / 2 / count
+def half_square_sum(difference):
+    """`sum(difference^2) / 2` over all but the batch axis: `(batch,)`."""
+    axes = tuple(range(1, len(difference.shape)))
+    return ops.sum(ops.square(difference), axis=axes) / 2
 
 
 class TermLoss(keras.losses.Loss):
@@ -95,6 +98,7 @@ class TermLoss(keras.losses.Loss):
 
     def of_nothing(self, target):
         """The loss, `(batch,)`, of features that are all 0."""
+        target = ops.cast(target, "float32")
         return self.call(target, ops.zeros_like(target))
 
 
@@ -107,8 +111,14 @@ class ContentLoss(TermLoss):
 
     def call(self, target, features):
         count = ops.prod(ops.shape(features)[1:])
-        error = half_squared_error(target, features)
+        error = half_square_sum(features - target)
         return error / ops.cast(count, error.dtype)
+
+    def of_nothing(self, target):
+        """By `ROWS` at a time: a large picture's layer takes gigabytes."""
+        parts = [target[:, k : k + ROWS] for k in range(0, target.shape[1], ROWS)]
+        sums = [part.shape[1] * TermLoss.of_nothing(self, part) for part in parts]
+        return sum(sums) / target.shape[1]
 
 
 @keras.saving.register_keras_serializable("kstyle")
@@ -123,7 +133,7 @@ class GramLoss(TermLoss):
 
     def call(self, target, gram):
         """Of two Gram matrices `(batch, C, C)`: `(batch,)`."""
-        error = half_squared_error(target, gram)
+        error = half_square_sum(gram - target)
         return STYLE_FACTOR * error / gram.shape[-1] ** 2
 
 
@@ -137,6 +147,10 @@ class TotalVariationLoss(TermLoss):
     def call(self, target, features):
         del target
         return total_variation(features)
+
+    def of_rows(self, rows, below, size):
+        """What some rows add to the loss of a picture: `total_variation` of them."""
+        return total_variation(rows, below, size)
 
 
 @dataclasses.dataclass(frozen=True)

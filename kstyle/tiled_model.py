@@ -7,6 +7,7 @@ from keras import ops
 from kstyle.graphs import own_graph
 from kstyle.losses import IMAGE
 from kstyle.model import StyleTransfer
+from kstyle.stage_graphs import pixels
 from kstyle.targets import batch_of_one
 from kstyle.tiling import StagedNet
 
@@ -16,8 +17,8 @@ class TiledTransfer(StyleTransfer):
     copies of the picture, for half as much time again.
 
     edge: of a tile in pixels; deeper in the network it covers more of the picture.
-    The rest as `StyleTransfer`. The losses of the layers are summed over tiles; those
-    of the picture itself (total variation) are taken from the whole of it.
+    The rest as `StyleTransfer`. The losses of the layers are summed over tiles, those
+    of the picture itself (total variation) over strips of rows.
     """
 
     def __init__(
@@ -33,7 +34,13 @@ class TiledTransfer(StyleTransfer):
         self.net = StagedNet(extractor, layered, edge) if layered else None
         self.on_picture = [term for term in self.terms if term.layer == IMAGE]
         self._norms_graph = self._norms  # the tiles are graphs, the loop is not
-        self._picture_graph = own_graph(self._picture_slope)
+        height, wide = self.image.shape[1:3]
+        rows = max(1, edge**2 // wide)  # as many pixels as a tile
+        self.strips = [slice(k, k + rows) for k in range(0, height, rows)]
+        rows = pixels(3, shape=(1, None, wide))
+        self._strip_graph = own_graph(self._strip_losses, (rows, rows))
+        weights = {term.tag: tf.TensorSpec(()) for term in self.on_picture}
+        self._pull_graph = own_graph(self._strip_pull, (rows, rows, weights))
 
     def _hold(self, targets):
         self.targets = targets  # they are handed to the graphs, tile by tile
@@ -63,14 +70,16 @@ class TiledTransfer(StyleTransfer):
         norms = {}
         for term in self.terms:
             alone = {t.tag: t.weight if t is term else 0.0 for t in self.terms}
-            norms[term.tag] = tf.norm(self._slope(grams, list(inputs), alone))
+            norms[term.tag] = np.linalg.norm(self._slope(grams, list(inputs), alone))
         return norms
 
     def _measured(self):
         """The losses, the `{tag: Gram}` and the stages' inputs of the picture."""
         raw, grams, inputs = {}, {}, []
-        for term in self.on_picture:
-            raw[term.tag] = self._picture_loss(term)
+        raw |= {term.tag: 0.0 for term in self.on_picture}
+        for _, *rows in self._rows():
+            for tag, loss in self._strip_graph(*rows).items():
+                raw[tag] += float(loss)
         if self.net:
             parts = {tag: 0.0 for graphs in self.net.graphs for tag in graphs.others}
             terms = {term.tag: term for term in self.terms}
@@ -91,24 +100,32 @@ class TiledTransfer(StyleTransfer):
         (loss,) = [term.loss for term in self.terms if term.tag == tag]
         return ops.sum(loss.call(self.targets[tag], gram))
 
-    def _picture_loss(self, term):
-        value = self.image.value
-        return term.loss(self.targets.get(term.tag, value), value)
+    def _rows(self):
+        """The strips: where each is, its rows, and the row below or none."""
+        if not self.on_picture:
+            return
+        image = self.image.numpy()
+        for place in self.strips:
+            yield place, image[:, place], image[:, place.stop : place.stop + 1]
 
-    def _picture_slope(self, weights):
-        """The gradient of the weighted terms of the picture itself."""
+    def _strip_losses(self, rows, below):
+        size = self.image.shape[1:3]
+        parts = {t.tag: t.loss.of_rows(rows, below, size) for t in self.on_picture}
+        return {tag: ops.sum(part) for tag, part in parts.items()}
+
+    def _strip_pull(self, rows, below, weights):
+        """The gradient of the terms of the picture with `weights` at a strip's rows,
+        and at the row below."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self.image.value)
-            pulls = [weights[t.tag] * self._picture_loss(t) for t in self.on_picture]
-            total = sum(pulls)
-        return tape.gradient(total, self.image.value)
+            tape.watch((rows, below))
+            losses = self._strip_losses(rows, below)
+            total = sum(weights[tag] * loss for tag, loss in losses.items())
+        return tape.gradient(total, (rows, below))
 
     def _slope(self, grams, inputs, weights):
-        """The gradient of the terms with `weights`; `inputs` are used up."""
-        total = 0
-        if any(weights[term.tag] for term in self.on_picture):
-            pulls = {t.tag: tf.constant(weights[t.tag]) for t in self.on_picture}
-            total = self._picture_graph(pulls).numpy()
+        """The gradient of the terms with `weights`, a NumPy array; `inputs` are used
+        up."""
+        slope = None
         if self.net:
             pulls = {}
             for tag, gram in grams.items():
@@ -117,8 +134,14 @@ class TiledTransfer(StyleTransfer):
                     loss = weights[tag] * self._gram_loss(tag, gram)
                 pulls[tag] = tape.gradient(loss, gram).numpy()
             slope = self.net.backward(inputs, pulls, weights, self.targets)
-            total = total if slope is None else total + slope
-        return tf.zeros_like(self.image.value) + total
+        if slope is None:
+            slope = np.zeros(self.image.shape, "float32")
+        pulls = {t.tag: np.float32(weights[t.tag]) for t in self.on_picture}
+        for place, *rows in self._rows() if any(pulls.values()) else ():
+            here, below = self._pull_graph(*rows, pulls)
+            slope[:, place] += here
+            slope[:, place.stop : place.stop + 1] += below
+        return slope
 
 
 def represent_tiled(extractor, terms, pictures, edge):
@@ -138,7 +161,8 @@ def represent_one(net, terms, picture):
     def keep(tag, tile, features):
         if tag not in whole:
             shape = (len(features), *tile.sizes[layers[tag]], features.shape[-1])
-            whole[tag] = np.empty(shape, "float32")
+            # In the network's precision: float32 would be no more exact.
+            whole[tag] = np.empty(shape, features.dtype.as_numpy_dtype)
         whole[tag][tile.place(layers[tag])] = features
 
     sums, _ = net.forward(picture, keep)

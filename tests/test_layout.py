@@ -51,8 +51,9 @@ TABLE = {
     "targets": "graphs recent",
     "model": "beginnings graphs losses targets",
     "tiles": "",
-    "tiling": "extractor graphs layers losses tiles",
-    "tiled_model": "graphs losses model targets tiling",
+    "stage_graphs": "extractor graphs layers losses tiles",
+    "tiling": "extractor layers stage_graphs tiles",
+    "tiled_model": "graphs losses model stage_graphs targets tiling",
     "footprint": "layers tiles",
     "estimates": "extractor footprint layers losses model optimizers resize schedule "
     "sizes",
@@ -169,9 +170,9 @@ NAMES_TENSORFLOW = {
     "model",
     "parameterizations",
     "pipeline",
+    "stage_graphs",
     "tensorboard",
     "tiled_model",
-    "tiling",
 }
 LONGEST = 220
 LONGER = {

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kstyle.losses import (
     ContentLoss,
@@ -59,6 +60,31 @@ def test_the_loss_of_nothing_is_that_of_features_of_zeros():
         target = loss.represent(features([[[3.0, 4.0]]]))
         assert float(loss.of_nothing(target)[0]) == pytest.approx(expected)
         assert float(loss(target, features([[[0.0, 0.0]]]))) == pytest.approx(expected)
+    tall = np.ones((1, 130, 1, 1), "float32")  # more rows than are taken at once
+    tall[0, -1] = 261  # mean square (129 + 261^2) / 130 = 525
+    assert float(ContentLoss().of_nothing(tall)[0]) == pytest.approx(262.5)
+
+
+def test_the_gradient_of_a_gram_matrix_is_that_of_its_formula():
+    # d sum(U * F^T F) / dF = F (U + U^T), also where U is not symmetric. F is 2 x 2.
+    x, pull = features([[[1.0, 2.0]], [[3.0, 4.0]]]), [[[1.0, 4.0], [0.0, 0.0]]]
+    for dtype in ("float32", "bfloat16"):
+        given = tf.cast(x, dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            gram = gram_matrix(given)  # divided by its 2 positions
+            total = tf.reduce_sum(gram * pull)
+        np.testing.assert_array_equal(gram, [[[5.0, 7.0], [7.0, 10.0]]])
+        found = tape.gradient(total, given)
+        assert found.dtype == dtype
+        expected = [[[[5.0, 2.0]], [[11.0, 6.0]]]]
+        np.testing.assert_array_equal(tf.cast(found, "float32"), expected)
+
+
+def test_gram_sums_of_bfloat16_are_in_float32():
+    # The square of 1 + 1/128 needs more digits than bfloat16 has, and so does 257.
+    x = tf.fill((1, 257, 1, 1), tf.constant(1 + 1 / 128, "bfloat16"))
+    assert float(gram_matrix(x)[0, 0, 0]) == pytest.approx((129 / 128) ** 2, rel=1e-6)
 
 
 def test_total_variation_is_in_grey_levels_and_counts_both_directions():
@@ -72,6 +98,17 @@ def test_total_variation_is_in_grey_levels_and_counts_both_directions():
     both = np.zeros((1, 2, 2, 3), "float32")
     both[:, 1, 1] = 1.0  # one of two differences each way
     assert float(total_variation(both)[0]) == pytest.approx(255**2 / 2)
+
+
+def test_total_variation_of_rows_with_the_one_below_adds_up_to_the_pictures():
+    picture = np.random.default_rng(0).random((1, 5, 4, 3), "float32")
+    loss, size = TotalVariationLoss(), (5, 4)
+    parts = [
+        float(loss.of_rows(picture[:, k : k + 2], picture[:, k + 2 : k + 3], size)[0])
+        for k in (0, 2, 4)
+    ]
+    assert all(parts)
+    assert sum(parts) == pytest.approx(float(loss(picture, picture)))
 
 
 def test_total_variation_of_a_single_pixel_is_zero():
