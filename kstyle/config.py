@@ -108,12 +108,12 @@ class StyleConfig(pydantic.BaseModel):
     size: Edge = Field(512, description="long edge of the result in pixels")
     tile: Tile = Field(
         "off",
-        description="work in tiles, exactly as on the whole picture in less memory: "
-        "off, or their edge in pixels from 128 up",
+        description="less memory, the same result: off, whole (features are computed "
+        "twice, not kept), or in tiles: their edge in pixels from 128 up",
     )
     fit: Fit = Field(
         "auto",
-        description="where memory would not do: auto (fewer L-BFGS pairs, then tiles) "
+        description="where memory would not do: auto (fewer L-BFGS pairs, then --tile) "
         "or off (refuse)",
     )
     scales: Scales = Field(

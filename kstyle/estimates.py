@@ -17,8 +17,8 @@ from kstyle.footprint import (
     SECOND,
     WEIGHTS,
     config_rows,
-    in_tiles,
     scale_bytes,
+    tile_edge,
     trunk_rows,
 )
 from kstyle.layers import trunk
@@ -81,7 +81,7 @@ def scale_estimates(config, content_size, style_size, seconds_per_gflop, traced=
         targets = (forward_gflop(config, s, config.layers()) for s in (content, style))
         operations += sum(targets)
         parameters = sum(row.parameters for row in config_rows(config, content))
-        operations *= TILED if in_tiles(config, content, style) else 1
+        operations *= TILED if tile_edge(config, content, style) else 1
         step, most = scale_bytes(config, content, style, scale.precision)
         peak = round(left + WEIGHTS * FLOAT * parameters + most)
         seconds = tracing + operations * seconds_per_gflop

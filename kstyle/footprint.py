@@ -10,7 +10,7 @@ process which makes one run with `fit`.
 import math
 
 from kstyle.layers import layer_table, trunk
-from kstyle.tiles import kept_between
+from kstyle.tiles import kept_between, split_stages, stage_edge, stride
 
 FLOAT = 4  # bytes
 PROCESS = 710e6  # Python, TensorFlow, Keras, and the traced graphs
@@ -25,9 +25,13 @@ COPIES = 6  # of the picture beside a tile: gradient, the one before a move, ...
 VECTORS = 4  # its point, slope, pull and step
 
 
-def in_tiles(config, content, style):
-    """Whether a scale with pictures of those sizes is worked on in tiles."""
-    return isinstance(config.tile, int) and max(*content, *style) > config.tile
+def tile_edge(config, content, style):
+    """The edge in pixels of the tiles of a scale with pictures of those sizes, `None`
+    where it is worked on without. One tile of the whole picture is recomputation."""
+    largest = max(*content, *style)
+    if config.tile == "whole":
+        return largest
+    return config.tile if config.tile != "off" and largest > config.tile else None
 
 
 def scale_bytes(config, content, style, precision="float32"):
@@ -37,20 +41,30 @@ def scale_bytes(config, content, style, precision="float32"):
     A run's last losses are measured in float32 at the latest, so its forward pass is
     reckoned with whatever the `precision` of the steps."""
     part = ROUGH if precision == "bfloat16" else 1
-    if in_tiles(config, content, style):
-        tiled = max(tiled_bytes(config, size, part) for size in (content, style))
+    edge = tile_edge(config, content, style)
+    if edge:
+        tiled = max(tiled_bytes(config, size, edge, part) for size in (content, style))
         return tiled, tiled
     step = part * step_bytes(config, content)
     return step, max(step, *(look_bytes(config, size) for size in (content, style)))
 
 
-def tiled_bytes(config, size, part=1):
-    """What a scale in tiles holds: `part` of one tile's step, and what is whole."""
-    whole = {r.name: r.height * r.width * r.channels for r in config_rows(config, size)}
+def tiled_bytes(config, size, edge, part=1):
+    """What a scale in tiles of `edge` holds: `part` of one tile's step in the stage
+    that needs most, and what is whole."""
+    rows = config_rows(config, size)
+    whole = {row.name: row.height * row.width * row.channels for row in rows}
     kept = kept_between(whole) + sum(whole[name] for name in config.content_layers)
-    kept += (vectors(config) + COPIES) * 3 * math.prod(size)
-    tile = [min(n, config.tile) for n in size]
-    return FLOAT * kept + part * step_bytes(config, tile)
+    pictures = (vectors(config) + COPIES) * 3 * math.prod(size)
+    most, step = 0, 1  # pixels from one position of the stage's input to the next
+    for number, stage in enumerate(split_stages(list(whole))):
+        tile = step * stage_edge(edge, number, stage)
+        share = math.prod(min(1, tile / length) for length in size)
+        outputs = sum(whole[name] for name in stage if name.startswith("conv"))
+        largest = WORKSPACE * max(whole[name] for name in stage)
+        most = max(most, share * (KEPT * outputs + largest))
+        step *= stride(stage)
+    return FLOAT * (pictures + part * (kept + most))
 
 
 def vectors(config):

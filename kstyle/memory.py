@@ -7,8 +7,9 @@ from kstyle.errors import ConfigError
 from kstyle.estimates import peak_bytes
 from kstyle.machine import free_memory, may_use_gpu, resident_memory
 
-PAIRS = (5, 3)  # of L-BFGS, tried in this order before tiles
-TILES = (1024, 512, 256)  # px, tried in this order: larger ones cost less
+PAIRS = (5, 3)  # of L-BFGS, tried in this order before recomputation and tiles
+# Tried in this order: recomputation alone, and in tiles; larger ones cost less.
+TILES = ("whole", 1024, 512, 256)
 MARGIN = 0.8  # of an estimate that did not hold
 FITTED = ("history", "tile")  # the options that are changed to make a run fit
 KEPT = (
@@ -20,7 +21,8 @@ KEPT = (
 def fit_memory(config, content_size, style_size, *, begun=False):
     """The config as it was if it fits or `fit` is off; or one that fits.
 
-    Tried in turn: fewer pairs of L-BFGS, then tiles, and both.
+    Tried in turn: fewer pairs of L-BFGS, then recomputation, then tiles, and each of
+    these with fewer pairs.
     content_size, style_size: (height, width) of the pictures as loaded.
     begun: whether it is that of a run which goes on: its pairs are kept then.
     Raises: ConfigError: the run needs more memory than there is, however it is done.
@@ -67,7 +69,7 @@ def shortage(config, content_size, style_size):
     advice = size_advice(config, content_size, style_size, room)
     if config.fit == "off":
         advice += " Or leave out --fit off."
-    tiles = f" in tiles of {config.tile} px" if config.tile != "off" else ""
+    tiles = f" with --tile {config.tile}" if config.tile != "off" else ""
     return (
         f"A result of {config.size} px needs about {need / 1e9:.1f} GB of memory"
         f"{tiles}, but {room / 1e9:.1f} GB are free. {advice}"
@@ -96,7 +98,7 @@ def after_failure(config, content_size, style_size):
     room = MARGIN * min(need, room_for(config) or need)
     advice = size_advice(config, content_size, style_size, room)
     if config.tile == "off":
-        advice += f" Or work in tiles: --tile {TILES[1]}."
+        advice += f" Or work in tiles: --tile {TILES[2]}."
     return f"The memory did not suffice for a result of {config.size} px. {advice}"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from kstyle import auto_weights
 from kstyle.devices import on_device
 from kstyle.files import write_text
-from kstyle.footprint import in_tiles
+from kstyle.footprint import tile_edge
 from kstyle.layers import layer_names, minimum_size
 from kstyle.losses import loss_terms
 from kstyle.model import StyleTransfer
@@ -45,7 +45,7 @@ def transfer(
 ):
     """A `StyleTransfer` of the job's pictures at long `edge`.
 
-    A `TiledTransfer` if the config asks for tiles and a picture is larger than one.
+    A `TiledTransfer` if the config asks for one and a picture is larger than a tile.
     precision: of the network; what is measured and kept is measured in float32.
     optimise: whether it shall be compiled with the config's optimiser, so that it can
         `fit`. One that `shared` has kept of another run is started again then.
@@ -54,15 +54,14 @@ def transfer(
     pictures = {"content": job.content_at(edge), "style": job.style_at(edge)}
     layers = list(dict.fromkeys(term.layer for term in terms if term.source))
     extractor = shared.extractor(job, layers, precision)
-    tiled = in_tiles(config, *(p.shape[:2] for p in pictures.values()))
-    tile = config.tile if tiled else None
+    tile = tile_edge(config, *(p.shape[:2] for p in pictures.values()))
     options = {"init": start, "start_step": start_step}
     options["targets"] = shared.targets(
         job, extractor, terms, pictures, tile, precision=precision
     )
 
     def build():
-        kind, edge = (TiledTransfer, {"edge": tile}) if tiled else (StyleTransfer, {})
+        kind, edge = (TiledTransfer, {"edge": tile}) if tile else (StyleTransfer, {})
         model = kind(extractor, terms, **pictures, **options, **edge)
         if optimise:
             model.compile(make_optimizer(**optimizer_options(config)))

@@ -36,23 +36,25 @@ def test_a_run_that_just_fits_is_not_refused_and_one_byte_less_is(free):
         memory.fit_memory(config, *SIZES)
 
 
-def test_fewer_pairs_come_before_tiles_and_tiles_before_both(free, caplog):
+def test_fewer_pairs_come_before_recomputation_and_that_before_tiles(free, caplog):
     config = StyleConfig(size=4096)
-    changes = [{"history": 5}, {"history": 3}, {"tile": 1024}]
-    changes += [{"tile": 1024, "history": 5}, {"tile": 1024, "history": 3}]
-    assert memory.fallbacks(config)[:5] == changes
+    changes = [{"history": 5}, {"history": 3}]
+    for tile in ("whole", 1024, 512, 256):
+        changes += [{"tile": tile, **few} for few in ({}, *changes[:2])]
+    assert memory.fallbacks(config) == changes
     few = config.replace(history=3)
     free(peak_bytes(few, *SIZES))
     assert memory.fit_memory(config, *SIZES) == few
     assert "going on with --history 3" in caplog.text
     free(peak_bytes(few, *SIZES) - 1)
-    assert memory.fit_memory(config, *SIZES) == config.replace(tile=1024)
+    assert memory.fit_memory(config, *SIZES) == config.replace(tile="whole")
+    assert "going on with --tile whole" in caplog.text
 
 
 def test_a_run_that_goes_on_keeps_its_pairs_and_may_take_tiles(free):
     config = StyleConfig(size=4096)
     tiled = config.replace(tile=1024)
-    free(peak_bytes(config.replace(history=3), *SIZES))
+    free(peak_bytes(tiled, *SIZES))
     assert memory.fit_memory(config, *SIZES, begun=True) == tiled
     free(peak_bytes(config.replace(tile=256), *SIZES) - 1)
     with pytest.raises(ConfigError, match="end other programs, or remove state.npz"):
@@ -71,7 +73,7 @@ def test_auto_takes_the_largest_tiles_that_fit_where_memory_would_not_do(free, c
         edge: peak_bytes(config.replace(tile=edge), *SIZES)
         for edge in (*memory.TILES, "off")
     }
-    assert needs[256] < needs[512] < needs[1024] < needs["off"]
+    assert needs[256] < needs[512] < needs[1024] < needs["whole"] < needs["off"]
     free(needs["off"])
     assert memory.fit_memory(config, *SIZES) is config
     assert not caplog.records
@@ -79,7 +81,7 @@ def test_auto_takes_the_largest_tiles_that_fit_where_memory_would_not_do(free, c
     assert memory.fit_memory(config, *SIZES) == config.replace(tile=512)
     assert "going on with --tile 512." in caplog.text
     free(needs[256] - 1)
-    with pytest.raises(ConfigError, match="in tiles of 256 px, but"):
+    with pytest.raises(ConfigError, match="with --tile 256, but"):
         memory.fit_memory(config, *SIZES)
 
 

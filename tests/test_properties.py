@@ -58,7 +58,7 @@ VALUES = {
     | shares.map("equal-gradient:{!r}".format),
     "average": st.just(0.0) | shares,
     "size": edges,
-    "tile": st.just("off") | st.integers(128, 65_535),
+    "tile": st.sampled_from(("off", "whole")) | st.integers(128, 65_535),
     "history": st.integers(1, 100),
     "scales": st.just("auto") | edges | rising,
     "style_size": st.sampled_from([None, "original"]) | edges,
