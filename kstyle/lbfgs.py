@@ -10,6 +10,7 @@ from keras import ops
 
 from kstyle.compact_form import compact_coefficients, masked, moved_up
 from kstyle.errors import ConfigError
+from kstyle.flat import flatten, unflatten
 from kstyle.parameterizations import Pixels, as_basis
 
 MAX_HALVINGS = 6  # then the pairs are forgotten: 1/64 of a step says they mislead
@@ -53,7 +54,7 @@ class LBFGS(keras.optimizers.Optimizer):
             return
         super().build(variables)
         size = sum(int(np.prod(variable.shape)) for variable in variables)
-        self._shapes = [tuple(variable.shape) for variable in variables]
+        self.shapes = [tuple(variable.shape) for variable in variables]
         for name in ("point", "slope", "pull", "step"):
             self._state(name, (size,))
         for name in ("steps", "changes"):
@@ -93,14 +94,29 @@ class LBFGS(keras.optimizers.Optimizer):
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable))
 
-    def adopt(self, other):
-        """Begin with the pairs of another `LBFGS` of the same variables.
+    def learn(self, steps, changes, pairs):
+        """Begin with pairs of a loss that is nearly the same: they tell the lengths of
+        the first steps.
 
-        For a loss that is nearly the other's: its pairs tell the lengths of the first
-        steps, its point and loss are forgotten.
+        steps, changes: `history` tensors of the shape of the one variable, the newest
+            last. pairs: how many of them are to be used; those before one without
+            curvature are not.
         """
-        for name in ("steps", "changes", "products", "stretch", "pairs"):
-            getattr(self, name).assign(getattr(other, name))
+        pulled = self.basis(changes)
+        rows = (self.history, -1)
+        steps, changes, pulled = (tf.reshape(x, rows) for x in (steps, changes, pulled))
+        onto = tf.matmul(steps, changes, transpose_b=True)
+        least = CURVATURE * tf.reduce_sum(tf.square(changes), axis=1)
+        curved = tf.cast(tf.linalg.diag_part(onto) > least, "int32")
+        last = tf.reduce_sum(tf.math.cumprod(curved[::-1]))
+        for variable, value in (
+            (self.steps, steps),
+            (self.changes, changes),
+            (self.products, onto),
+            (self.stretch, tf.matmul(changes, pulled, transpose_b=True)),
+            (self.pairs, tf.minimum(pairs, last)),
+        ):
+            variable.assign(value)
 
     def finalize_variable_values(self, var_list):
         """At the end of `fit`, undo a last step that made the loss worse."""
@@ -117,9 +133,9 @@ class LBFGS(keras.optimizers.Optimizer):
         """The flat `vector` by `A A^T` of the basis, variable by variable."""
         if isinstance(self.basis, Pixels):  # variables of any shape
             return vector
-        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
         parts = tf.split(vector, np.diff(ends, prepend=0))
-        pairs = zip(parts, self._shapes, strict=True)
+        pairs = zip(parts, self.shapes, strict=True)
         return flatten([self.basis(tf.reshape(*pair)) for pair in pairs])
 
     def _worse(self, slope, here):
@@ -198,18 +214,3 @@ class LBFGS(keras.optimizers.Optimizer):
         onto = self._preconditioned(tf.linalg.matvec(changes, b, transpose_a=True))
         along = tf.linalg.matvec(steps, a, transpose_a=True)
         return -(scale * (self.pull + onto) + along)
-
-
-def flatten(tensors):
-    """The `tensors` end to end as one float32 vector."""
-    return ops.concatenate([ops.cast(ops.ravel(t), "float32") for t in tensors])
-
-
-def unflatten(vector, variables):
-    """Pairs of each of `variables` and its part of `vector`, in its shape."""
-    start = 0
-    for variable in variables:
-        end = start + int(np.prod(variable.shape))
-        part = ops.reshape(vector[start:end], variable.shape)
-        yield variable, ops.cast(part, variable.dtype)
-        start = end

@@ -162,8 +162,7 @@ def scale_model(job, scale, shared, before, state=None):
     terms = build_terms(job.config)
     options = {"start_step": step, "precision": scale.precision, "optimise": True}
     model = transfer(job, scale.edge, shared, terms, start, **options)
-    if before is not None and before.image.shape == model.image.shape:
-        # In another precision.
+    if before is not None:
         carry_on(model.optimizer, before.optimizer, model.image)
     return model
 

@@ -189,9 +189,52 @@ def test_l_bfgs_takes_the_pairs_and_forgets_the_point(make_model):
     before.fit(steps_per_epoch=12)
     carry_on(after.optimizer, before.optimizer, after.image)
     assert int(after.optimizer.pairs) == int(before.optimizer.pairs) > 0
-    np.testing.assert_array_equal(after.optimizer.steps, before.optimizer.steps)
+    for name in ("steps", "changes"):
+        kept = (getattr(model.optimizer, name) for model in (after, before))
+        np.testing.assert_array_equal(*kept)
+    for name in ("products", "stretch"):
+        kept = (getattr(model.optimizer, name) for model in (after, before))
+        np.testing.assert_allclose(*kept, rtol=1e-4, atol=1e-6)
     assert int(after.optimizer.iterations) == 0
     assert not np.any(after.optimizer.point.numpy())
+
+
+def test_at_a_finer_scale_l_bfgs_takes_its_pairs_enlarged_and_stiffer():
+    before, after = LBFGS(history=2), LBFGS(history=2)
+    before.build([keras.Variable(np.zeros((1, 2, 2, 1), "float32"))])
+    before.steps.assign([[0.0] * 4, [1.0] * 4])
+    before.changes.assign([[0.0] * 4, [3.0] * 4])
+    before.pairs.assign(1)
+    picture = keras.Variable(np.zeros((1, 4, 4, 1), "float32"))
+    carry_on(after, before, picture)
+    # A flat pair stays flat. The gradient's change is spread over 4 times the pixels,
+    # and doubled: 3 / 4 * 2. Products: 16 pixels of 1 * 1.5, and of 1.5^2.
+    np.testing.assert_allclose(after.steps[1], 1.0, rtol=1e-6)
+    np.testing.assert_allclose(after.changes[1], 1.5, rtol=1e-6)
+    np.testing.assert_allclose(after.products, [[0, 0], [0, 24]], rtol=1e-6)
+    np.testing.assert_allclose(after.stretch, [[0, 0], [0, 36]], rtol=1e-6)
+    assert int(after.pairs) == 1
+    assert int(after.iterations) == 0
+
+
+def test_pairs_without_curvature_and_those_before_them_are_not_used():
+    optimizer = LBFGS(history=3)
+    optimizer.build([keras.Variable(np.zeros((1, 1, 2, 1), "float32"))])
+    steps = np.ones((3, 1, 2, 1), "float32")
+    signs = np.reshape([1.0, -1.0, 1.0], (3, 1, 1, 1)).astype("float32")
+    optimizer.learn(steps, steps * signs, 3)
+    assert int(optimizer.pairs) == 1
+    optimizer.learn(steps, steps, 2)
+    assert int(optimizer.pairs) == 2
+
+
+def test_adam_begins_anew_at_a_finer_scale():
+    before, after = (make_optimizer("adam") for _ in range(2))
+    small, large = (keras.Variable(np.ones((1, n, n, 3), "float32")) for n in (2, 4))
+    before.build([small])
+    before.apply([np.ones((1, 2, 2, 3), "float32")])
+    carry_on(after, before, large)
+    assert int(after.iterations) == 0
 
 
 def test_adam_goes_on_with_its_moments():
