@@ -117,6 +117,16 @@ def check_origin(state, config, folder, *, asked=False):
     )
 
 
+def in_tiles_of(state, tile):
+    """The `state` of a run whose options say `tile` now.
+
+    One that goes on may have taken tiles, in its config.yaml, and been killed before it
+    kept a state with them. They change nothing but the rounding.
+    """
+    options = state.origin.get("config", {}) | {"tile": tile}
+    return dataclasses.replace(state, origin=state.origin | {"config": options})
+
+
 def changed_files(then, now):
     """The files that differ between two of `origin`, each in a few words."""
     before = then.get("pictures", {})

@@ -33,6 +33,7 @@ def reopen(folder, *, overwrite=False):
         if ended(folder, config):
             return None, None
         if state is not None:
+            state = checkpoints.in_tiles_of(state, config.tile)
             checkpoints.check_origin(state, config, folder)
         job = prepare(config, overwrite=overwrite, folder=folder, state=state)
     return job, state

@@ -59,22 +59,23 @@ class TiledTransfer(StyleTransfer):
         return self._measured()[0]
 
     def _look(self):
-        losses, grams, inputs = self._measured()
+        losses, grams, inputs = self._measured(keep=True)
         self.optimizer.scale_loss(losses["loss"])
         weights = {term.tag: term.weight for term in self.terms}
         self.gradient.assign(self._slope(grams, inputs, weights))
         return losses
 
     def _norms(self):
-        _, grams, inputs = self._measured()
+        _, grams, inputs = self._measured(keep=True)
         norms = {}
         for term in self.terms:
             alone = {t.tag: t.weight if t is term else 0.0 for t in self.terms}
             norms[term.tag] = np.linalg.norm(self._slope(grams, list(inputs), alone))
         return norms
 
-    def _measured(self):
-        """The losses, the `{tag: Gram}` and the stages' inputs of the picture."""
+    def _measured(self, keep=False):
+        """The losses, the `{tag: Gram}` and the stages' inputs of the picture, as
+        `StagedNet.forward` has them."""
         raw, grams, inputs = {}, {}, []
         raw |= {term.tag: 0.0 for term in self.on_picture}
         for _, *rows in self._rows():
@@ -89,7 +90,7 @@ class TiledTransfer(StyleTransfer):
                 share = tile.share(terms[tag].layer)
                 parts[tag] += share * float(terms[tag].loss(target, features))
 
-            sums, inputs = self.net.forward(self.image.numpy(), compare)
+            sums, inputs = self.net.forward(self.image.numpy(), compare, keep)
             grams = {tag: tf.constant(gram, "float32") for tag, gram in sums.items()}
             raw |= parts
             raw |= {tag: self._gram_loss(tag, gram) for tag, gram in grams.items()}

@@ -41,8 +41,9 @@ class StagedNet:
         wanted = self.graphs[number].wanted
         return tiles(stage, x.shape[1:3], edge, self.padding, wanted)
 
-    def forward(self, picture, receive):
-        """`{tag: Gram of the whole layer}` in float64, and the stages' inputs.
+    def forward(self, picture, receive, keep=False):
+        """`{tag: Gram of the whole layer}` in float64, and the stages' inputs, if they
+        are to be kept for `backward`.
 
         picture: `(batch, height, width, 3)` in [0, 1].
         receive: called with (tag, tile, features) for each tile's own part of the
@@ -50,7 +51,8 @@ class StagedNet:
         """
         sums, inputs = {tag: 0.0 for graphs in self.graphs for tag in graphs.grams}, []
         for number, graphs in enumerate(self.graphs):
-            inputs.append(picture)
+            if keep:
+                inputs.append(picture)
             output = None
             if graphs.output is not None:
                 output = graphs.room(picture)

@@ -106,6 +106,19 @@ def test_a_scale_that_ended_early_stays_ended(options):
     np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
 
 
+def test_a_run_that_took_tiles_and_was_killed_before_a_checkpoint_goes_on(
+    options, room
+):
+    folder = killed(options, 4)
+    room(1)  # too little for its pairs
+    job, _ = reopen(folder)
+    assert job.config.tile == "whole"  # and the process ends before it is kept
+    room(10)
+    job, state = reopen(folder)
+    assert (job.config.tile, job.asked.tile) == ("whole", "off")
+    assert pipeline.run(job, state=state).steps == 11
+
+
 def test_a_run_without_a_checkpoint_starts_again_in_its_folder(options):
     options |= {"checkpoint_every": "0", "scales": 1}
     whole = pipeline.stylize(StyleConfig(**options))
