@@ -14,7 +14,17 @@ from PIL import Image, ImageCms
 log = logging.getLogger("kstyle")
 
 SRGB = ImageCms.createProfile("sRGB")
-SRGB_BYTES = ImageCms.ImageCmsProfile(SRGB).tobytes()
+# LittleCMS writes the present time into the header, at this place: two equal results
+# would not be equal files.
+DATE, FIXED_DATE = 24, struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+
+
+def with_date(profile, date=FIXED_DATE):
+    """The bytes of an ICC `profile`, as if it had been made at `date`."""
+    return profile[:DATE] + date + profile[DATE + len(date) :]
+
+
+SRGB_BYTES = with_date(ImageCms.ImageCmsProfile(SRGB).tobytes())
 TIFF_TAG = 34675  # of a profile in a TIFF
 COLUMNS = (b"rXYZ", b"gXYZ", b"bXYZ")
 

@@ -43,6 +43,13 @@ def profile_tag(profile):
     return (34675, 7, len(profile), profile, True)
 
 
+def test_the_profile_of_results_has_a_fixed_date():
+    made = [struct.unpack(">6H", icc.SRGB_BYTES[24:36])]
+    assert made == [(2000, 1, 1, 0, 0, 0)]
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(icc.SRGB_BYTES)).profile
+    assert profile.creation_date.year == 2000
+
+
 def test_a_profile_with_red_and_green_swapped_is_undone(tmp_path):
     image = Image.new("RGB", (1, 1), (255, 0, 0))
     path = saved(tmp_path, image, icc_profile=swapped_profile())
