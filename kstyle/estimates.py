@@ -11,10 +11,8 @@ import statistics
 import time
 
 from kstyle.footprint import (
-    COARSER,
     FLOAT,
     PROCESS,
-    SECOND,
     WEIGHTS,
     config_rows,
     scale_bytes,
@@ -71,8 +69,7 @@ def scale_estimates(config, content_size, style_size, seconds_per_gflop, traced=
     layers = trunk(config.net, config.layers())
     tracing = 0.0 if traced else SCALE_SECONDS + LAYER_SECONDS * len(layers)
     scales = usable_scales(config, content_size, style_size)
-    two = any(scale.precision == "bfloat16" for scale in scales)
-    found, left = [], PROCESS + SECOND * two
+    found, left = [], PROCESS
     for scale in scales:
         content, style = sizes_at(config, content_size, style_size, scale.edge)
         # `fit` looks at the picture once before the first step.
@@ -82,11 +79,11 @@ def scale_estimates(config, content_size, style_size, seconds_per_gflop, traced=
         operations += sum(targets)
         parameters = sum(row.parameters for row in config_rows(config, content))
         operations *= TILED if tile_edge(config, content, style) else 1
-        step, most = scale_bytes(config, content, style, scale.precision)
+        most, kept = scale_bytes(config, content, style, scale.precision)
         peak = round(left + WEIGHTS * FLOAT * parameters + most)
         seconds = tracing + operations * seconds_per_gflop
         found.append((content, Estimate(seconds, peak, scale.steps)))
-        left += COARSER * step
+        left += kept
     return found
 
 

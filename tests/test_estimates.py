@@ -89,14 +89,17 @@ VGG16 = {"net": "vgg16", "content_layers": "conv2_2", "style_layers": "conv3_1"}
 @pytest.mark.parametrize(
     ("options", "measured"),
     [
-        ({"size": 256, "scales": 1, **VGG16}, 850e6),
-        ({"size": 320, "scales": 1, **VGG16}, 927e6),
-        ({"size": 512, "scales": 1, **VGG16}, 1236e6),
-        ({"size": 256, "scales": 1}, 1020e6),
-        ({"size": 320, "scales": 1}, 1092e6),
-        ({"size": 512, "scales": 1}, 1530e6),
-        ({"size": 512, "scale_steps": 3}, 1742e6),
-        ({"size": 256, "scales": 1, "style_size": "original"}, 1282e6),
+        ({"size": 256, "scales": 1, **VGG16}, 880e6),
+        ({"size": 320, "scales": 1, **VGG16}, 975e6),
+        ({"size": 512, "scales": 1, **VGG16}, 1264e6),
+        ({"size": 256, "scales": 1}, 1066e6),
+        ({"size": 320, "scales": 1}, 1125e6),
+        ({"size": 512, "scales": 1}, 1514e6),
+        ({"size": 512, "scale_steps": 3}, 1757e6),
+        ({"size": 1024, "scales": 1}, 3073e6),
+        ({"size": 2048, "scales": 1}, 8693e6),
+        ({"size": 1024, "scales": 1, "tile": "whole"}, 2800e6),
+        ({"size": 256, "scales": 1, "style_size": "original"}, 1332e6),
     ],
 )
 def test_peak_memory_is_within_a_tenth_of_what_was_measured(options, measured):
@@ -109,16 +112,20 @@ def test_peak_memory_is_within_a_tenth_of_what_was_measured(options, measured):
 @pytest.mark.parametrize(
     ("options", "measured"),
     [
-        ({"size": 64, "scales": 1}, 960e6),
-        ({"size": 256, "scales": 1}, 1019e6),
-        ({"size": 512, "scales": 1}, 1400e6),
-        ({"size": 512, "scale_steps": 3}, 1717e6),
-        ({"size": 512, "scale_steps": 3, "precision": "mixed"}, 1840e6),
-        ({"size": 1024, "scales": 1}, 2690e6),
-        ({"size": 2048, "scales": 1}, 7501e6),
-        ({"size": 1024, "scales": 1, "tile": 512}, 1930e6),
-        ({"size": 512, "scales": 1, "tile": 256}, 1154e6),
-        ({"size": 2048, "scales": 1, "tile": 1024}, 5110e6),
+        ({"size": 64, "scales": 1}, 985e6),
+        ({"size": 256, "scales": 1}, 1048e6),
+        ({"size": 512, "scales": 1}, 1320e6),
+        ({"size": 512, "scale_steps": 3}, 1722e6),
+        ({"size": 512, "scale_steps": 3, "precision": "mixed"}, 1957e6),
+        ({"size": 1024, "scales": 1}, 2385e6),
+        ({"size": 2048, "scales": 1}, 6353e6),
+        ({"size": 1024, "scales": 1, "tile": "whole"}, 2140e6),
+        ({"size": 1024, "scales": 1, "tile": 512}, 1752e6),
+        ({"size": 1024, "scales": 1, "tile": 512, "precision": "float32"}, 2216e6),
+        ({"size": 512, "scales": 1, "tile": 256}, 1159e6),
+        ({"size": 2048, "scales": 1, "tile": "whole"}, 5744e6),
+        ({"size": 2048, "scales": 1, "tile": 1024}, 4514e6),
+        ({"size": 2048, "scales": 1, "tile": 1024, "optimizer": "adam"}, 3147e6),
     ],
 )
 def test_peak_memory_in_bfloat16_is_within_an_eighth_of_what_was_measured(
@@ -127,12 +134,6 @@ def test_peak_memory_in_bfloat16_is_within_an_eighth_of_what_was_measured(
     config = StyleConfig(**{"precision": "bfloat16", **options})
     found = estimates.peak_bytes(config, (400, 600), (560, 720))
     assert found == pytest.approx(measured, rel=0.125)
-
-
-def test_peak_memory_of_1024_pixels_in_float32_is_a_sixth_below_the_estimate():
-    config = StyleConfig(size=1024, scales=1, precision="float32")
-    found = estimates.peak_bytes(config, (400, 600), (560, 720))
-    assert 1.0 < found / 2960e6 < 1.2  # cores with AVX2 alone need more than that
 
 
 def test_peak_memory_of_a_large_style_picture_is_more():
@@ -183,7 +184,7 @@ def test_peak_memory_takes_the_style_to_be_as_large_as_the_content():
 
 def test_a_step_holds_activations_targets_and_pairs():
     config, features = shallow(), 4 * 4 * 64
-    kept = (footprint.KEPT + footprint.WORKSPACE + 1) * features
+    kept = (footprint.KEPT + 1) * features
     best = 3 * 16  # the guard's
     vectors = (2 * config.history + footprint.VECTORS) * 3 * 16 + best
     numbers = kept + 64 * 64 + vectors

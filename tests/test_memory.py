@@ -158,7 +158,7 @@ def test_a_dry_run_prints_every_scale_and_the_whole_and_writes_nothing(
     for size, steps in (("9 x 6", 3), ("18 x 12", 4)):
         (line,) = (x for x in lines if f" {size} " in x)
         assert line.split("│")[2].strip() == str(steps)
-    assert lines[-1] == "in all: 7 steps, 0:03, 0.7 GB, estimated"
+    assert lines[-1] == "in all: 7 steps, 0:03, 0.8 GB, estimated"
     assert sorted(Path(small_run["logdir"]).parent.iterdir()) == before
 
 
