@@ -61,7 +61,7 @@ class StyleTransfer(keras.Model):
             )
         self.image = self._variable("image", start, constraint=PixelRange())
         self.gradient = self._variable("gradient", np.zeros_like(start))
-        self.global_step = self._variable("global_step", np.int64(start_step))
+        self.global_step = int(start_step)
         if targets is None:
             pictures = {"content": content, "style": style}
             targets = represent(extractor, self.terms, pictures)
@@ -108,7 +108,7 @@ class StyleTransfer(keras.Model):
         self._hold(targets)
         self.image.assign(start)
         self.gradient.assign(np.zeros_like(start))
-        self.global_step.assign(start_step)
+        self.global_step = int(start_step)
         self._beginning.restore()
         self.first_look = {}
 
@@ -135,8 +135,15 @@ class StyleTransfer(keras.Model):
             step = functools.partial(self.train_step, None)
             if not self.run_eagerly:
                 step = own_graph(step, jit_compile=self.jit_compile)
-            times = range(self.steps_per_execution)
-            self.train_function = lambda iterator: [step() for _ in times][-1]
+            self.train_function = functools.partial(self._take, step)
+
+    def _take(self, step, iterator):
+        del iterator
+        for _ in range(self.steps_per_execution):
+            # Before the step: Ctrl-C that comes in it is heard when it is done.
+            self.global_step += 1
+            logs = step()
+        return logs
 
     def call(self, inputs=None):
         """The features of the picture as it is, the picture among them."""
@@ -190,9 +197,7 @@ class StyleTransfer(keras.Model):
     def _move(self):
         before = tf.identity(self.image.value)
         self.optimizer.apply([self.gradient.value], [self.image])
-        change = 255 * ops.mean(ops.abs(self.image.value - before))
-        self.global_step.assign_add(1)
-        return change
+        return 255 * ops.mean(ops.abs(self.image.value - before))
 
     def gradient_norms(self):
         """`{tag: 2-norm of the weighted term's gradient at the picture}`, the picture
@@ -211,9 +216,19 @@ class StyleTransfer(keras.Model):
         return {k: none if g is None else tf.norm(g) for k, g in slopes.items()}
 
     @property
+    def metrics(self):
+        """None: `train_step` returns the numbers themselves."""
+        return []
+
+    @property
     def precision(self):
         """What the network is computed in: "float32" or "bfloat16"."""
         return precision_of(self.extractor)
+
+    def picture_now(self):
+        """The picture `(1, height, width, 3)` as a tensor, which no move changes: to
+        keep it copies nothing, as TensorFlow gives the variable another buffer."""
+        return tf.convert_to_tensor(self.image.value)
 
     def pixels(self):
         """The picture: float32 `(height, width, 3)` in [0, 1]."""
