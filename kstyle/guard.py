@@ -135,7 +135,8 @@ class Guard(keras.callbacks.Callback):
         if not (math.isfinite(loss) and math.isfinite(logs["change"])):
             return "the loss or the picture is not a finite number"
         if takes_back(model.optimizer):
-            stuck = int(model.optimizer.halvings) >= PATIENCE
+            waited = model.global_step - self.best_step  # a best step is never halved
+            stuck = waited >= PATIENCE and int(model.optimizer.halvings) >= PATIENCE
             return STUCK if stuck else None
         if self.judges_range and saturation(model.image) > SATURATED:
             return "the picture has become black or saturated"
@@ -170,7 +171,7 @@ class Guard(keras.callbacks.Callback):
         self.model.stop_training = True
 
     def _keep_best(self, loss):
-        self.best = self.model.picture_now()
+        self.best = ops.stop_gradient(self.model.image)  # a tensor: nothing is copied
         self.best_loss, self.best_step = loss, self.model.global_step
 
     def _restart(self, shrink, logs):

@@ -37,16 +37,10 @@ class StyleTransfer(keras.Model):
     the last move of a `fit` made the loss worse, L-BFGS undoes it after the last row.
     """
 
+    metrics = property(lambda self: [])  # `train_step` returns the numbers themselves
+
     def __init__(
-        self,
-        extractor,
-        terms,
-        content,
-        style,
-        init=None,
-        *,
-        targets=None,
-        start_step=0,
+        self, extractor, terms, content, style, init=None, *, targets=None, start_step=0
     ):
         super().__init__(name="style_transfer")
         self.extractor = extractor
@@ -138,10 +132,8 @@ class StyleTransfer(keras.Model):
             self.train_function = functools.partial(self._take, step)
 
     def _take(self, step, iterator):
-        del iterator
         for _ in range(self.steps_per_execution):
-            # Before the step: Ctrl-C that comes in it is heard when it is done.
-            self.global_step += 1
+            self.global_step += 1  # first: a step ends before Ctrl-C in it is heard of
             logs = step()
         return logs
 
@@ -216,19 +208,9 @@ class StyleTransfer(keras.Model):
         return {k: none if g is None else tf.norm(g) for k, g in slopes.items()}
 
     @property
-    def metrics(self):
-        """None: `train_step` returns the numbers themselves."""
-        return []
-
-    @property
     def precision(self):
         """What the network is computed in: "float32" or "bfloat16"."""
         return precision_of(self.extractor)
-
-    def picture_now(self):
-        """The picture `(1, height, width, 3)` as a tensor, which no move changes: to
-        keep it copies nothing, as TensorFlow gives the variable another buffer."""
-        return tf.convert_to_tensor(self.image.value)
 
     def pixels(self):
         """The picture: float32 `(height, width, 3)` in [0, 1]."""
