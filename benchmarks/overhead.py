@@ -34,7 +34,6 @@ EVERY = {
     "LossCSV": DEFAULTS.report_every,
     "Scalars": DEFAULTS.report_every,
     "Snapshots": DEFAULTS.snapshot_every,
-    "SnapshotFiles": DEFAULTS.snapshot_every,
     "Progress": DEFAULTS.report_every,
     "Curve": 1,
     "StopOnNaN": 1,

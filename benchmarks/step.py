@@ -11,6 +11,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from pathlib import Path
 
 import common
 import keras
@@ -65,7 +66,7 @@ def paired_seconds(model, steps):
             watchers = [
                 LossCSV(file, 10),
                 tensorboard.Scalars(writer, 10),
-                tensorboard.Snapshots(writer, 50),
+                tensorboard.Snapshots(writer, Path(folder) / "snapshots", 50),
                 pair,
             ]
             model.fit(steps_per_epoch=steps + 1, callbacks=watchers)

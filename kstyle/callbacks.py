@@ -35,7 +35,7 @@ class EverySteps(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.latest = logs
-        if self.every and int(self.model.global_step) % self.every == 0:
+        if self.every and self.model.global_step % self.every == 0:
             self._report(logs)
 
     def on_train_end(self, logs=None):
@@ -43,7 +43,7 @@ class EverySteps(keras.callbacks.Callback):
             self._report(self.latest)
 
     def _report(self, logs):
-        step = int(self.model.global_step)
+        step = self.model.global_step
         if self.every and step != self.reported:
             self.reported = step
             self.report(step, {name: float(value) for name, value in logs.items()})
@@ -77,9 +77,12 @@ class SnapshotFiles(EverySteps):
         super().__init__(every)
         self.folder = folder
 
+    def path(self, step):
+        return self.folder / f"step_{step:06d}.png"
+
     def report(self, step, logs):
         self.folder.mkdir(exist_ok=True)
-        save_picture(self.folder / f"step_{step:06d}.png", self.model.pixels())
+        save_picture(self.path(step), self.model.pixels())
 
 
 class Curve(EverySteps):

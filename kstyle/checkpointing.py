@@ -53,16 +53,16 @@ class Checkpoint(keras.callbacks.Callback):
             for watcher in self.still:
                 watcher.changes.extend(self.state.changes)
             self.state = None
-        self.end = int(self.model.global_step) + steps
+        self.end = self.model.global_step + steps
 
     def on_train_batch_end(self, batch, logs=None):
-        self.seen = int(self.model.global_step)
+        self.seen = self.model.global_step
         if self.every and self._due():
             self.write()
 
     def on_train_end(self, logs=None):
         if self.every and self.seen not in (None, self.kept):
-            if self.seen == int(self.model.global_step):  # Ctrl-C may come in between
+            if self.seen == self.model.global_step:  # Ctrl-C may come in between
                 self.write()
 
     def _due(self):

@@ -135,7 +135,8 @@ class Guard(keras.callbacks.Callback):
         if not (math.isfinite(loss) and math.isfinite(logs["change"])):
             return "the loss or the picture is not a finite number"
         if takes_back(model.optimizer):
-            stuck = int(model.optimizer.halvings) >= PATIENCE
+            waited = model.global_step - self.best_step  # a best step is never halved
+            stuck = waited >= PATIENCE and int(model.optimizer.halvings) >= PATIENCE
             return STUCK if stuck else None
         if self.judges_range and saturation(model.image) > SATURATED:
             return "the picture has become black or saturated"
@@ -156,7 +157,7 @@ class Guard(keras.callbacks.Callback):
 
     def _fail(self, reason, remedy, logs):
         self._restart(1.0, logs)
-        step, best = int(self.model.global_step), self.best_step
+        step, best = self.model.global_step, self.best_step
         self._note(reason, f"ended with the best picture, of step {best}")
         self.failure = (
             f"The run is lost at step {step}: {reason}. The best picture so far, of "
@@ -165,13 +166,13 @@ class Guard(keras.callbacks.Callback):
         self.model.stop_training = True
 
     def _end_scale(self, words):
-        step = int(self.model.global_step)
+        step = self.model.global_step
         log.warning("step %d: %s. This scale ends here.", step, words)
         self.model.stop_training = True
 
     def _keep_best(self, loss):
-        self.best = ops.copy(self.model.image)
-        self.best_loss, self.best_step = loss, int(self.model.global_step)
+        self.best = ops.stop_gradient(self.model.image)  # a tensor: nothing is copied
+        self.best_loss, self.best_step = loss, self.model.global_step
 
     def _restart(self, shrink, logs):
         self.model.image.assign(self.best)
@@ -182,7 +183,7 @@ class Guard(keras.callbacks.Callback):
         self.loss, self.unchanged = logs["loss"], 0
 
     def _note(self, reason, action):
-        step = int(self.model.global_step)
+        step = self.model.global_step
         self.events.append({"step": step, "reason": reason, "action": action})
         log.warning("step %d: %s; %s", step, reason, action)
 

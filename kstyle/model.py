@@ -37,16 +37,10 @@ class StyleTransfer(keras.Model):
     the last move of a `fit` made the loss worse, L-BFGS undoes it after the last row.
     """
 
+    metrics = property(lambda self: [])  # `train_step` returns the numbers themselves
+
     def __init__(
-        self,
-        extractor,
-        terms,
-        content,
-        style,
-        init=None,
-        *,
-        targets=None,
-        start_step=0,
+        self, extractor, terms, content, style, init=None, *, targets=None, start_step=0
     ):
         super().__init__(name="style_transfer")
         self.extractor = extractor
@@ -61,7 +55,7 @@ class StyleTransfer(keras.Model):
             )
         self.image = self._variable("image", start, constraint=PixelRange())
         self.gradient = self._variable("gradient", np.zeros_like(start))
-        self.global_step = self._variable("global_step", np.int64(start_step))
+        self.global_step = int(start_step)
         if targets is None:
             pictures = {"content": content, "style": style}
             targets = represent(extractor, self.terms, pictures)
@@ -108,7 +102,7 @@ class StyleTransfer(keras.Model):
         self._hold(targets)
         self.image.assign(start)
         self.gradient.assign(np.zeros_like(start))
-        self.global_step.assign(start_step)
+        self.global_step = int(start_step)
         self._beginning.restore()
         self.first_look = {}
 
@@ -135,8 +129,13 @@ class StyleTransfer(keras.Model):
             step = functools.partial(self.train_step, None)
             if not self.run_eagerly:
                 step = own_graph(step, jit_compile=self.jit_compile)
-            times = range(self.steps_per_execution)
-            self.train_function = lambda iterator: [step() for _ in times][-1]
+            self.train_function = functools.partial(self._take, step)
+
+    def _take(self, step, iterator):
+        for _ in range(self.steps_per_execution):
+            self.global_step += 1  # first: a step ends before Ctrl-C in it is heard of
+            logs = step()
+        return logs
 
     def call(self, inputs=None):
         """The features of the picture as it is, the picture among them."""
@@ -190,9 +189,7 @@ class StyleTransfer(keras.Model):
     def _move(self):
         before = tf.identity(self.image.value)
         self.optimizer.apply([self.gradient.value], [self.image])
-        change = 255 * ops.mean(ops.abs(self.image.value - before))
-        self.global_step.assign_add(1)
-        return change
+        return 255 * ops.mean(ops.abs(self.image.value - before))
 
     def gradient_norms(self):
         """`{tag: 2-norm of the weighted term's gradient at the picture}`, the picture

@@ -9,7 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from kstyle import checkpoints, devices, images, saving, tensorboard
-from kstyle.callbacks import LossCSV, SnapshotFiles
+from kstyle.callbacks import LossCSV
 from kstyle.checkpointing import Checkpoint
 from kstyle.errors import DivergedError
 from kstyle.guard import Guard
@@ -70,7 +70,7 @@ def run(job, callbacks=(), shared=None, state=None):
             seconds = time.perf_counter() - begun + (state.seconds if state else 0)
             losses = final_losses(job, model, shared)
             result = StyleResult(
-                *(picture, job.output, job.folder, int(model.global_step)),
+                *(picture, job.output, job.folder, model.global_step),
                 *(seconds, losses, interrupted),
             )
             record |= outcome(result, guard)
@@ -102,7 +102,7 @@ def run_scales(job, callbacks, shared, state, guard):
                 if guard.failure is not None:
                     break
         except DivergedError as error:  # at the start of a scale: no step can help
-            if not int(model.global_step):
+            if not model.global_step:
                 raise
             guard.failure = str(error)
         except KeyboardInterrupt:
@@ -137,8 +137,7 @@ def open_watchers(stack, job, state, callbacks, guard):
         tensorboard.Scalars(
             writer, config.report_every, gradients=config.log_gradients
         ),
-        tensorboard.Snapshots(writer, config.snapshot_every),
-        SnapshotFiles(job.folder / "snapshots", config.snapshot_every),
+        tensorboard.Snapshots(writer, job.folder / "snapshots", config.snapshot_every),
     ]
     if state is not None:
         for callback in own:
@@ -154,7 +153,7 @@ def scale_model(job, scale, shared, before, state=None):
     content = job.content_at(scale.edge)
     if before is not None:
         start = resize(before.pixels(), content.shape[:2])
-        step = int(before.global_step)
+        step = before.global_step
     elif state is not None:
         start, step = state.image, state.step
     else:

@@ -5,11 +5,13 @@ import time
 
 import tensorflow as tf
 import yaml
-from tensorboard.compat.proto import event_pb2
+from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import summary as custom_scalar
+from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.scalar.summary import scalar_pb
 
-from kstyle.callbacks import EverySteps
+from kstyle.callbacks import EverySteps, SnapshotFiles
 from kstyle.files import atomic_path
 from kstyle.provenance import shareable
 
@@ -46,22 +48,34 @@ class Scalars(EverySteps):
             norms = self.model.gradient_norms()
             logs |= {f"gradient/{tag}": float(norm) for tag, norm in norms.items()}
         with self.writer.as_default(step=step):
-            for tag, value in logs.items():
-                tf.summary.scalar(tag, value)
+            tf.summary.experimental.write_raw_pb(one_record(logs))
         self.writer.flush()
 
 
-class Snapshots(EverySteps):
-    """The picture as the image `snapshot` at the global step."""
+class Snapshots(SnapshotFiles):
+    """As `SnapshotFiles`, and the file as the image `snapshot` at the global step."""
 
-    def __init__(self, writer, every):
-        super().__init__(every)
+    def __init__(self, writer, folder, every):
+        super().__init__(folder, every)
         self.writer = writer
 
     def report(self, step, logs):
+        super().report(step, logs)
+        height, width = self.model.pixels().shape[:2]
+        shown = [str(width), str(height), self.path(step).read_bytes()]
+        kind = image_metadata.create_summary_metadata(None, None)
         with self.writer.as_default(step=step):
-            tf.summary.image("snapshot", self.model.pixels()[None])
+            tf.summary.write("snapshot", tf.constant(shown), metadata=kind)
         self.writer.flush()
+
+
+def one_record(values):
+    """Scalars `{tag: float}` as one `Summary`, serialized: TensorFlow takes a
+    millisecond for each record."""
+    summary = summary_pb2.Summary()
+    for tag, value in values.items():
+        summary.MergeFrom(scalar_pb(tag, value))
+    return summary.SerializeToString()
 
 
 def write_header(writer, config, terms, content, style):

@@ -115,11 +115,11 @@ def test_milliseconds_are_those_of_one_step(events, make_model, monkeypatch):
     assert series(events(write), "step/ms") == {2: 1000, 4: 1000}
 
 
-def test_snapshots_are_the_picture_at_its_step(events, make_model):
+def test_snapshots_are_the_picture_at_its_step(events, make_model, tmp_path):
     model = make_model()
 
     def write(writer):
-        model.fit(steps_per_epoch=3, callbacks=[Snapshots(writer, 2)])
+        model.fit(steps_per_epoch=3, callbacks=[Snapshots(writer, tmp_path / "s", 2)])
 
     accumulator = events(write)
     assert tags_of(accumulator, "images") == {"snapshot"}
