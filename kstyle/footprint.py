@@ -13,17 +13,16 @@ from kstyle.layers import layer_table, trunk
 from kstyle.tiles import kept_between, split_stages, stage_edge, stride
 
 FLOAT = 4  # bytes
-PROCESS = 825e6  # Python, TensorFlow, Keras, and the traced graphs
+PROCESS = 810e6  # Python, TensorFlow, Keras, and the traced graphs
 WEIGHTS = 3.0  # copies of the float32 weights: read, checked, in Keras
-KEPT = 2.16  # the convolutions' outputs, for the backward pass, and their gradients
-LOOK_WORKSPACE = 1.4  # the largest, in the forward pass for the targets
-ROUGH = 0.65  # of a step's features where the network is in bfloat16; Grams are not
-COARSER = 0.76  # of a coarser scale's step, which the allocator does not give back
+KEPT = 2.2  # the convolutions' outputs, for the backward pass, and their gradients
+LOOK_WORKSPACE = 1.5  # the largest, in the forward pass for the targets
+ROUGH = 0.63  # of a step's features where the network is in bfloat16; Grams are not
+COARSER = 0.77  # of a coarser scale's step, which the allocator does not give back
 VECTORS = 4  # of L-BFGS beside its pairs: its point, slope, pull and step
 # With tiles, where nothing of the step's is there to be used again:
-TILE = 1.1  # one tile's step
-COPIES = 12  # of the picture: gradient, the one before a move, ...
-MOVED = 1.45  # of each pair of L-BFGS, when a new one is kept
+COPIES = 14  # of the picture: gradient, the one before a move, ...
+MOVED = 2  # of each pair of L-BFGS, when a new one is kept
 
 
 def tile_edge(config, content, style):
@@ -64,7 +63,8 @@ def tiled_bytes(config, size, edge, part=1):
         step *= stride(stage)
     moved = MOVED * config.history if config.optimizer == "lbfgs" else 0
     pictures = (vectors(config) + COPIES + moved) * 3 * math.prod(size)
-    return FLOAT * (pictures + part * (kept + TILE * KEPT * most))
+    # What is kept whole is in float32 when the last losses are measured.
+    return FLOAT * (pictures + kept + part * KEPT * most)
 
 
 def vectors(config):
