@@ -15,6 +15,7 @@ from kstyle.memory import FITTED, fit_memory
 from kstyle.precision import resolved
 from kstyle.resize import crop, fit_long_edge, resize
 from kstyle.schedule import Scale
+from kstyle.shelf import Shelf
 from kstyle.sizes import style_size, usable_scales
 from kstyle.weights import NetWeights, load_weights
 
@@ -25,7 +26,8 @@ class Job:
 
     `style`: `(height, width, 3)`, already cropped. `start`: the init picture, if it is
     a file. `folder`: the run's own, already made. `output`: where the result goes.
-    `asked`: the config before weights were solved and memory was fitted.
+    `asked`: the config before weights were solved and memory was fitted. `shelf`: that
+    of several runs, which share a style.
     """
 
     config: StyleConfig
@@ -37,6 +39,7 @@ class Job:
     folder: Path
     output: Path
     asked: StyleConfig
+    shelf: Shelf | None = None
     resized: dict = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     def fitted(self):
@@ -52,11 +55,12 @@ class Job:
     def style_at(self, edge):
         """The style picture for a result of `edge` pixels, its own shape kept."""
         size = style_size(self.config, self.style.shape[:2], edge)
-        return self._at(("style", size), self.style)
+        make = self.shelf.resized if self.shelf else resize
+        return self._at(("style", size), self.style, make)
 
-    def _at(self, key, pixels):
+    def _at(self, key, pixels, make=resize):
         if key not in self.resized:
-            self.resized[key] = resize(pixels, key[1])
+            self.resized[key] = make(pixels, key[1])
         return self.resized[key]
 
 
@@ -86,7 +90,7 @@ def prepare(
     folder = make_folder(config, folder)
     output = result_path(config, folder)
     pictures = content, style, start
-    job = Job(config, *pictures, weights, scales, folder, output, asked)
+    job = Job(config, *pictures, weights, scales, folder, output, asked, shelf)
     if state is not None:
         checkpoints.check_fit(state, job)
     return job

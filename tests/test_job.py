@@ -11,6 +11,7 @@ from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError, ImageError, KStyleError, WeightsError
 from kstyle.job import prepare, stem, style_size, usable_scales
 from kstyle.precision import resolved
+from kstyle.shelf import Shelf
 
 
 @pytest.fixture
@@ -241,3 +242,12 @@ def test_auto_scales_begin_where_the_pictures_are_large_enough_for_the_layers():
     assert [s.edge for s in usable_scales(config, *sizes)] == [256, 362, 512]
     with pytest.raises(ConfigError, match="121 x 181|181 x 121"):
         usable_scales(config.replace(scales=4), *sizes)
+
+
+def test_jobs_with_one_shelf_share_each_size_of_the_style(options):
+    shelf = Shelf()
+    first, second = (prepare(StyleConfig(**options), shelf=shelf) for _ in range(2))
+    assert first.style_at(9) is second.style_at(9)
+    alone = prepare(StyleConfig(**options))
+    np.testing.assert_array_equal(first.style_at(9), alone.style_at(9))
+    assert first.style_at(8).shape != first.style_at(9).shape

@@ -37,7 +37,7 @@ TABLE = {
     "locks": "errors",
     "fingerprints": "sample_pictures weights",
     "recent": "",
-    "shelf": "fingerprints images recent sample_pictures weights",
+    "shelf": "fingerprints images recent resize sample_pictures weights",
     "beginnings": "",
     "checkpoints": "errors files fingerprints weight_files",
     "sizes": "deep errors layers resize schedule",
@@ -62,7 +62,7 @@ TABLE = {
     "devices": "errors memory",
     "precision": "devices machine",
     "job": "checkpoints config errors files images layers memory precision resize "
-    "saving schedule sizes weights",
+    "saving schedule shelf sizes weights",
     "shared": "extractor optimizers recent targets tiled_model",
     "provenance": "checkpoints config errors files machine",
     "resuming": "checkpoints config errors files job locks provenance yaml_options",

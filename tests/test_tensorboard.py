@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 from kstyle.config import StyleConfig
 from kstyle.losses import build_terms
-from kstyle.tensorboard import Scalars, Snapshots, write_header
+from kstyle.tensorboard import Scalars, Snapshots, whole_records, write_header
 
 CONFIG = StyleConfig(
     content_layers="conv1_2", style_layers="conv1_1,conv1_2:0.5", tv_weight=3
@@ -94,6 +95,14 @@ def test_scalars_are_the_numbers_of_the_model_at_the_global_step(events, make_mo
     )
 
 
+def test_a_report_of_scalars_is_one_record(events, make_model, tmp_path):
+    events(lambda w: make_model().fit(steps_per_epoch=3, callbacks=[Scalars(w, 2)]))
+    (path,) = tmp_path.glob("events.out.tfevents.*")
+    found = [event_pb2.Event.FromString(each) for each in whole_records(path)]
+    steps = [event.step for event in found if event.summary.value]
+    assert steps == [0, 2, 3]
+
+
 def test_scalars_go_on_over_two_scales(events, make_model):
     def write(writer):
         callback = Scalars(writer, 2)
@@ -125,7 +134,10 @@ def test_snapshots_are_the_picture_at_its_step(events, make_model, tmp_path):
     assert tags_of(accumulator, "images") == {"snapshot"}
     shots = accumulator.Tensors("snapshot")
     assert [event.step for event in shots] == [0, 2, 3]
-    np.testing.assert_allclose(picture(shots[-1]), 255 * model.pixels(), atol=1)
+    np.testing.assert_allclose(picture(shots[-1]), 255 * model.pixels(), atol=0.51)
+    width, height, png = tf.make_ndarray(shots[-1].tensor_proto)
+    assert (int(height), int(width)) == model.pixels().shape[:2]
+    assert png == (tmp_path / "s" / "step_000003.png").read_bytes()
     assert np.abs(picture(shots[0]) - 255 * model.pixels()).max() > 2
 
 
