@@ -245,6 +245,33 @@ def test_an_address_where_nobody_answers_is_refused_at_once(monkeypatch):
             ray_executor.connect(address)
 
 
+LATE = """
+import ray
+from kstyle.errors import ConfigError
+from kstyle.experiments.ray_executor import connect
+for _ in range(2):  # the first call may not make the second one look well
+    try:
+        connect(None)
+    except ConfigError as error:
+        print(error)
+assert not ray.is_initialized()
+"""
+
+
+@needs_ray
+def test_a_ray_imported_too_early_is_not_started_open_to_the_network():
+    private = {"RAY_ADDRESS", *ray_executor.PRIVATE}
+    own = {name: value for name, value in os.environ.items() if name not in private}
+    told = subprocess.run(
+        [sys.executable, "-c", LATE], env=own, capture_output=True, text=True
+    )
+    lines = told.stdout.splitlines()
+    assert told.returncode == 0, told.stderr
+    assert len(lines) == 2
+    assert all("ray was imported before kstyle could keep it" in x for x in lines)
+    assert "RAY_AUTH_MODE=token" in lines[0]
+
+
 def test_without_ray_one_sentence_says_what_to_install(
     experiment, tmp_path, monkeypatch
 ):

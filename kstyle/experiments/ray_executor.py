@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import socket
+import sys
 from pathlib import Path
 
 from kstyle.checkpoints import FILE as STATE
@@ -160,9 +161,7 @@ def connect(address):
     options = {"address": where, "log_to_driver": False, "logging_level": "ERROR"}
     if where == "local":
         options |= {"include_dashboard": False, "num_cpus": cores()}
-        for name, value in PRIVATE.items():
-            os.environ.setdefault(name, value)
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        keep_private()
     try:
         import ray
         import ray.util.scheduling_strategies
@@ -182,6 +181,26 @@ def connect(address):
             what = f"--address {where}: no Ray cluster that can be used answers there"
         raise ConfigError(f"{what} ({last_line(error)}).") from None
     return ray, True
+
+
+def keep_private():
+    """Set what keeps a Ray of our own to us, unless somebody has started one.
+
+    Raises: ConfigError: ray was imported before that. It reads the first two settings
+        only then, and without them its ports would be open to the network.
+    """
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        return
+    if ray is not None and not PRIVATE.keys() <= os.environ.keys():
+        settings = " ".join(f"{name}={value}" for name, value in PRIVATE.items())
+        raise ConfigError(
+            "--executor ray: ray was imported before kstyle could keep it to this "
+            f"machine. Set {settings} before that, or call ray.init() yourself."
+        )
+    for name, value in PRIVATE.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def knock(where):
