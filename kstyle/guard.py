@@ -171,7 +171,7 @@ class Guard(keras.callbacks.Callback):
         self.model.stop_training = True
 
     def _keep_best(self, loss):
-        self.best = ops.stop_gradient(self.model.image)  # a tensor: nothing is copied
+        self.best = self.model.picture_now()
         self.best_loss, self.best_step = loss, self.model.global_step
 
     def _restart(self, shrink, logs):

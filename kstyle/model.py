@@ -98,10 +98,9 @@ class StyleTransfer(keras.Model):
         The graphs stay, so nothing is traced again; on a CPU the result is bit for bit
         that of a new model. `init` has the size of this model's picture.
         """
-        start = batch_of_one(init)
         self._hold(targets)
-        self.image.assign(start)
-        self.gradient.assign(np.zeros_like(start))
+        self.image.assign(batch_of_one(init))
+        self.gradient.assign(np.zeros(self.gradient.shape, "float32"))
         self.global_step = int(start_step)
         self._beginning.restore()
         self.first_look = {}
@@ -211,6 +210,10 @@ class StyleTransfer(keras.Model):
     def precision(self):
         """What the network is computed in: "float32" or "bfloat16"."""
         return precision_of(self.extractor)
+
+    def picture_now(self):
+        """The picture as a tensor that no move changes; nothing is copied for it."""
+        return tf.convert_to_tensor(self.image.value)
 
     def pixels(self):
         """The picture: float32 `(height, width, 3)` in [0, 1]."""
