@@ -1,6 +1,6 @@
 """The memory that the steps of a run hold, in bytes: arithmetic.
 
-Fitted to the peaks of 22 runs of the built-in samples in fresh processes (64 to 3840
+Fitted to the peaks of 27 runs of the built-in samples in fresh processes (64 to 7680
 px) on two x86-64 cores with AVX-512 and AMX without a GPU, TensorFlow 2.21 and Keras
 3.15. Cores with AVX2 alone took a tenth more before. What each factor stands for is a
 guess. "The outputs" are those of all layers, "the largest" is one. Memory is that of a
@@ -63,8 +63,7 @@ def tiled_bytes(config, size, edge, part=1):
         step *= stride(stage)
     moved = MOVED * config.history if config.optimizer == "lbfgs" else 0
     pictures = (vectors(config) + COPIES + moved) * 3 * math.prod(size)
-    # What is kept whole is in float32 when the last losses are measured.
-    return FLOAT * (pictures + kept + part * KEPT * most)
+    return FLOAT * (pictures + part * (kept + KEPT * most))
 
 
 def vectors(config):

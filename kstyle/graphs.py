@@ -34,5 +34,8 @@ def own_graph(method, signature=None, jit_compile=None):
     run's scales share the code, but each has to be traced. A partial has no code.
     """
     return tf.function(
-        functools.partial(method), input_signature=signature, jit_compile=jit_compile
+        functools.partial(method),
+        input_signature=signature,
+        jit_compile=jit_compile,
+        autograph=False,  # nothing to rewrite; with Python 3.13 it warns
     )
