@@ -145,7 +145,7 @@ def test_workers_end_with_their_parent_and_ctrl_c_leaves_checkpoints(
                 worker = when(lambda past=step: at_work(folder, past))
                 assert worker != parent.pid
                 parent.send_signal(end)
-                _, errors = parent.communicate(timeout=60)
+                _, errors = parent.communicate(timeout=LONGEST)
             finally:
                 parent.kill()
         assert parent.returncode == code, errors
