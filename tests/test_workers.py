@@ -129,8 +129,17 @@ def is_gone(process):
     return status.rpartition(")")[2].split()[0] == "Z"
 
 
+@pytest.fixture
+def heard_interrupts():
+    """What is started meanwhile hears Ctrl-C, also where a shell has this process in
+    the background and ignoring it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_workers_end_with_their_parent_and_ctrl_c_leaves_checkpoints(
-    experiment, tmp_path
+    experiment, tmp_path, heard_interrupts
 ):
     words = ["experiment", "run", experiment, "--logdir", tmp_path / "logs"]
     words += ["--executor", "processes", "--workers", "1", "--set", "steps=100000"]
