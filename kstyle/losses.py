@@ -15,7 +15,7 @@ from keras import ops
 # The reference multiplies the style loss by this, out of sight of its options; a style
 # weight of 200 is 0.02 without it.
 STYLE_FACTOR = 1e-4
-ROWS = 64
+ROWS = 64  # of a layer that are looked at together where all would be too much
 IMAGE = "image"  # the name under which the picture itself is one of the features
 
 

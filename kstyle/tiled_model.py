@@ -14,7 +14,7 @@ from kstyle.tiling import StagedNet
 
 class TiledTransfer(StyleTransfer):
     """As `StyleTransfer`, to rounding, in memory that grows with the tile and a few
-    copies of the picture, for half as much time again.
+    copies of the picture, for two thirds more time.
 
     edge: of a tile in pixels; deeper in the network it covers more of the picture.
     The rest as `StyleTransfer`. The losses of the layers are summed over tiles, those
@@ -76,8 +76,7 @@ class TiledTransfer(StyleTransfer):
     def _measured(self, keep=False):
         """The losses, the `{tag: Gram}` and the stages' inputs of the picture, as
         `StagedNet.forward` has them."""
-        raw, grams, inputs = {}, {}, []
-        raw |= {term.tag: 0.0 for term in self.on_picture}
+        raw, grams, inputs = {term.tag: 0.0 for term in self.on_picture}, {}, []
         for _, *rows in self._rows():
             for tag, loss in self._strip_graph(*rows).items():
                 raw[tag] += float(loss)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -31,6 +32,15 @@ from kstyle.optimizers import make_optimizer  # noqa: E402
 def fixed_seed():
     """Random weights and pictures are the same in every test run."""
     keras.utils.set_random_seed(1)
+
+
+@pytest.fixture
+def heard_interrupts():
+    """What is started meanwhile hears Ctrl-C, also where a shell has this process in
+    the background and ignoring it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

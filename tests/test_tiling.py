@@ -151,8 +151,11 @@ def test_tiles_are_written_as_a_number_or_off_or_whole():
 
 
 def test_tiles_lower_the_estimate_of_memory():
-    config = StyleConfig(size=7680, scales=1, optimizer="adam")
+    config = StyleConfig(size=7680, scales=1, optimizer="adam", precision="float32")
     whole, tiled = (
         peak_bytes(config.replace(tile=tile), (4320, 7680)) for tile in ("off", 1024)
     )
-    assert tiled < whole / 5
+    assert tiled < whole / 6
+    rough = config.replace(tile=1024, precision="bfloat16")
+    # What a run of 3 : 2 took.
+    assert peak_bytes(rough, (5120, 7680)) == pytest.approx(12.4e9, rel=0.2)

@@ -129,15 +129,6 @@ def is_gone(process):
     return status.rpartition(")")[2].split()[0] == "Z"
 
 
-@pytest.fixture
-def heard_interrupts():
-    """What is started meanwhile hears Ctrl-C, also where a shell has this process in
-    the background and ignoring it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_workers_end_with_their_parent_and_ctrl_c_leaves_checkpoints(
     experiment, tmp_path, heard_interrupts
 ):
@@ -154,7 +145,7 @@ def test_workers_end_with_their_parent_and_ctrl_c_leaves_checkpoints(
                 worker = when(lambda past=step: at_work(folder, past))
                 assert worker != parent.pid
                 parent.send_signal(end)
-                _, errors = parent.communicate(timeout=LONGEST)
+                _, errors = parent.communicate(timeout=60)
             finally:
                 parent.kill()
         assert parent.returncode == code, errors
