@@ -115,7 +115,9 @@ class Ray(Pool):
         try:
             record, archive = self.ray.get(ref)
         except self.ray.exceptions.RayError as error:
-            return task.name, Died(f"Its worker was lost ({last_line(error)})")
+            # Of a lost machine ray tells much more, and how to look into it.
+            reason, *_ = last_line(error).split(". ")
+            return task.name, Died(f"Its worker was lost ({reason})")
         if archive is not None:
             try:
                 unpack(archive, task.place)
@@ -176,10 +178,11 @@ def connect(address):
         knock(where)
         ray.init(**options)
     except Exception as error:  # it raises plain ones too
-        what = "Ray did not start on this machine"
+        what, advice = "Ray did not start on this machine", ""
         if where != "local":
             what = f"--address {where}: no Ray cluster that can be used answers there"
-        raise ConfigError(f"{what} ({last_line(error)}).") from None
+            advice = " Its Ray, its Python and its token must be those of this machine."
+        raise ConfigError(f"{what} ({last_line(error)}).{advice}") from None
     return ray, True
 
 
