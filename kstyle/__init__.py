@@ -13,7 +13,7 @@ _HOMES = {
     "LBFGS": "lbfgs",
     "Picture": "images",
     "StyleConfig": "config",
-    "StyleResult": "pipeline",
+    "StyleResult": "results",
     "StyleTransfer": "model",
     "build_extractor": "extractor",
     "gram_matrix": "losses",

@@ -5,6 +5,7 @@ contents only the headers are read, and one that cannot be used is a failure of 
 """
 
 import collections
+import itertools
 import dataclasses
 import os
 from pathlib import Path
@@ -14,7 +15,7 @@ from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError, KStyleError
 from kstyle.job import config_weights, read_style
 from kstyle.memory import fit_memory
-from kstyle.precision import resolved
+from kstyle.precision import explain, resolved
 from kstyle.provenance import PATHS
 from kstyle.resize import fit_long_edge
 from kstyle.shelf import Shelf
@@ -150,10 +151,9 @@ def result_names(pairs):
     for name, pair in zip(names, pairs, strict=True):
         if count[name.casefold()] > 1:
             name = "-".join(Path(bare(path)).name.replace(".", "_") for path in pair)
-        numbered, number = name, 1
+        numbered, numbers = name, itertools.count(2)
         while numbered.casefold() in taken:
-            number += 1
-            numbered = f"{name}-{number}"
+            numbered = f"{name}-{next(numbers)}"
         taken.add(numbered.casefold())
         found.append(numbered + TYPE)
     return found
@@ -171,7 +171,7 @@ def make_plan(configs, *, overwrite=False):
     Raises: KStyleError: something that more than one picture needs cannot be used.
     """
     # As a run resolves them: what it leaves is known again by its config.
-    configs, shelf = [resolved(config) for config in configs], Shelf()
+    wanted, configs, shelf = configs, [resolved(c) for c in configs], Shelf()
     outputs = [config.output for config in configs if config.output is not None]
     if not configs:
         raise ConfigError("A batch of no pictures: name one content at least.")
@@ -190,6 +190,7 @@ def make_plan(configs, *, overwrite=False):
             shelf.picture(config.init)
         size = sizes[config.style, config.style_crop]
         entries.append(examined(config, size, overwrite))
+    explain(*wanted)
     return Plan(tuple(entries), shelf)
 
 

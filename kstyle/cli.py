@@ -103,15 +103,16 @@ def print_plan(config, overwrite):
     from kstyle import console, estimates, memory
     from kstyle.errors import ConfigError
     from kstyle.job import read_all
-    from kstyle.precision import resolved
+    from kstyle.precision import explain, resolved
 
-    config = resolved(config)
+    wanted, config = config, resolved(config)
     (content, style, *_), _ = read_all(config, overwrite=overwrite)
     sizes, short = (content.size, style.shape[:2]), None
     try:
         config = memory.fit_memory(config, *sizes)
     except ConfigError as error:
         short = str(error)
+    explain(wanted)
     with load_devices().use(config.device):
         speed = estimates.seconds_per_gflop()
     scales = estimates.scale_estimates(config, *sizes, speed)

@@ -12,7 +12,7 @@ from kstyle.errors import ConfigError
 from kstyle.files import new_folder, write_text
 from kstyle.layers import layer_names, trunk
 from kstyle.memory import FITTED, fit_memory
-from kstyle.precision import resolved
+from kstyle.precision import explain, resolved
 from kstyle.resize import crop, fit_long_edge, resize
 from kstyle.schedule import Scale
 from kstyle.shelf import Shelf
@@ -78,7 +78,7 @@ def prepare(
     Raises: ConfigError, ImageError, WeightsError: with the one sentence that the user
         needs. In that case nothing was written.
     """
-    config = resolved(config)
+    wanted, config = config, resolved(config)
     asked = asked or config
     if state is not None:
         then = state.origin["config"], state.asked
@@ -87,6 +87,7 @@ def prepare(
     content, style, start, scales = pictures
     sizes = content.size, style.shape[:2]
     config = fit_memory(config, *sizes, begun=state is not None)
+    explain(wanted)
     folder = make_folder(config, folder)
     output = result_path(config, folder)
     pictures = content, style, start

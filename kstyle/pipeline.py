@@ -1,14 +1,11 @@
 """The main path: `stylize(config)` from two pictures to a third."""
 
 import contextlib
-import dataclasses
-import json
 import time
-from pathlib import Path
 
 import tensorflow as tf
 
-from kstyle import checkpoints, devices, images, saving, tensorboard
+from kstyle import checkpoints, devices, tensorboard
 from kstyle.callbacks import LossCSV
 from kstyle.checkpointing import Checkpoint
 from kstyle.errors import DivergedError
@@ -17,24 +14,19 @@ from kstyle.job import prepare
 from kstyle.locks import locked
 from kstyle.losses import build_terms
 from kstyle.optimizers import carry_on
-from kstyle.provenance import recorded, shareable
-from kstyle.resize import fit_long_edge, resize
+from kstyle.provenance import recorded
+from kstyle.resize import resize
+from kstyle.results import (
+    StyleResult,
+    exit_word,
+    final_losses,
+    finish,
+    let_go,
+    outcome,
+)
 from kstyle.shared import Shared
 from kstyle.start import initial_picture, solve_weights, transfer
 from kstyle.stopping import stoppers
-
-
-@dataclasses.dataclass(frozen=True)
-class StyleResult:
-    """What a run leaves: the picture and where it is, its folder, the last losses."""
-
-    picture: images.Picture
-    path: Path
-    folder: Path
-    steps: int
-    seconds: float
-    losses: dict
-    interrupted: bool
 
 
 def stylize(config, callbacks=(), *, overwrite=False):
@@ -66,12 +58,15 @@ def run(job, callbacks=(), shared=None, state=None):
         with recorded(job) as record:
             record["guard"] = guard.events
             model, interrupted = run_scales(job, callbacks, shared, state, guard)
-            picture = finish(job, model, exit_word(interrupted, guard))
+            pixels, steps = model.pixels(), model.global_step
+            if model.precision != "float32":
+                let_go(guard, callbacks)
+                model = None
+            picture = finish(job, pixels, exit_word(interrupted, guard))
             seconds = time.perf_counter() - begun + (state.seconds if state else 0)
-            losses = final_losses(job, model, shared)
+            losses = final_losses(job, pixels, model, shared)
             result = StyleResult(
-                *(picture, job.output, job.folder, model.global_step),
-                *(seconds, losses, interrupted),
+                *(picture, job.output, job.folder, steps, seconds, losses, interrupted)
             )
             record |= outcome(result, guard)
         if not interrupted:  # last of all: until then there is a way back
@@ -79,13 +74,6 @@ def run(job, callbacks=(), shared=None, state=None):
     if guard.failure is not None:
         raise DivergedError(guard.failure, result)
     return result
-
-
-def outcome(result, guard):
-    """What `run.json` says of the end of a run."""
-    said = {name: getattr(result, name) for name in ("steps", "seconds", "losses")}
-    said["exit"] = exit_word(result.interrupted, guard)
-    return said if guard.failure is None else said | {"error": guard.failure}
 
 
 def run_scales(job, callbacks, shared, state, guard):
@@ -166,53 +154,8 @@ def scale_model(job, scale, shared, before, state=None):
     return model
 
 
-def final_losses(job, model, shared):
-    """The losses of the picture that is kept, in float32 whatever it was made in."""
-    if model.precision != "float32":
-        pixels, terms = model.pixels(), build_terms(job.config)
-        model = transfer(job, job.config.size, shared, terms, pixels)
-        found = model.measure()
-    else:
-        found = model.look()
-    return {name: float(value) for name, value in found.items()}
-
-
 def fit(model, steps, report_every, callbacks):
     """Take `steps` steps; an epoch is a report interval wherever that divides them."""
     length = report_every if steps % report_every == 0 else steps
     epochs = steps // length if steps else 0  # 0: callbacks report the start alone
     model.fit(epochs=epochs, steps_per_epoch=length, callbacks=list(callbacks))
-
-
-def exit_word(interrupted, guard):
-    """How a run ended: "finished", "interrupted" or "diverged"."""
-    if guard.failure is not None:
-        return "diverged"
-    return "interrupted" if interrupted else "finished"
-
-
-def finish(job, model, word):
-    """Write the result with its record inside. Returns the `Picture`.
-
-    word: how the run ended, as from `exit_word`.
-    """
-    size = fit_long_edge(job.content.size, job.config.size)
-    alpha = job.content.alpha
-    if alpha is not None:
-        alpha = resize(alpha, size)
-    picture = images.Picture(resize(model.pixels(), size), alpha)
-    weights = Path(job.weights.source).name
-    record = {
-        "config": json.dumps(shareable(job.config)),
-        "weights": f"{job.config.net} {weights} sha256:{job.weights.sha256}",
-    }
-    if word != "finished":  # so that a batch does not take it for done
-        record["exit"] = word
-    saving.save_picture(
-        job.output,
-        picture,
-        bits=job.config.bits,
-        quality=job.config.quality,
-        metadata=record,
-    )
-    return picture

@@ -15,18 +15,28 @@ def resolved(config):
 
     Where there may be an NVIDIA GPU, TensorFlow is loaded to ask what it will use.
     """
-    if config.precision == "float32":
+    if config.precision != "auto":
         return config
-    slow, auto = why_slow(config.device), config.precision == "auto"
-    if slow and auto:
-        text = f"--precision auto is float32 here, as bfloat16 is slow: {slow}."
-        say_once(logging.INFO, text)
-    elif slow:
-        text = f"--precision {config.precision} is slower than float32 here: {slow}."
-        say_once(logging.WARNING, text)
-    if auto:
-        return config.replace(precision="float32" if slow else "bfloat16")
-    return config
+    slow = why_slow(config.device)
+    return config.replace(precision="float32" if slow else "bfloat16")
+
+
+def explain(*configs):
+    """Log why float32 is used for "auto", or bfloat16 though it is slow.
+
+    configs: not yet `resolved`. To be called when all is checked: where a run cannot
+        begin, the reason for that is the one thing to say.
+    """
+    for config in configs:
+        slow = config.precision != "float32" and why_slow(config.device)
+        if slow and config.precision == "auto":
+            text = f"--precision auto is float32 here, as bfloat16 is slow: {slow}."
+            say_once(logging.INFO, text)
+        elif slow:
+            text = (
+                f"--precision {config.precision} is slower than float32 here: {slow}."
+            )
+            say_once(logging.WARNING, text)
 
 
 def why_slow(device):

@@ -46,7 +46,8 @@ def transfer(
     """A `StyleTransfer` of the job's pictures at long `edge`.
 
     A `TiledTransfer` if the config asks for one and a picture is larger than a tile.
-    precision: of the network; what is measured and kept is measured in float32.
+    precision: of the network; what is measured and kept is measured in float32, in
+        tiles of half the edge, so that it takes no more memory than bfloat16's steps.
     optimise: whether it shall be compiled with the config's optimiser, so that it can
         `fit`. One that `shared` has kept of another run is started again then.
     """
@@ -55,6 +56,7 @@ def transfer(
     layers = list(dict.fromkeys(term.layer for term in terms if term.source))
     extractor = shared.extractor(job, layers, precision)
     tile = tile_edge(config, *(p.shape[:2] for p in pictures.values()))
+    tile = tile // 2 if tile and not optimise else tile
     options = {"init": start, "start_step": start_step}
     options["targets"] = shared.targets(
         job, extractor, terms, pictures, tile, precision=precision

@@ -128,7 +128,8 @@ def test_a_picture_that_is_no_number_is_taken_back_and_the_run_goes_on(
     }
     said = "step 3: the loss or the picture is not a finite number; back to the best "
     said += "picture, of step 2, with a learning rate 10 times smaller (try 1 of 3)"
-    (spoken,) = caplog.records
+    # Where bfloat16 is slow, that is said as well.
+    (spoken,) = [record for record in caplog.records if record.module == "guard"]
     assert (spoken.getMessage(), spoken.levelno) == (said, logging.WARNING)
 
 

@@ -74,9 +74,9 @@ TABLE = {
     "guard": "health",
     "checkpointing": "callbacks checkpoints errors guard option_types stopping",
     "tensorboard": "callbacks files provenance",
-    "pipeline": "callbacks checkpointing checkpoints devices errors guard images job "
-    "locks losses optimizers provenance resize saving shared start stopping "
-    "tensorboard",
+    "results": "callbacks guard images losses provenance resize saving start",
+    "pipeline": "callbacks checkpointing checkpoints devices errors guard job locks "
+    "losses optimizers provenance resize results shared start stopping tensorboard",
     "batch_plan": "config errors estimates images job memory precision provenance "
     "resize saving shelf sizes",
     "batch": "batch_plan checkpoints config devices errors job locks pipeline shared",

@@ -47,6 +47,7 @@ def test_auto_is_bfloat16_where_that_is_fast_and_float32_elsewhere(
 ):
     on(bfloat16, capability)
     assert precision.resolved(StyleConfig()).precision == chosen
+    precision.explain(StyleConfig())
     assert not caplog.records  # it is no warning
 
 
@@ -55,9 +56,11 @@ def test_bfloat16_that_is_slow_is_warned_of_and_done(on, wanted, caplog):
     config = StyleConfig(precision=wanted)
     on(True)
     assert precision.resolved(config) is config
+    precision.explain(config)
     assert not caplog.records
     on(False)
     assert precision.resolved(config) is config
+    precision.explain(config)
     assert f"--precision {wanted} is slower than float32 here" in caplog.text
 
 
@@ -78,11 +81,17 @@ def test_why_auto_keeps_float32_is_said_once_in_a_process(
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
     on(False, capability)
     caplog.set_level("INFO", logger="kstyle")
-    precision.resolved(StyleConfig(precision="float32"))
+    precision.explain(StyleConfig(precision="float32"))
     assert not caplog.records  # somebody's choice
-    for size in (256, 512):
-        precision.resolved(StyleConfig(size=size))
+    precision.explain(*(StyleConfig(size=size) for size in (256, 512)))
     assert [record.getMessage() for record in caplog.records] == [SLOW + reason]
+
+
+def test_where_a_run_cannot_begin_the_reason_is_all_that_is_said(on):
+    on(False)
+    result = CliRunner().invoke(cli, ["stylize", "nothing.png"])
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ") and "nothing.png" in line
 
 
 def test_the_terminal_shows_why_unless_it_shall_be_quiet(

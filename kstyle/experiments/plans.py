@@ -12,7 +12,7 @@ from kstyle.experiments.reading import Experiment, read_experiment
 from kstyle.experiments.records import split_finished
 from kstyle.experiments.score_names import SCORES
 from kstyle.job import read_pictures
-from kstyle.precision import resolved
+from kstyle.precision import explain, resolved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +52,11 @@ def plan(
     overwrite: whether finished trials that had other options may be replaced.
     Raises: KStyleError: something cannot work.
     """
-    plans, only = [], [only] if isinstance(only, str) else only
+    plans, wanted, only = [], [], [only] if isinstance(only, str) else only
     for path in find_files([files] if isinstance(files, (str, Path)) else files):
         whole = read_experiment(path, changes, quick=quick, pairs=pairs)
         folder = Path(logdir) / whole.name
+        wanted += [trial.config for trial in whole.trials]
         experiment = with_findings(on_this_machine(whole))
         if only:
             experiment = chosen(experiment, only)
@@ -67,6 +68,7 @@ def plan(
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"Two experiments are called {name!r}. Rename a file.")
+    explain(*wanted)
     return plans
 
 
