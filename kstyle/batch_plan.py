@@ -5,8 +5,8 @@ contents only the headers are read, and one that cannot be used is a failure of 
 """
 
 import collections
-import itertools
 import dataclasses
+import itertools
 import os
 from pathlib import Path
 
@@ -151,9 +151,8 @@ def result_names(pairs):
     for name, pair in zip(names, pairs, strict=True):
         if count[name.casefold()] > 1:
             name = "-".join(Path(bare(path)).name.replace(".", "_") for path in pair)
-        numbered, numbers = name, itertools.count(2)
-        while numbered.casefold() in taken:
-            numbered = f"{name}-{next(numbers)}"
+        tries = itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2)))
+        numbered = next(n for n in tries if n.casefold() not in taken)
         taken.add(numbered.casefold())
         found.append(numbered + TYPE)
     return found
