@@ -87,13 +87,13 @@ def prepare(
     content, style, start, scales = pictures
     sizes = content.size, style.shape[:2]
     config = fit_memory(config, *sizes, begun=state is not None)
-    explain(wanted)
     folder = make_folder(config, folder)
     output = result_path(config, folder)
     pictures = content, style, start
     job = Job(config, *pictures, weights, scales, folder, output, asked, shelf)
     if state is not None:
         checkpoints.check_fit(state, job)
+    explain(wanted)
     return job
 
 
