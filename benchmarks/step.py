@@ -20,6 +20,8 @@ import tensorflow as tf
 import kstyle
 from kstyle import devices, tensorboard
 from kstyle.callbacks import LossCSV
+from kstyle.convolution import with_slope
+from kstyle.losses import IMAGE
 
 
 def bare_step(model):
@@ -29,10 +31,13 @@ def bare_step(model):
 
     @tf.function
     def step():
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(model.image.value)
-            loss = model.compute_losses(model())["loss"]
-        optimizer.apply([tape.gradient(loss, model.image.value)], [model.image])
+        def losses(image):
+            features = {**model.extractor(image), IMAGE: image}
+            loss = model.compute_losses(features)["loss"]
+            return loss, loss
+
+        loss, slope = with_slope(losses, model.picture_now())
+        optimizer.apply([slope], [model.image])
         return loss
 
     return lambda: step().numpy()

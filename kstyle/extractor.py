@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kstyle.convolution import Convolution
 from kstyle.errors import ConfigError
 from kstyle.layers import PADDINGS, POOLS, minimum_size, trunk, width
 from kstyle.weights import NetWeights, load_weights
@@ -127,7 +128,7 @@ def convolution(x, name, padding, precision):
     """Apply the 3 x 3 convolution `name` with its ReLU to the features `x`."""
     if padding in PAD_MODES:
         x = EdgePadding(padding, name=f"{name}_padding", dtype=precision)(x)
-    conv = keras.layers.Conv2D(
+    conv = Convolution(
         width(name),
         3,
         padding="same" if padding == "same" else "valid",

@@ -1,6 +1,7 @@
 """What a run has to work with: the processor, the cores, the memory that is free."""
 
 import contextlib
+import functools
 import importlib.metadata
 import os
 import platform
@@ -83,6 +84,19 @@ def has_bfloat16(text=None):
     flags = cpu_flags(text)
     has = flags["AVX-512 BF16"] or flags["AMX"]  # AMX has them as well
     return bool(has) and onednn_wanted()
+
+
+def convolves_backward():
+    """Whether oneDNN's gradients of convolutions are faster than its convolutions on
+    this processor, and it is on (on such ones it has to be asked for)."""
+    return os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1" and stops_at_avx2()
+
+
+@functools.cache
+def stops_at_avx2():
+    """Whether the processor has AVX2, but not AVX-512; and there is no GPU."""
+    flags = cpu_flags()
+    return bool(flags["AVX2"]) and not flags["AVX-512F"] and not has_nvidia()
 
 
 def onednn_wanted():

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from kstyle.beginnings import Beginning
+from kstyle.convolution import with_slope
 from kstyle.graphs import no_retracing_warning, own_graph
 from kstyle.losses import IMAGE
 from kstyle.targets import batch_of_one, precision_of, represent, seen
@@ -50,8 +51,7 @@ class StyleTransfer(keras.Model):
         start = batch_of_one(content if init is None else init)
         if start.shape != shape:
             raise ValueError(
-                f"`init` must have the content's shape {shape[1:]}."
-                f" Received: {start.shape[1:]}"
+                f"`init` must be of the content's shape {shape[1:]}: {start.shape[1:]}."
             )
         self.image = self._variable("image", start, constraint=PixelRange())
         self.gradient = self._variable("gradient", np.zeros_like(start))
@@ -169,12 +169,13 @@ class StyleTransfer(keras.Model):
         return self._look_graph()
 
     def _look(self):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self.image.value)
-            losses = self.compute_losses(self())
-            loss = self.optimizer.scale_loss(losses["loss"])
-        self.gradient.assign(tape.gradient(loss, self.image.value))
-        return losses
+        def losses(image):
+            found = self.compute_losses({**self.extractor(image), IMAGE: image})
+            return self.optimizer.scale_loss(found["loss"]), found
+
+        found, slope = with_slope(losses, self.picture_now())
+        self.gradient.assign(slope)
+        return found
 
     def train_step(self, data):
         """Move once, then look. Returns the losses and the `change` of the picture.
@@ -203,8 +204,7 @@ class StyleTransfer(keras.Model):
             term.tag: tape.gradient(losses[term.tag], self.image.value)
             for term in self.terms
         }
-        none = tf.constant(0.0)
-        return {k: none if g is None else tf.norm(g) for k, g in slopes.items()}
+        return {k: 0.0 if g is None else tf.norm(g) for k, g in slopes.items()}
 
     @property
     def precision(self):

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kstyle.convolution import convolve, with_slope
 from kstyle.extractor import PAD_MODES, padding_of
 from kstyle.graphs import own_graph
 from kstyle.layers import width
@@ -67,7 +68,7 @@ class StageGraphs:
         x = tf.cast(x, layer.compute_dtype)
         if self.padding != "valid":
             x = tf.pad(x, around, PAD_MODES.get(self.padding, "constant"))
-        x = tf.nn.conv2d(x, layer.kernel.value, 1, "VALID")
+        x = convolve(x, layer.kernel.value, "valid")
         return tf.nn.relu(tf.nn.bias_add(x, layer.bias.value))
 
     def _values(self, x, borders, crops):
@@ -86,23 +87,24 @@ class StageGraphs:
         grams: `{tag: d loss / d Gram of the part}`. weights, targets: `{tag: …}` of
         the other terms. above: the gradient with respect to the stage's output.
         """
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(x)
+
+        def pulls(x):
             found = self._features(x, borders, crops)
-            pulls = [
+            parts = [
                 ops.sum(grams[tag] * gram_matrix(found[term.layer]))
                 for tag, term in self.grams.items()
             ]
-            pulls += [
+            parts += [
                 weights[tag] * term.loss(targets[tag], found[term.layer])
                 for tag, term in self.others.items()
             ]
             if self.output is not None:
                 # Only its gradient counts, and that is `above` in any precision.
                 here = ops.sum(above * found[self.output])
-                pulls.append(ops.cast(here, "float32"))
-            total = sum(pulls)
-        return tape.gradient(total, x)
+                parts.append(ops.cast(here, "float32"))
+            return sum(parts), None
+
+        return with_slope(pulls, x)[1]
 
 
 def cropped(x, crop):

@@ -1,0 +1,154 @@
+"""The convolution by way of a gradient: the same numbers, and where it is used."""
+
+import gc
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kstyle import machine
+from kstyle.convolution import convolve, with_slope
+from kstyle.extractor import build_extractor
+from kstyle.graphs import own_graph
+
+
+@pytest.fixture(params=[False, True], ids=["forward", "backward"])
+def backward(request, monkeypatch):
+    """Whether the processor is one on which convolutions are computed backward."""
+    monkeypatch.setattr(machine, "convolves_backward", lambda: request.param)
+    return request.param
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_single_one_in_the_kernel_moves_the_picture(padding, backward):
+    x = np.arange(20, dtype="float32").reshape(1, 4, 5, 1)
+    kernel = np.zeros((3, 3, 1, 1), "float32")
+    kernel[0, 2] = 1  # of the neighbour above and to the right
+    wanted = np.zeros((4, 5))
+    wanted[1:, :-1] = x[0, :-1, 1:, 0]
+    if padding == "valid":
+        wanted = wanted[1:-1, 1:-1]
+    assert np.array_equal(convolve(x, kernel, padding)[0, :, :, 0], wanted)
+
+
+@pytest.fixture
+def problem():
+    """Features, a kernel from 4 channels to 6, and what the output is weighed with."""
+    generator = np.random.default_rng(0)
+    shapes = (2, 7, 9, 4), (3, 3, 4, 6), (2, 9, 11, 6)
+    return [tf.constant(generator.normal(size=s), "float32") for s in shapes]
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("graph", [False, True])
+def test_numbers_and_gradients_are_those_of_tensorflow(
+    padding, graph, backward, problem
+):
+    x, kernel, weights = problem
+    less = {"same": 0, "valid": 2}[padding]
+    weights = weights[:, : 7 - less, : 9 - less]
+
+    def found(x):
+        def losses(x):
+            y = convolve(x, kernel, padding)
+            return tf.reduce_sum(weights * y), y
+
+        with tf.GradientTape() as tape:
+            tape.watch((x, kernel))
+            total, _ = losses(x)
+        return *with_slope(losses, x), *tape.gradient(total, (x, kernel))
+
+    with tf.GradientTape() as tape:
+        tape.watch((x, kernel))
+        y = tf.nn.conv2d(x, kernel, 1, padding.upper())
+        total = tf.reduce_sum(weights * y)
+    at_x, at_kernel = tape.gradient(total, (x, kernel))
+    results = (own_graph(found) if graph else found)(x)
+    for result, wanted in zip(results, (y, at_x, at_x, at_kernel), strict=True):
+        assert result.shape == wanted.shape
+        np.testing.assert_allclose(result, wanted, atol=1e-4)
+
+
+def test_tf_gradients_reach_the_kernel_as_well(backward, problem):
+    x, kernel, _ = problem
+
+    def at_kernel(kernel):
+        return tf.gradients(tf.reduce_sum(convolve(x, kernel, "same") ** 2), kernel)
+
+    with tf.GradientTape() as tape:
+        tape.watch(kernel)
+        total = tf.reduce_sum(tf.nn.conv2d(x, kernel, 1, "SAME") ** 2)
+    (found,) = own_graph(at_kernel)(kernel)
+    np.testing.assert_allclose(found, tape.gradient(total, kernel), rtol=1e-4)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid", "replicate"])
+def test_an_extractor_sees_the_same_either_way(padding, monkeypatch, random_picture):
+    picture = random_picture(76, 73)[None]
+    layers = ["conv1_1", "conv2_2", "pool3", "conv4_1"]
+    seen = []
+    for way in (False, True):
+        monkeypatch.setattr(machine, "convolves_backward", lambda way=way: way)
+        extractor = build_extractor("vgg16", layers, padding=padding, weights="builtin")
+        seen.append(own_graph(extractor.call)(picture))
+    for name in layers:
+        most = np.max(np.abs(seen[0][name]))
+        assert seen[1][name].shape == seen[0][name].shape
+        np.testing.assert_allclose(*(each[name] for each in seen), atol=1e-5 * most)
+
+
+def test_in_a_graph_the_slope_needs_no_forward_convolution(monkeypatch, problem):
+    monkeypatch.setattr(machine, "convolves_backward", lambda: True)
+    x, kernel, _ = problem
+
+    def slope(x):
+        return with_slope(lambda x: (tf.reduce_sum(convolve(x, kernel, "same")), x), x)
+
+    graph = own_graph(slope).get_concrete_function(x).graph
+    kinds = [operation.type for operation in graph.get_operations()]
+    assert "Conv2D" not in kinds and kinds.count("Conv2DBackpropInput") == 2
+
+
+def test_no_graph_is_kept_for_its_gradient(backward, problem):
+    x, kernel, _ = problem
+
+    def count():
+        gc.collect()
+        return sum(type(each).__name__ == "FuncGraph" for each in gc.get_objects())
+
+    def once():
+        def losses(x):
+            return tf.reduce_sum(convolve(x, kernel, "same")), ()
+
+        own_graph(lambda x: with_slope(losses, x)[1])(x)
+
+    once()
+    before = count()
+    for _ in range(3):
+        once()
+    assert count() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "onednn", "gpu", "wanted"),
+    [
+        ("fma avx2", "1", False, True),
+        ("fma avx2", "0", False, False),
+        ("fma avx2", None, False, False),  # TensorFlow leaves it off there
+        ("fma avx2 avx512f", "1", False, False),
+        ("sse4_2", "1", False, False),
+        ("fma avx2", "1", True, False),
+    ],
+)
+def test_convolutions_are_computed_backward_where_that_is_faster(
+    flags, onednn, gpu, wanted, monkeypatch
+):
+    real = machine.cpu_flags
+    monkeypatch.setattr(machine, "cpu_flags", lambda: real(f"flags : {flags}\n"))
+    monkeypatch.setattr(machine, "has_nvidia", lambda: gpu)
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if onednn is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
+    machine.stops_at_avx2.cache_clear()
+    assert machine.convolves_backward() is wanted
+    machine.stops_at_avx2.cache_clear()
