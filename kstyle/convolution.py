@@ -7,6 +7,8 @@ Turned by 180 degrees, with its input and output channels exchanged, a kernel ma
 one into the other.
 """
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -27,7 +29,7 @@ class Convolution(keras.layers.Conv2D):
 def convolve(x, kernel, padding):
     """`(batch, H, W, in)` with a `(3, 3, in, out)` kernel; padding: "same", "valid"."""
     x, kernel, padding = *map(tf.convert_to_tensor, (x, kernel)), padding.upper()
-    if x.dtype != tf.float32 or not machine.convolves_backward():
+    if x.dtype != tf.float32 or not backward():
         return tf.nn.conv2d(x, kernel, 1, padding)
     y = turned(x, kernel, padding)
     if tf.executing_eagerly():
@@ -36,6 +38,22 @@ def convolve(x, kernel, padding):
     # numbers, by way of the slow kernel.
     with x.graph.gradient_override_map({"IdentityN": GRADIENT + padding}):
         return tf.identity_n([y, x, kernel])[0]
+
+
+@functools.cache
+def backward():
+    """Whether gradients of convolutions are faster here than convolutions."""
+    return machine.stops_at_avx2() and bool(has_onednn())
+
+
+def has_onednn():
+    """Whether oneDNN's kernels are on; only a private module of TensorFlow tells."""
+    try:
+        from tensorflow.python.util import _pywrap_util_port
+
+        return bool(_pywrap_util_port.IsMklEnabled())
+    except (ImportError, AttributeError):
+        return None
 
 
 def turned(x, kernel, padding):

@@ -6,6 +6,7 @@ import time
 
 import tensorflow as tf
 
+from kstyle.convolution import has_onednn
 from kstyle.errors import ConfigError, OutOfMemoryError
 from kstyle.memory import after_failure
 
@@ -114,16 +115,6 @@ def tensorflow_facts():
         "cuda": tf.test.is_built_with_cuda(),
         "onednn": has_onednn(),
     }
-
-
-def has_onednn():
-    """Whether oneDNN's kernels are on; only a private module of TensorFlow tells."""
-    try:
-        from tensorflow.python.util import _pywrap_util_port
-
-        return bool(_pywrap_util_port.IsMklEnabled())
-    except (ImportError, AttributeError):
-        return None
 
 
 def matmul_peak(dtype="float32", size=2048, rounds=5):

@@ -86,12 +86,6 @@ def has_bfloat16(text=None):
     return bool(has) and onednn_wanted()
 
 
-def convolves_backward():
-    """Whether oneDNN's gradients of convolutions are faster than its convolutions on
-    this processor, and it is on (on such ones it has to be asked for)."""
-    return os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1" and stops_at_avx2()
-
-
 @functools.cache
 def stops_at_avx2():
     """Whether the processor has AVX2, but not AVX-512; and there is no GPU."""

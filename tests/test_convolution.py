@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kstyle import machine
+from kstyle import convolution, machine
 from kstyle.convolution import convolve, with_slope
 from kstyle.extractor import build_extractor
 from kstyle.graphs import own_graph
@@ -15,7 +15,7 @@ from kstyle.graphs import own_graph
 @pytest.fixture(params=[False, True], ids=["forward", "backward"])
 def backward(request, monkeypatch):
     """Whether the processor is one on which convolutions are computed backward."""
-    monkeypatch.setattr(machine, "convolves_backward", lambda: request.param)
+    monkeypatch.setattr(convolution, "backward", lambda: request.param)
     return request.param
 
 
@@ -88,7 +88,7 @@ def test_an_extractor_sees_the_same_either_way(padding, monkeypatch, random_pict
     layers = ["conv1_1", "conv2_2", "pool3", "conv4_1"]
     seen = []
     for way in (False, True):
-        monkeypatch.setattr(machine, "convolves_backward", lambda way=way: way)
+        monkeypatch.setattr(convolution, "backward", lambda way=way: way)
         extractor = build_extractor("vgg16", layers, padding=padding, weights="builtin")
         seen.append(own_graph(extractor.call)(picture))
     for name in layers:
@@ -98,7 +98,7 @@ def test_an_extractor_sees_the_same_either_way(padding, monkeypatch, random_pict
 
 
 def test_in_a_graph_the_slope_needs_no_forward_convolution(monkeypatch, problem):
-    monkeypatch.setattr(machine, "convolves_backward", lambda: True)
+    monkeypatch.setattr(convolution, "backward", lambda: True)
     x, kernel, _ = problem
 
     def slope(x):
@@ -132,12 +132,12 @@ def test_no_graph_is_kept_for_its_gradient(backward, problem):
 @pytest.mark.parametrize(
     ("flags", "onednn", "gpu", "wanted"),
     [
-        ("fma avx2", "1", False, True),
-        ("fma avx2", "0", False, False),
-        ("fma avx2", None, False, False),  # TensorFlow leaves it off there
-        ("fma avx2 avx512f", "1", False, False),
-        ("sse4_2", "1", False, False),
-        ("fma avx2", "1", True, False),
+        ("fma avx2", True, False, True),
+        ("fma avx2", False, False, False),
+        ("fma avx2", None, False, False),  # TensorFlow does not tell
+        ("fma avx2 avx512f", True, False, False),
+        ("sse4_2", True, False, False),
+        ("fma avx2", True, True, False),
     ],
 )
 def test_convolutions_are_computed_backward_where_that_is_faster(
@@ -146,9 +146,9 @@ def test_convolutions_are_computed_backward_where_that_is_faster(
     real = machine.cpu_flags
     monkeypatch.setattr(machine, "cpu_flags", lambda: real(f"flags : {flags}\n"))
     monkeypatch.setattr(machine, "has_nvidia", lambda: gpu)
-    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
-    if onednn is not None:
-        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
-    machine.stops_at_avx2.cache_clear()
-    assert machine.convolves_backward() is wanted
-    machine.stops_at_avx2.cache_clear()
+    monkeypatch.setattr(convolution, "has_onednn", lambda: onednn)
+    for cached in (machine.stops_at_avx2, convolution.backward):
+        cached.cache_clear()
+    assert convolution.backward() is wanted
+    for cached in (machine.stops_at_avx2, convolution.backward):
+        cached.cache_clear()

@@ -60,7 +60,7 @@ TABLE = {
     "estimates": "extractor footprint layers losses model optimizers resize schedule "
     "sizes",
     "memory": "errors estimates machine",
-    "devices": "errors memory",
+    "devices": "convolution errors memory",
     "precision": "devices machine",
     "job": "checkpoints config errors files images layers memory precision resize "
     "saving schedule shelf sizes weights",
