@@ -10,6 +10,7 @@ from kstyle.callbacks import LossCSV
 from kstyle.checkpointing import Checkpoint
 from kstyle.errors import DivergedError
 from kstyle.guard import Guard
+from kstyle.interrupts import Again
 from kstyle.job import prepare
 from kstyle.locks import locked
 from kstyle.losses import build_terms
@@ -131,9 +132,10 @@ def open_watchers(stack, job, state, callbacks, guard):
         for callback in own:
             callback.reported = state.step
     # The guard comes first: the others see what it has made of a step. The checkpoint
-    # comes last: what it says is done is done by all the others.
+    # comes last: what it says is done is done by all the others. Then a run may end.
     watchers = [guard, *stoppers(config, job.scales, state), *own, *callbacks]
-    return [*watchers, Checkpoint(job, state, watchers)]
+    again = stack.enter_context(Again().listening())
+    return [*watchers, Checkpoint(job, state, watchers), again]
 
 
 def scale_model(job, scale, shared, before, state=None):

@@ -71,13 +71,15 @@ TABLE = {
     "resize shared tiled_model",
     "callbacks": "saving",
     "stopping": "",
+    "interrupts": "",
     "health": "errors",
     "guard": "health",
     "checkpointing": "callbacks checkpoints errors guard option_types stopping",
     "tensorboard": "callbacks files provenance",
     "results": "callbacks guard images losses provenance resize saving start",
-    "pipeline": "callbacks checkpointing checkpoints devices errors guard job locks "
-    "losses optimizers provenance resize results shared start stopping tensorboard",
+    "pipeline": "callbacks checkpointing checkpoints devices errors guard "
+    "interrupts job locks losses optimizers provenance resize results shared start "
+    "stopping tensorboard",
     "batch_plan": "config errors estimates images job memory precision provenance "
     "resize saving shelf sizes",
     "batch": "batch_plan checkpoints config devices errors job locks pipeline shared",
