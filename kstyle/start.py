@@ -46,8 +46,8 @@ def transfer(
     """A `StyleTransfer` of the job's pictures at long `edge`.
 
     A `TiledTransfer` if the config asks for one and a picture is larger than a tile.
-    precision: of the network; what is measured and kept is measured in float32, in
-        tiles of half the edge, so that it takes no more memory than bfloat16's steps.
+    precision: of the network; what is measured and kept is measured in float32: after
+        steps in bfloat16 in tiles of half the edge, to take no more memory than they.
     optimise: whether it shall be compiled with the config's optimiser, so that it can
         `fit`. One that `shared` has kept of another run is started again then.
     """
@@ -56,7 +56,8 @@ def transfer(
     layers = list(dict.fromkeys(term.layer for term in terms if term.source))
     extractor = shared.extractor(job, layers, precision)
     tile = tile_edge(config, *(p.shape[:2] for p in pictures.values()))
-    tile = tile // 2 if tile and not optimise else tile
+    if tile and not optimise and config.precision == "bfloat16":
+        tile //= 2
     options = {"init": start, "start_step": start_step}
     options["targets"] = shared.targets(
         job, extractor, terms, pictures, tile, precision=precision

@@ -6,6 +6,10 @@ import pytest
 
 from kstyle import StyleConfig, results, stylize
 from kstyle.callbacks import EverySteps
+from kstyle.job import prepare
+from kstyle.losses import build_terms
+from kstyle.shared import Shared
+from kstyle.start import transfer
 from kstyle.tiled_model import TiledTransfer
 
 
@@ -51,3 +55,12 @@ def test_in_float32_the_last_model_is_looked_at_and_stays(small_run, monkeypatch
     result = stylize(StyleConfig(**small_run), [witness])
     assert witness.model.global_step == result.steps == 4
     assert float(witness.model.look()["loss"]) == result.losses["loss"]
+
+
+@pytest.mark.parametrize(("precision", "edge"), [("float32", 18), ("bfloat16", 9)])
+def test_tiles_are_halved_after_steps_in_bfloat16_alone(small_run, precision, edge):
+    config = StyleConfig(**small_run | {"precision": precision, "tile": "whole"})
+    terms = build_terms(config)
+    job, size = prepare(config), config.size
+    model = transfer(job, size, Shared(), terms, job.content_at(size))
+    assert (model.net.edge, model.precision) == (edge, "float32")

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A Ray cluster of three machines that are none: three network namespaces on a bridge,
 # each with an address, a /tmp, a home and a work folder of its own, so that they share
-# nothing but the installed programs. An experiment runs on two of them and one is lost in mid-trial;
-# then it is run from outside, by way of ray://, and by the local executor. The pictures
-# and losses of all three have to be equal.
+# nothing but the installed programs. An experiment runs on two of them and one is lost
+# in mid-trial; then it is run from outside, by way of ray://, and by the local executor.
+# The pictures and losses of all three have to be equal.
 #
 # Needs Linux, root, `ip` (iproute2) and `kstyle[cluster]` on the path. About three
 # minutes.  `tools/cluster_of_three.sh [FOLDER]`: where to work, by default a new one.
