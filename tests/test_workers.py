@@ -24,7 +24,13 @@ from kstyle import checkpoints, experiments, load_picture
 from kstyle.errors import ConfigError
 from kstyle.experiments import ray_executor
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/locks")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/locks"),
+    # Ray 2.53 leaves processes and files of its own to the garbage collector.
+    pytest.mark.filterwarnings(
+        r"ignore:(?s).*ResourceWarning:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 TIMED = {"seconds", "seconds_to_near"}
 LONGEST = 240  # seconds that a process is waited for
 STEPS = 120
