@@ -14,6 +14,7 @@ from kstyle.flat import flatten, unflatten
 from kstyle.parameterizations import Pixels, as_basis
 
 MAX_HALVINGS = 6  # then the pairs are forgotten: 1/64 of a step says they mislead
+COUNT = "int64"  # TensorFlow keeps an int32 variable of a GPU in the host: not for XLA
 CURVATURE = 1e-9  # pairs with less s.y / y.y are skipped: rounding, or negative
 
 
@@ -64,7 +65,7 @@ class LBFGS(keras.optimizers.Optimizer):
         self._state("point_loss", ())
         self._state("trial_loss", (), np.nan)
         for name in ("pairs", "halvings"):
-            self._state(name, (), dtype="int32")
+            self._state(name, (), dtype=COUNT)
 
     def _state(self, name, shape, value=0.0, dtype="float32"):
         start = keras.initializers.Constant(value)
@@ -107,14 +108,14 @@ class LBFGS(keras.optimizers.Optimizer):
         steps, changes, pulled = (tf.reshape(x, rows) for x in (steps, changes, pulled))
         onto = tf.matmul(steps, changes, transpose_b=True)
         least = CURVATURE * tf.reduce_sum(tf.square(changes), axis=1)
-        curved = tf.cast(tf.linalg.diag_part(onto) > least, "int32")
+        curved = tf.cast(tf.linalg.diag_part(onto) > least, COUNT)
         last = tf.reduce_sum(tf.math.cumprod(curved[::-1]))
         for variable, value in (
             (self.steps, steps),
             (self.changes, changes),
             (self.products, onto),
             (self.stretch, tf.matmul(changes, pulled, transpose_b=True)),
-            (self.pairs, tf.minimum(pairs, last)),
+            (self.pairs, tf.minimum(tf.cast(pairs, COUNT), last)),
         ):
             variable.assign(value)
 
@@ -152,7 +153,7 @@ class LBFGS(keras.optimizers.Optimizer):
         """Half the step from the accepted point, or a new start from there."""
         self.halvings.assign_add(1)
         restart = self.halvings.value % MAX_HALVINGS == 0
-        self.pairs.assign(tf.where(restart, 0, self.pairs))
+        self.pairs.assign(self.pairs * tf.cast(~restart, COUNT))
         shrunk = self.step / 2
         self.step.assign(tf.where(restart, self._descent(tf.norm(shrunk)), shrunk))
 
@@ -203,7 +204,7 @@ class LBFGS(keras.optimizers.Optimizer):
 
     def _newton_step(self):
         """`-H slope` for the compact H of the pairs."""
-        used = tf.range(self.history) >= self.history - self.pairs.value
+        used = tf.range(self.history, dtype=COUNT) >= self.history - self.pairs.value
         steps, changes = self.steps.value, self.changes.value
         a, b, scale = compact_coefficients(
             masked(self.products.value, used),

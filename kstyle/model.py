@@ -86,11 +86,12 @@ class StyleTransfer(keras.Model):
                 self.targets[tag] = self._variable(name, value)
 
     def compile(self, optimizer="adam", *, jit_compile=False, **kwargs):
-        """As `keras.Model.compile`, but XLA only when asked: it is slower on a CPU."""
+        """As `keras.Model.compile`, but XLA only when asked: docs/performance.md."""
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self.optimizer.build([self.image])
         self._beginning = Beginning(self.optimizer)
-        self._look_graph = own_graph(self._look)  # it tells this optimizer the loss
+        # One graph for `look` and `train_step`; it tells this optimizer the loss.
+        self._look_graph = self._look if self.run_eagerly else own_graph(self._look)
 
     def restart(self, init, *, targets, start_step=0):
         """Become, in place, what was made with these and compiled as this model was.
@@ -180,11 +181,10 @@ class StyleTransfer(keras.Model):
     def train_step(self, data):
         """Move once, then look. Returns the losses and the `change` of the picture.
 
-        `change` is the mean absolute change of the pixels in grey levels of 0..255.
+        `change` is the mean absolute one of the pixels in 0..255; `data` is not used.
         """
-        del data  # the picture is the only input; fit() only counts
         change = self._move()
-        return {**self._look(), "change": change}
+        return {**self._look_graph(), "change": change}
 
     def _move(self):
         before = tf.identity(self.image.value)

@@ -49,7 +49,6 @@ class TiledTransfer(StyleTransfer):
         """As `StyleTransfer.compile`. The loop over tiles is eager, the tiles' and the
         optimizer's work is not."""
         super().compile(optimizer, run_eagerly=True, **kwargs)
-        self._look_graph = self._look
         self._move_graph = own_graph(super()._move)
 
     def _move(self):

@@ -216,6 +216,25 @@ def test_a_second_compile_tells_the_new_optimizer_the_loss(make_model):
     assert np.isfinite(float(model.optimizer.trial_loss))
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_xla_takes_the_same_steps_when_asked(make_model, optimizer):
+    losses = []
+    for asked in (False, True):
+        model = make_model()
+        model.compile(make_optimizer(optimizer), jit_compile=asked)
+        losses.append(model.fit(epochs=5).history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-3)
+
+
+def test_a_step_and_a_look_trace_the_network_once(make_model, monkeypatch):
+    model, passes = make_model(), []
+    model.compile(make_optimizer("lbfgs"))
+    count = model.compute_losses
+    monkeypatch.setattr(model, "compute_losses", lambda f: passes.append(1) or count(f))
+    model.fit(steps_per_epoch=3)
+    assert len(passes) == 1
+
+
 def test_lbfgs_by_name_and_adam_by_string_compile(make_model):
     model = make_model()
     model.compile("adam")
