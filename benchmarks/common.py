@@ -11,7 +11,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line sets 
 import tensorflow as tf
 
 import kstyle
-from kstyle import estimates
+from kstyle import estimates, gpus
 from kstyle.machine import cores, cpu_name
 from kstyle.resize import fit_long_edge, resize
 from kstyle.start import noise_picture
@@ -30,11 +30,11 @@ def pictures(size, square=False):
     return pair
 
 
-def problem(net, size, *, square=False, init="content"):
+def problem(net, size, *, square=False, init="content", precision="float32"):
     """An uncompiled `StyleTransfer` with five style layers."""
     content, style = pictures(size, square)
     layers = (CONTENT_LAYER, *STYLE_LAYERS)
-    extractor = kstyle.build_extractor(net, layers)
+    extractor = kstyle.build_extractor(net, layers, precision=precision)
     terms = kstyle.loss_terms(
         {CONTENT_LAYER: 8}, dict.fromkeys(STYLE_LAYERS, 200), tv=200
     )
@@ -46,6 +46,11 @@ def step_gflop(net, height, width):
     """1e9 operations of one step of `problem`."""
     layers = (CONTENT_LAYER, *STYLE_LAYERS)
     return 2 * estimates.pass_gflop(net, (height, width), layers, STYLE_LAYERS)
+
+
+def problem_gflop(net, size):
+    """Likewise, with the long edge at `size` pixels."""
+    return step_gflop(net, *pictures(size)[0].shape[:2])
 
 
 def seconds(call, rounds):
@@ -71,7 +76,7 @@ def machine():
     return {
         "cpu": cpu_name(),
         "cores": cores(),
-        "gpus": len(tf.config.list_physical_devices("GPU")),
+        "gpus": [gpus.name_of(gpu) for gpu in gpus.seen()],
         "tensorflow": tf.__version__,
         "kstyle": kstyle.__version__,
     }

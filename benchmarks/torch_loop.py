@@ -1,7 +1,8 @@
 """A plain PyTorch loop with kstyle's network, weights and losses, to compare with.
 
 As neural-style-pt and the PyTorch tutorial do it: `torch.optim.LBFGS` without a line
-search on the pixels in 0..255, one evaluation a step, channels last.
+search on the pixels in 0..255, one evaluation a step, channels last; on a GPU if torch
+sees one.
 """
 
 import time
@@ -14,6 +15,7 @@ from kstyle.extractor import MEAN_RGB
 from kstyle.layers import trunk
 from kstyle.losses import STYLE_FACTOR
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 PAD_MODES = {"replicate": "replicate", "reflect": "reflect", "same": "constant"}
 
 
@@ -37,7 +39,7 @@ def run(job, every):
         with torch.no_grad():
             image.clamp_(0, 255)
         if step % every == 0:
-            picture = image.detach().numpy()[0].transpose(1, 2, 0) / 255
+            picture = image.detach().cpu().numpy()[0].transpose(1, 2, 0) / 255
             kept.append((time.perf_counter() - begun, np.array(picture)))
     return kept
 
@@ -45,7 +47,7 @@ def run(job, every):
 def tensor(picture):
     """`(height, width, 3)` in [0, 1] as `(1, 3, height, width)` in 0..255."""
     values = np.ascontiguousarray(255 * picture.transpose(2, 0, 1)[None], "float32")
-    return torch.from_numpy(values)
+    return torch.from_numpy(values).to(DEVICE)
 
 
 class Network:
@@ -54,13 +56,14 @@ class Network:
     def __init__(self, job):
         self.config = job.config
         self.names = trunk(self.config.net, self.config.layers())
-        self.mean = torch.tensor(MEAN_RGB[::-1]).view(1, 3, 1, 1)
+        self.mean = torch.tensor(MEAN_RGB[::-1]).view(1, 3, 1, 1).to(DEVICE)
         self.layers = {}
         for name, (kernel, bias) in job.weights.layers.items():
             kernel = np.ascontiguousarray(np.transpose(kernel, (3, 2, 0, 1)))
-            weight = torch.from_numpy(kernel.astype("float32"))
+            weight = torch.from_numpy(kernel.astype("float32")).to(DEVICE)
             weight = weight.to(memory_format=torch.channels_last)
-            self.layers[name] = weight, torch.from_numpy(np.array(bias, "float32"))
+            bias = torch.from_numpy(np.array(bias, "float32")).to(DEVICE)
+            self.layers[name] = weight, bias
 
     def features(self, image):
         """`{layer: (1, C, H, W)}` of the layers that have a loss."""

@@ -6,62 +6,17 @@ import time
 
 import tensorflow as tf
 
+from kstyle import gpus
 from kstyle.convolution import has_onednn
-from kstyle.errors import ConfigError, OutOfMemoryError
+from kstyle.errors import OutOfMemoryError
 from kstyle.memory import after_failure
 
 ONEDNN = "could not create"  # a primitive, its descriptor, memory: where memory ends
 
 
-def choose(wanted, gpus):
-    """TensorFlow's name of the device for `StyleConfig.device`; `None`: its own choice.
-
-    gpus: how many GPUs TensorFlow sees.
-    Raises: ConfigError: a GPU is wanted that is not there.
-    """
-    if wanted == "auto":
-        return None
-    if wanted == "cpu":
-        return "/CPU:0"
-    number = int(wanted.partition(":")[2] or 0)
-    if number < gpus:
-        return f"/GPU:{number}"
-    if gpus:
-        raise ConfigError(
-            f"--device {wanted}: TensorFlow sees {gpus} GPU(s), numbered from 0. "
-            f"Use gpu:{gpus - 1} or less."
-        )
-    raise ConfigError(
-        f"--device {wanted}: TensorFlow sees no GPU. Use --device cpu, or see what "
-        "`kstyle doctor` says of this machine's."
-    )
-
-
 def check(wanted):
     """Raise `ConfigError` if the device `wanted` is not there."""
-    choose(wanted, len(tf.config.list_physical_devices("GPU")))
-
-
-def capability(wanted):
-    """The compute capability, as (8, 0), of the GPU that `wanted` comes to; `None`
-    where it is the processor, or a GPU that tells none.
-
-    Raises: ConfigError: a GPU is wanted that is not there.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    name = choose(wanted, len(gpus))
-    if not gpus or name == "/CPU:0":
-        return None
-    gpu = gpus[int(name.rpartition(":")[2]) if name else 0]
-    return tf.config.experimental.get_device_details(gpu).get("compute_capability")
-
-
-def leave_gpus():
-    """Keep this process off the GPUs: its workers need them. Returns how many."""
-    gpus = tf.config.list_physical_devices("GPU")
-    with contextlib.suppress(RuntimeError):  # it uses them already
-        tf.config.set_visible_devices([], "GPU")
-    return len(gpus)
+    gpus.number_of(wanted)
 
 
 @contextlib.contextmanager
@@ -70,9 +25,9 @@ def use(wanted):
 
     A GPU's memory is taken as it is needed, so that others can use the rest.
     """
-    gpus = tf.config.list_physical_devices("GPU")
-    name = choose(wanted, len(gpus))
-    for gpu in gpus:
+    found = gpus.seen()
+    name = gpus.choose(wanted, len(found))
+    for gpu in found:
         with contextlib.suppress(RuntimeError):  # in use already: as its user set it
             tf.config.experimental.set_memory_growth(gpu, True)
     with tf.device(name) if name else contextlib.nullcontext():
@@ -108,9 +63,7 @@ def tensorflow_facts():
     `None` where it does not tell, and `gpus`, how many it sees."""
     devices = tf.config.list_physical_devices()
     return {
-        "devices": [
-            device.name.removeprefix("/physical_device:") for device in devices
-        ],
+        "devices": [gpus.name_of(device) for device in devices],
         "gpus": sum(device.device_type == "GPU" for device in devices),
         "cuda": tf.test.is_built_with_cuda(),
         "onednn": has_onednn(),

@@ -6,6 +6,7 @@ from kstyle import machine
 from kstyle.weights import weights_status
 
 PEAK_SIZE = 1024  # a product of that edge takes a second in bfloat16 where it is slow
+GPU_PEAK_SIZE = 8192  # a smaller one is over before a GPU is at work
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +37,12 @@ def examine(load):
     except Exception as error:  # whatever a broken installation can raise
         first = (str(error).splitlines() or [""])[0]
         return facts | {"tensorflow": f"{type(error).__name__}: {first}"}
-    for kind in ("float32", "bfloat16"):
-        facts["peaks"][kind] = devices.matmul_peak(kind, PEAK_SIZE, rounds=3)
-    return facts | {"tensorflow": devices.tensorflow_facts()}
+    seen = devices.tensorflow_facts()
+    size = GPU_PEAK_SIZE if seen["gpus"] else PEAK_SIZE
+    with devices.use("auto"):
+        for kind in ("float32", "bfloat16"):
+            facts["peaks"][kind] = devices.matmul_peak(kind, size, rounds=3)
+    return facts | {"tensorflow": seen}
 
 
 def problems(facts):

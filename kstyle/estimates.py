@@ -30,6 +30,7 @@ START_SECONDS = 1.0  # the extractor, TensorBoard's header, the result's file
 SCALE_SECONDS = 0.5  # to trace a scale's two graphs: a constant, and so much a layer
 LAYER_SECONDS = 0.1
 CALIBRATION_EDGE = 128  # px; the steps of a larger picture cost much the same a GFLOP
+GPU_CALIBRATION_EDGE = 1024  # where a GPU has something to do
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,8 +145,8 @@ def peak_bytes(config, content_size, style_size=None):
 def seconds_per_gflop(rounds=5):
     """Seconds that this machine now takes for 1e9 operations of a step.
 
-    The median of `rounds` steps of a small VGG16, after one that traces the graph.
-    Imports TensorFlow, which takes most of the time.
+    The median of `rounds` steps of a small VGG16, after one that traces the graph, on
+    the device that TensorFlow uses now. Imports it, which takes most of the time.
     """
     import keras
     import numpy as np
@@ -156,7 +157,8 @@ def seconds_per_gflop(rounds=5):
     from kstyle.optimizers import make_optimizer
 
     net, layers, style_layers = "vgg16", ("conv2_2", "conv3_1"), ("conv3_1",)
-    size = (CALIBRATION_EDGE, CALIBRATION_EDGE)
+    on_gpu = "GPU" in keras.ops.zeros(()).device
+    size = (GPU_CALIBRATION_EDGE if on_gpu else CALIBRATION_EDGE,) * 2
     picture = np.random.default_rng(0).uniform(size=(*size, 3))
     terms = loss_terms({"conv2_2": 8}, {"conv3_1": 200}, tv=200)
     model = StyleTransfer(build_extractor(net, layers), terms, picture, picture)

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import subprocess
 from pathlib import Path, PurePosixPath
 
 # What we call it, and how Linux does; matrix products of VGG are fast with these.
@@ -16,6 +17,7 @@ FLAGS = {
     "AMX": "amx_tile",
 }
 PACKAGES = ("kstyle", "tensorflow", "keras", "numpy", "pillow", "tensorboard")
+PLAIN = ("--format=csv,noheader,nounits",)
 # Both versions of cgroups: folder, limit, use, and the line of `memory.stat` that says
 # how much of the use is a cache of files, which is given up when it is needed.
 CGROUPS = {
@@ -106,6 +108,21 @@ def has_nvidia():
 def may_use_gpu(device):
     """Whether `StyleConfig.device` may come to be a GPU; only TensorFlow knows."""
     return device.startswith("gpu") or (device == "auto" and has_nvidia())
+
+
+@functools.cache
+def gpu_memory(number):
+    """Bytes free on the NVIDIA GPU that CUDA numbers so when first asked; `None`:
+    unknown. The driver's order is CUDA's where all GPUs are alike."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else []
+    name = names[number].strip() if number < len(names) else str(number)
+    command = ["nvidia-smi", "-i", name, "--query-gpu=memory.free", *PLAIN]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        return 2**20 * int(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
 
 
 def free_memory(root="/"):

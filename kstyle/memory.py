@@ -56,10 +56,8 @@ def fallbacks(config, begun=False):
 
 
 def shortage(config, content_size, style_size):
-    """What is short and what would fit, as a sentence; `None` where the run fits.
-
-    Where there may be a GPU nothing is said: its memory is not known beforehand.
-    """
+    """What is short and what would fit, as a sentence; `None` where the run fits, or
+    where it is not known what is free."""
     room = room_for(config)
     if room is None:
         return None
@@ -77,9 +75,15 @@ def shortage(config, content_size, style_size):
 
 
 def room_for(config):
-    """Bytes that the process may come to hold; `None` where that is unknown."""
+    """Bytes that the process may come to hold, on the GPU if it is to use one; `None`
+    where that is unknown."""
+    if may_use_gpu(config.device):
+        from kstyle import gpus
+
+        if gpus.number_of(config.device) is not None:
+            return gpus.free_memory(config.device)
     free = free_memory()
-    if free is None or may_use_gpu(config.device):
+    if free is None:
         return None
     return free + resident_memory()  # what it has already is counted in an estimate
 

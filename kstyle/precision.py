@@ -43,9 +43,9 @@ def why_slow(device):
     """Why bfloat16 is no faster than float32 on `StyleConfig.device`, as a clause;
     `None` where it is."""
     if machine.may_use_gpu(device):
-        from kstyle import devices
+        from kstyle import gpus
 
-        capability = devices.capability(device)
+        capability = gpus.capability(device)
         if capability is not None:
             old = "the GPU is older than NVIDIA's Ampere"
             return None if capability >= AMPERE else old

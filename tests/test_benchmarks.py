@@ -35,6 +35,11 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             {"ratio_32", "coffee_night_bfloat16_loss_ratio"},
         ),
         (
+            [*("gpu.py", "--sizes", "32", "--steps", "1", "--net", "vgg16")]
+            + ["--repeat", "1", "--precisions", "float32"],
+            {"float32_32_step_ms", "float32_xla_32_loss", "float32_32_estimated_gb"},
+        ),
+        (
             ["overhead.py", "--size", "32", "--steps", "2", "--rounds", "1"],
             {"help_s", "first_step_s", "step_ms", "Checkpoint_ms", "share_of_all"},
         ),

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kstyle import StyleConfig, devices, stylize
+from kstyle import StyleConfig, devices, gpus, stylize
 from kstyle.errors import ConfigError, OutOfMemoryError
 from kstyle.experiments.records import BOOKKEEPING
 from kstyle.model import StyleTransfer
 
 
 @pytest.mark.parametrize(
-    ("wanted", "gpus", "name"),
+    ("wanted", "seen", "name"),
     [
         ("auto", 0, None),
         ("auto", 2, None),
@@ -20,15 +20,15 @@ from kstyle.model import StyleTransfer
         ("gpu:1", 2, "/GPU:1"),
     ],
 )
-def test_a_device_is_chosen_by_its_name(wanted, gpus, name):
-    assert devices.choose(wanted, gpus) == name
+def test_a_device_is_chosen_by_its_name(wanted, seen, name):
+    assert gpus.choose(wanted, seen) == name
 
 
 def test_a_gpu_that_is_not_there_is_refused_with_what_to_do():
     with pytest.raises(ConfigError, match="sees no GPU. Use --device cpu"):
-        devices.choose("gpu", 0)
+        gpus.choose("gpu", 0)
     with pytest.raises(ConfigError, match="sees 2 GPU.* Use gpu:1 or less"):
-        devices.choose("gpu:2", 2)
+        gpus.choose("gpu:2", 2)
 
 
 def test_a_run_on_a_missing_gpu_leaves_no_folder(small_run, tmp_path):
@@ -103,6 +103,15 @@ def test_what_was_aborted_for_another_reason_is_not_taken_for_memory(
         stylize(StyleConfig(**small_run))
 
 
+def test_a_gpu_is_called_by_its_number_and_its_maker_s_name(monkeypatch):
+    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    details = {gpu: {"device_name": "NVIDIA H200"}}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.get)
+    assert gpus.name_of(gpu) == "GPU:0 (NVIDIA H200)"
+    details[gpu] = {}
+    assert gpus.name_of(gpu) == "GPU:0"
+
+
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [("auto", (7, 5)), ("gpu", (7, 5)), ("gpu:1", (9, 0)), ("cpu", None)],
@@ -111,8 +120,8 @@ def test_the_capability_is_that_of_the_gpu_that_is_chosen(wanted, found, monkeyp
     about = {"a": {"compute_capability": (7, 5)}, "b": {"compute_capability": (9, 0)}}
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a", "b"])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", about.get)
-    assert devices.capability(wanted) == found
+    assert gpus.capability(wanted) == found
 
 
 def test_a_machine_without_a_gpu_has_no_capability():
-    assert devices.capability("auto") is None
+    assert gpus.capability("auto") is None

@@ -86,6 +86,14 @@ def test_the_facts_are_those_of_this_machine(monkeypatch):
     assert [row["intact"] for row in facts["weights"]] == [True, True]
 
 
+def test_a_gpu_is_given_a_product_that_is_worth_its_while(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(devices, "tensorflow_facts", lambda: SEEN | {"gpus": 1})
+    monkeypatch.setattr(devices, "matmul_peak", lambda kind, n, rounds: sizes.append(n))
+    doctor.examine(lambda: devices)
+    assert sizes == [doctor.GPU_PEAK_SIZE] * 2
+
+
 def test_a_tensorflow_that_does_not_load_is_a_fact_and_no_crash():
     def load():
         raise ImportError("no AVX\nmore")

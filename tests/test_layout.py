@@ -59,9 +59,10 @@ TABLE = {
     "footprint": "layers tiles",
     "estimates": "extractor footprint layers losses model optimizers resize schedule "
     "sizes",
-    "memory": "errors estimates machine",
-    "devices": "convolution errors memory",
-    "precision": "devices machine",
+    "gpus": "errors machine",
+    "memory": "errors estimates gpus machine",
+    "devices": "convolution errors gpus memory",
+    "precision": "gpus machine",
     "job": "checkpoints config errors files images layers memory precision resize "
     "saving schedule shelf sizes weights",
     "shared": "extractor optimizers recent targets tiled_model",
@@ -124,12 +125,12 @@ TABLE = {
     "loading",
     "experiments.ray_executor": "checkpoints errors experiments.archives "
     "experiments.cluster experiments.executors machine",
-    "experiments.runner": "devices errors experiments.executors experiments.plans "
+    "experiments.runner": "errors experiments.executors experiments.plans "
     "experiments.processes experiments.ray_executor experiments.records "
-    "experiments.resources experiments.summary experiments.trials locks",
+    "experiments.resources experiments.summary experiments.trials gpus locks",
     "experiments.console": "console options",
     "experiments.progress": "console experiments.console",
-    "experiments.commands": "cli_common errors estimates experiments.console "
+    "experiments.commands": "cli_common devices errors estimates experiments.console "
     "experiments.executors experiments.plans experiments.progress experiments.runner "
     "experiments.trials files loading yaml_options",
     "run_commands": "cli_common console errors experiments.judging job loading "
@@ -169,6 +170,7 @@ NAMES_TENSORFLOW = {
     "convolution",
     "devices",
     "experiments.dashboards",
+    "gpus",
     "graphs",
     "lbfgs",
     "loading",

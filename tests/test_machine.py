@@ -1,5 +1,7 @@
 """What is read of a machine, from files as Linux has them."""
 
+import os
+
 import pytest
 
 from kstyle import machine
@@ -84,3 +86,40 @@ def test_versions_name_every_package_and_python():
     found = machine.versions()
     assert set(found) == {"Python", *machine.PACKAGES}
     assert found["numpy"]
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """A function that puts a driver's command of those lines on the path."""
+
+    def put(*lines):
+        command = tmp_path / "nvidia-smi"
+        command.write_text("\n".join(["#!/bin/sh", *lines]))
+        command.chmod(0o755)
+
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    machine.gpu_memory.cache_clear()
+    yield put
+    machine.gpu_memory.cache_clear()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the driver's command is a script")
+def test_a_gpu_s_free_memory_is_asked_once_by_the_name_it_is_visible_as(
+    nvidia_smi, monkeypatch
+):
+    nvidia_smi('[ "$2" = 0 ] && echo 1024 || echo 512')
+    assert machine.gpu_memory(0) == 2**30
+    nvidia_smi("echo 1")  # this process has taken the rest
+    assert machine.gpu_memory(0) == 2**30
+    machine.gpu_memory.cache_clear()
+    nvidia_smi('[ "$2" = GPU-b ] && echo 512')
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a, GPU-b")
+    assert machine.gpu_memory(1) == 2**29
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the driver's command is a script")
+@pytest.mark.parametrize("line", ["echo '[N/A]'", "exit 9", "echo 1; echo 2"])
+def test_where_the_driver_does_not_tell_the_memory_is_unknown(line, nvidia_smi):
+    nvidia_smi(line)
+    assert machine.gpu_memory(0) is None

@@ -117,14 +117,25 @@ def test_what_the_process_has_already_counts_as_room(free, monkeypatch):
     assert memory.shortage(StyleConfig(), *SIZES) is None
 
 
-def test_nothing_is_said_where_memory_is_unknown_or_a_gpu_s(free, monkeypatch):
+def test_nothing_is_said_where_it_is_not_known_what_is_free(free):
     free(None)
     assert memory.shortage(StyleConfig(), *SIZES) is None
+
+
+def test_on_a_gpu_its_own_memory_counts_and_on_the_processor_the_machine_s(
+    free, monkeypatch
+):
     free(1)
-    assert memory.shortage(StyleConfig(device="gpu"), *SIZES) is None
     monkeypatch.setattr("kstyle.machine.has_nvidia", lambda: True)
+    monkeypatch.setattr("kstyle.gpus.seen", lambda: ["a GPU"])
+    monkeypatch.setattr("kstyle.gpus.gpu_memory", {0: 80 * 10**9}.get)
     assert memory.shortage(StyleConfig(), *SIZES) is None
+    assert "80.0 GB are free" in memory.shortage(StyleConfig(size=16384), *SIZES)
     assert memory.shortage(StyleConfig(device="cpu"), *SIZES) is not None
+    monkeypatch.setattr("kstyle.gpus.gpu_memory", {}.get)
+    assert memory.shortage(StyleConfig(size=16384), *SIZES) is None
+    monkeypatch.setattr("kstyle.gpus.seen", list)  # a driver, but not for TensorFlow
+    assert "0.0 GB are free" in memory.shortage(StyleConfig(), *SIZES)
 
 
 def test_a_run_that_does_not_fit_writes_nothing(small_run, free):

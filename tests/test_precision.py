@@ -28,7 +28,7 @@ def on(monkeypatch):
         precision.say_once.cache_clear()
         monkeypatch.setattr(machine, "has_bfloat16", lambda: bfloat16)
         monkeypatch.setattr(machine, "has_nvidia", lambda: capability is not None)
-        monkeypatch.setattr("kstyle.devices.capability", lambda wanted: capability)
+        monkeypatch.setattr("kstyle.gpus.capability", lambda wanted: capability)
 
     return make
 

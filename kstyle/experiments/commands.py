@@ -77,7 +77,11 @@ def run(files, changes, listing, dry_run, quiet, executor, workers, address, **c
             return
         load_pipeline()
         if dry_run:
-            console.print_estimates(plans, estimates_of(plans, seconds_per_gflop()))
+            from kstyle import devices
+
+            with devices.use("auto"):
+                speed = seconds_per_gflop()
+            console.print_estimates(plans, estimates_of(plans, speed))
             return
         from kstyle.experiments import progress
         from kstyle.experiments.runner import open_executor, run_plans

@@ -56,7 +56,7 @@ def open_executor(plans, here, executor="local", workers=None, address=None):
     """
     if executor == "local":
         return Local(here)
-    from kstyle.devices import leave_gpus
+    from kstyle.gpus import leave_gpus
 
     gpus = leave_gpus()
     if executor == "processes":

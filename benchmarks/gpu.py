@@ -1,0 +1,135 @@
+"""What a GPU does with a step: precision, XLA, memory, and a plain PyTorch loop.
+
+    python benchmarks/gpu.py [--sizes 512 1024] [--net vgg19] [--steps 50]
+        [--precisions float32 bfloat16] [--repeat 2]
+
+L-BFGS from the content on the samples coffee and night with the losses of `common`, at
+one scale, through `fit()` without callbacks: so many steps, twice, the first of which
+holds tracing and what XLA compiles. The loss after all of them is measured in float32.
+Peaks are those of TensorFlow's allocator on the GPU; the estimate is that of
+`footprint` for the steps alone. `torch_loop.py` is run if torch is installed, on the
+GPU that it sees. Without a GPU all is computed on the processor, without peaks.
+"""
+
+import argparse
+import gc
+import importlib.util
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import common
+import tensorflow as tf
+
+import kstyle
+from kstyle import devices, footprint, gpus
+from kstyle.job import prepare
+
+
+def model_of(net, size, precision, jit):
+    """The benchmarks' problem with L-BFGS, compiled with or without XLA."""
+    model = common.problem(net, size, precision=precision)
+    model.compile(kstyle.make_optimizer("lbfgs"), jit_compile=jit)
+    return model
+
+
+def seconds_of(model, steps):
+    begun = time.perf_counter()
+    model.fit(steps_per_epoch=steps)
+    model.image.numpy()  # only now is all of it computed
+    return time.perf_counter() - begun
+
+
+def measured(net, size, precision, jit, steps, repeat):
+    """The figures of one model: its first steps, the later ones, peak and loss."""
+    gc.collect()  # the model before holds itself
+    gpu = bool(gpus.seen())
+    if gpu:
+        tf.config.experimental.reset_memory_stats("GPU:0")
+    model = model_of(net, size, precision, jit)
+    first = seconds_of(model, steps)
+    later = statistics.median(seconds_of(model, steps) for _ in range(repeat))
+    figures = {"first_s": first, "step_ms": 1e3 * later / steps}
+    if gpu:
+        peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+        figures["peak_gb"] = peak / 1e9
+    exact = common.problem(net, size)
+    exact.image.assign(model.image)
+    return figures | {"loss": float(exact.measure()["loss"])}
+
+
+def estimated(net, size, precision):
+    """GB that a step's tensors are reckoned to take."""
+    content, style = (picture.shape[:2] for picture in common.pictures(size))
+    layers = {"content_layers": common.CONTENT_LAYER}
+    layers["style_layers"] = ",".join(common.STYLE_LAYERS)
+    config = kstyle.StyleConfig(net=net, size=size, padding="same", **layers)
+    return footprint.scale_bytes(config, content, style, precision)[0] / 1e9
+
+
+def torch_figures(net, size, steps):
+    """Of the PyTorch loop, in a process of its own: it would want the same memory."""
+    words = [sys.executable, __file__, "--torch", net, size, steps]
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True)
+    if done.returncode:
+        return {f"torch_{size}_error": done.stderr.splitlines()[-1]}
+    milliseconds, device = done.stdout.split()[-2:]
+    return {f"torch_{size}_step_ms": float(milliseconds), "torch_device": device}
+
+
+def run_torch(net, size, steps):
+    import torch_loop
+
+    with tempfile.TemporaryDirectory() as logs:
+        options = {"net": net, "size": size, "steps": 3 * steps, "scales": 1}
+        job = prepare(kstyle.StyleConfig(logdir=logs, **options))
+        ends = [seconds for seconds, _ in torch_loop.run(job, steps)]
+    print(1e3 * (ends[2] - ends[1]) / steps, torch_loop.DEVICE)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=(512, 1024))
+    parser.add_argument("--net", default="vgg19")
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--precisions", nargs="+", default=("float32", "bfloat16"))
+    parser.add_argument("--torch", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.torch:
+        run_torch(options.torch[0], *map(int, options.torch[1:]))
+        return
+    figures = {"net": options.net, "steps": options.steps}
+    with devices.use("auto"):
+        for precision in options.precisions:
+            peak = devices.matmul_peak(precision, 4096, rounds=3)
+            figures[f"{precision}_product_gflops"] = peak
+        for size in options.sizes:
+            figures |= of_size(size, options)
+    common.report("gpu", figures)
+
+
+def of_size(size, options):
+    found = {f"gflop_{size}": common.problem_gflop(options.net, size)}
+    for precision in options.precisions:
+        found[f"{precision}_{size}_estimated_gb"] = estimated(
+            options.net, size, precision
+        )
+        for jit in (False, True):
+            given = options.net, size, precision, jit, options.steps, options.repeat
+            name = f"{precision}{'_xla' if jit else ''}_{size}"
+            try:
+                mine = {f"{name}_{key}": v for key, v in measured(*given).items()}
+            except tf.errors.OpError as error:
+                mine = {f"{name}_error": str(error)[:200]}
+            print(mine, flush=True)
+            found |= mine
+    if importlib.util.find_spec("torch"):
+        found |= torch_figures(options.net, size, options.steps)
+    return found
+
+
+if __name__ == "__main__":
+    main()
