@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kstyle import edges
 from kstyle.convolution import Convolution
 from kstyle.errors import ConfigError
 from kstyle.layers import PADDINGS, POOLS, minimum_size, trunk, width
@@ -16,9 +17,6 @@ from kstyle.weights import NetWeights, load_weights
 # Mean RGB of the training pictures in 0..255, which the Caffe networks expect to be
 # taken off (and no division): Simonyan and Zisserman 2015, section 2.1.
 MEAN_RGB = (123.68, 116.779, 103.939)
-# TensorFlow has no replicate mode, but "symmetric" repeats the edge pixel, and one
-# pixel is all that a 3 x 3 kernel needs.
-PAD_MODES = {"reflect": "reflect", "replicate": "symmetric"}
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -43,8 +41,7 @@ class EdgePadding(keras.layers.Layer):
         self.mode = mode
 
     def call(self, features):
-        around = ((0, 0), (1, 1), (1, 1), (0, 0))
-        return ops.pad(features, around, mode=PAD_MODES[self.mode])
+        return edges.pad(features, self.mode)
 
     def compute_output_shape(self, shape):
         return (shape[0], *(n and n + 2 for n in shape[1:3]), shape[3])
@@ -126,7 +123,7 @@ def pooling(pool, name, precision):
 
 def convolution(x, name, padding, precision):
     """Apply the 3 x 3 convolution `name` with its ReLU to the features `x`."""
-    if padding in PAD_MODES:
+    if padding in ("reflect", "replicate"):
         x = EdgePadding(padding, name=f"{name}_padding", dtype=precision)(x)
     conv = Convolution(
         width(name),

@@ -4,8 +4,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kstyle import edges
 from kstyle.convolution import convolve, with_slope
-from kstyle.extractor import PAD_MODES, padding_of
+from kstyle.extractor import padding_of
 from kstyle.graphs import own_graph
 from kstyle.layers import width
 from kstyle.losses import GramLoss, gram_matrix
@@ -67,7 +68,7 @@ class StageGraphs:
         """The convolution with its ReLU, padded where the tile is at the border."""
         x = tf.cast(x, layer.compute_dtype)
         if self.padding != "valid":
-            x = tf.pad(x, around, PAD_MODES.get(self.padding, "constant"))
+            x = edges.pad(x, self.padding, around)
         x = convolve(x, layer.kernel.value, "valid")
         return tf.nn.relu(tf.nn.bias_add(x, layer.bias.value))
 

@@ -1,0 +1,144 @@
+"""Padding by the edges is TensorFlow's own, forward and backward, by any way."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kstyle
+from kstyle import edges, machine
+from kstyle.graphs import own_graph
+
+SIDES = [(1, 1, 1, 1), (0, 0, 0, 0), (1, 0, 0, 1), (0, 1, 1, 0), (1, 1, 0, 0)]
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(machine, "has_nvidia", lambda: False)
+
+
+def around_of(top, bottom, left, right):
+    return np.int32([(0, 0), (top, bottom), (left, right), (0, 0)])
+
+
+def features(dtype, batch=1):
+    generator = np.random.default_rng(0)
+    return tf.constant(generator.integers(-8, 8, (batch, 5, 4, 3)), dtype)
+
+
+def test_a_row_and_a_column_by_hand():
+    x = tf.reshape(tf.constant([[1.0, 2], [3, 4]]), (1, 2, 2, 1))
+    same = own_graph(lambda: edges.pad(x, "replicate"))()[0, ..., 0]
+    mirrored = own_graph(lambda: edges.pad(x, "reflect"))()[0, ..., 0]
+    assert same.numpy().tolist() == [
+        [1, 1, 2, 2],
+        [1, 1, 2, 2],
+        [3, 3, 4, 4],
+        [3, 3, 4, 4],
+    ]
+    assert mirrored.numpy().tolist() == [
+        *([4, 3, 4, 3], [2, 1, 2, 1]),
+        *([4, 3, 4, 3], [2, 1, 2, 1]),
+    ]
+
+
+@pytest.mark.parametrize("sides", SIDES)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("mode", ["replicate", "reflect"])
+def test_values_and_gradients_are_those_of_tensorflow(mode, dtype, sides):
+    around, x = around_of(*sides), features(dtype, batch=2)
+
+    def theirs(x):
+        return tf.pad(x, around, edges.PAD_MODES[mode])
+
+    pull = tf.cast(tf.range(tf.size(theirs(x))) % 5 - 2, dtype)
+
+    def slopes(pad, by_tape):
+        def found():
+            if not by_tape:
+                y = pad(x)
+                return y, tf.gradients(y, x, tf.reshape(pull, tf.shape(y)))[0]
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = pad(x)
+            return y, tape.gradient(y, x, tf.reshape(pull, tf.shape(y)))
+
+        return own_graph(found)()
+
+    wanted = slopes(theirs, by_tape=False)
+    for by_tape in (False, True):
+        ours = slopes(lambda x: edges.pad(x, mode, around), by_tape)
+        for one, other in zip(ours, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_what_is_padded_stays_as_it_was():
+    x = features("float32")
+    before = x.numpy()
+
+    def twice(x):
+        return edges.pad(x, "replicate"), edges.pad(x, "reflect"), x + 0
+
+    same, mirrored, after = own_graph(twice)(x)
+    np.testing.assert_array_equal(after, before)
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_array_equal(same, np.pad(before, edges.AROUND, "edge"))
+    np.testing.assert_array_equal(mirrored, np.pad(before, edges.AROUND, "reflect"))
+
+
+@pytest.mark.parametrize("by_tape", [False, True])
+def test_extractors_of_all_paddings_share_a_graph_and_a_picture(by_tape):
+    names = ("replicate", "reflect", "same", "replicate")
+    picture = tf.constant(
+        np.random.default_rng(0).uniform(size=(1, 9, 8, 3)), "float32"
+    )
+    nets = []
+    for name in names:
+        tf.keras.utils.set_random_seed(0)
+        layers = ("conv1_2", "conv2_1")
+        nets.append(kstyle.build_extractor("vgg16", layers, weights=None, padding=name))
+
+    def slopes(nets):
+        def loss():
+            return sum(
+                tf.reduce_mean(v**2) for net in nets for v in net(picture).values()
+            )
+
+        def found():
+            if not by_tape:
+                return tf.gradients(loss(), picture)[0]
+            with tf.GradientTape() as tape:
+                tape.watch(picture)
+                total = loss()
+            return tape.gradient(total, picture)
+
+        return own_graph(found)().numpy()
+
+    alone = [slopes([net]) for net in nets]
+    np.testing.assert_allclose(slopes(nets), sum(alone), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(alone[0], alone[3])
+    assert not np.allclose(alone[0], alone[1], rtol=1e-3)
+
+
+def test_sizes_may_be_unknown_and_features_of_one_pixel_replicated():
+    graph = tf.function(
+        lambda x: edges.pad(x, "replicate"),
+        input_signature=[tf.TensorSpec((None, None, None, 2))],
+    )
+    assert graph(np.ones((1, 1, 1, 2), "float32")).shape == (1, 3, 3, 2)
+    assert graph(np.ones((3, 4, 7, 2), "float32")).shape == (3, 6, 9, 2)
+
+
+@pytest.mark.parametrize("mode", ["replicate", "reflect"])
+def test_a_step_ends_where_one_with_tensorflow_s_own_ends(mode, monkeypatch):
+    picture = np.random.default_rng(0).uniform(size=(12, 10, 3))
+    losses = []
+    for gpu in (True, False):
+        monkeypatch.setattr(machine, "has_nvidia", lambda seen=gpu: seen)
+        tf.keras.utils.set_random_seed(0)
+        layers = ("conv1_2", "conv2_1")
+        net = kstyle.build_extractor("vgg16", layers, weights=None, padding=mode)
+        terms = kstyle.loss_terms({"conv2_1": 1}, {"conv1_2": 1})
+        model = kstyle.StyleTransfer(net, terms, picture, picture[::-1])
+        model.compile("adam")
+        losses.append(model.fit(epochs=3).history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
