@@ -12,7 +12,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from kstyle import machine
+from kstyle import edges, machine
 
 STRIDES = (1, 1, 1, 1)
 GRADIENT = "KStyleConvolution"
@@ -103,12 +103,13 @@ for padding in ("SAME", "VALID"):
 
 def with_slope(losses, x):
     """What `losses(x)` returns beside the number that comes first, and the gradient of
-    that number at `x`: in a graph by the fast kernels of `convolve`."""
+    that number at `x`: in a graph by the fast ways of `convolve` and `edges.pad`."""
     if tf.executing_eagerly():
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             total, found = losses(x)
         return found, tape.gradient(total, x)
-    total, found = losses(x)
+    with edges.written_in_place():
+        total, found = losses(x)
     (slope,) = tf.gradients(total, x)
     return found, slope

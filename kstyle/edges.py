@@ -4,9 +4,15 @@ TensorFlow's op for it took a sixth of a step in bfloat16. Its padding with a co
 takes a quarter of that, and little is to be written over it: the edges, in place.
 """
 
+import contextlib
+import functools
+import threading
+
+import numpy as np
 import tensorflow as tf
 
 from kstyle import machine
+from kstyle.graphs import own_graph
 
 # TensorFlow has no replicate mode, but "symmetric" repeats the edge pixel, and one
 # pixel is all that a 3 x 3 kernel needs.
@@ -16,62 +22,52 @@ PAD_MODES = {"reflect": "REFLECT", "replicate": "SYMMETRIC", "same": "CONSTANT"}
 FIRST = {"reflect": 1, "replicate": 2}
 AROUND = ((0, 0), (1, 1), (1, 1), (0, 0))
 GRADIENT = "KStyleEdges_"
+SMALL = 2**21  # values: less are padded in no time, and more ops have to be traced
+KEPT = 64  # sizes whose positions are kept: those of a few scales
+state = threading.local()
+
+
+@contextlib.contextmanager
+def written_in_place():
+    """A graph that is built inside pads in the fast way. Its ops are many, so that is
+    for a graph that runs often; and `tf.gradients` alone hear of their gradient."""
+    before, state.in_place = in_place(), True
+    try:
+        yield
+    finally:
+        state.in_place = before
+
+
+def in_place():
+    return getattr(state, "in_place", False)
 
 
 def pad(x, mode, around=AROUND):
     """`(batch, H, W, C)` with a row and a column more on all sides, or on those where
     `around`, as for `tf.pad`, has a 1. mode: of `PAD_MODES`; "same" means zeros."""
-    x, around = tf.convert_to_tensor(x), tf.convert_to_tensor(around)
-    if mode == "same" or tf.executing_eagerly() or machine.has_nvidia():
+    x, extra = tf.convert_to_tensor(x), tf.get_static_value(around)
+    around = tf.convert_to_tensor(around)
+    small = (x.shape.num_elements() or SMALL) < SMALL
+    plain = mode == "same" or small or not in_place() or tf.executing_eagerly()
+    if plain or machine.has_nvidia():
         return tf.pad(x, around, PAD_MODES[mode])
-    first = tf.constant(FIRST[mode], x.dtype)
-    y = tf.raw_ops.PadV2(input=x, paddings=around, constant_values=first)
-    at, source = positions(tf.shape(x), around, mode)
-    rows = tf.gather(as_rows(x), source)
-    filled = tf.raw_ops.InplaceUpdate(x=as_rows(y), i=at, v=rows)
-    y = tf.ensure_shape(tf.reshape(filled, tf.shape(y)), y.shape)
+    y = padded(x, around, mode)
+    if extra is not None:
+        wider = zip(x.shape, np.sum(extra, 1).tolist(), strict=True)
+        y = tf.ensure_shape(y, [n and n + more for n, more in wider])
     # For `tf.gradients`, as in `convolution`.
     with x.graph.gradient_override_map({"IdentityN": GRADIENT + mode}):
         return tf.identity_n([y, x, around])[0]
 
 
-def as_rows(x):
-    """One row of channels for each position."""
-    return tf.reshape(x, (-1, tf.shape(x)[-1]))
-
-
-def positions(size, around, mode):
-    """Rows of the padding in `as_rows` of what is padded, and those of `x` to be there.
-
-    size: the shape of `x`, as a tensor.
-    """
-    (within, above), (inside, beside) = (axis(size[i], around[i], mode) for i in (1, 2))
-    wide = tf.concat([inside, beside], 1)
-    parts = flat(size, around, above, wide), flat(size, around, within, beside)
-    return tf.unstack(tf.concat(parts, 1))
-
-
-def axis(length, around, mode):
-    """Positions along one axis that are the picture's own, and those of the padding:
-    each as `(2, n)`, in what is padded and in `x`."""
-    place = tf.range(-around[0], length + around[1])
-    last = length - 1
-    nearest = tf.clip_by_value(place, 0, last)
-    source = 2 * nearest - place if mode == "reflect" else nearest
-    both = tf.stack([place + around[0], source])
-    begin, end = around[0], around[0] + length
-    return both[:, begin:end], tf.concat([both[:, :begin], both[:, end:]], 1)
-
-
-def flat(size, around, rows, columns):
-    """`(2, n)` rows of `as_rows` for each batch, row and column, in both pictures."""
-    found = []
-    for k in (0, 1):
-        extra = tf.reduce_sum(around, 1) * (1 - k)
-        high, wide = size[1] + extra[1], size[2] + extra[2]
-        lines = high * tf.range(size[0])[:, None] + rows[k]
-        found.append(tf.reshape(wide * lines[..., None] + columns[k], (-1,)))
-    return tf.stack(found)
+def padded(x, around, mode):
+    first = tf.constant(FIRST[mode], x.dtype)
+    y = tf.raw_ops.PadV2(input=x, paddings=around, constant_values=first)
+    at, source = places(x, around, mode)
+    channels = x.shape[-1]
+    rows = tf.gather(as_rows(x, channels), source)
+    filled = tf.raw_ops.InplaceUpdate(x=as_rows(y, channels), i=at, v=rows)
+    return tf.reshape(filled, tf.shape(y))
 
 
 def gradient(mode):
@@ -79,13 +75,12 @@ def gradient(mode):
 
     def found(op, up, *_):
         _, x, around = op.inputs
-        size = tf.shape(x)
-        at, source = positions(size, around, mode)
+        at, source = places(x, around, mode)
         # By `slice`, as in `losses.differences`; it is a copy, that may be changed.
-        own = as_rows(tf.slice(up, around[:, 0], size))
-        edges = tf.gather(as_rows(up), at)
-        own = tf.raw_ops.InplaceAdd(x=own, i=source, v=edges)
-        return None, tf.reshape(own, size), None
+        own, channels = tf.slice(up, around[:, 0], tf.shape(x)), x.shape[-1]
+        edges = tf.gather(as_rows(up, channels), at)
+        own = tf.raw_ops.InplaceAdd(x=as_rows(own, channels), i=source, v=edges)
+        return None, tf.reshape(own, tf.shape(x)), None
 
     return found
 
@@ -94,9 +89,67 @@ for mode in ("reflect", "replicate"):
     tf.RegisterGradient(GRADIENT + mode)(gradient(mode))
 
 
-@tf.RegisterGradient("InplaceUpdate")
-def gradient_of_update(op, up):
-    """For tapes, which do not see the other; TensorFlow has none of its own."""
-    _, at, rows = op.inputs
-    zeros = tf.zeros_like(rows)
-    return tf.tensor_scatter_nd_update(up, at[:, None], zeros), None, tf.gather(up, at)
+def as_rows(x, channels):
+    """One row of `channels` for each position."""
+    return tf.reshape(x, (-1, channels))
+
+
+def places(x, around, mode):
+    """`positions` of `x`: known already where its size is, and else a graph's work.
+
+    A graph of its own, traced once: a layer's many small ops take a tenth of a second.
+    """
+    known = tf.get_static_value(around)
+    if known is None or not x.shape.is_fully_defined():
+        return positions_graph(mode)(tf.shape(x), around)
+    return known_positions(tuple(x.shape), tuple(known.flat), mode)
+
+
+@functools.lru_cache(KEPT)
+def known_positions(size, around, mode):
+    with tf.init_scope():
+        return positions(size, np.reshape(around, (4, 2)), mode)
+
+
+@functools.cache
+def positions_graph(mode):
+    signature = tf.TensorSpec((4,), tf.int32), tf.TensorSpec((4, 2), tf.int32)
+    return own_graph(functools.partial(positions, mode=mode), signature)
+
+
+def positions(size, around, mode):
+    """Rows of the padding in `as_rows` of what is padded, and those of `x` to be there.
+
+    size: the shape of `x`.
+    """
+    batch, rows, columns, _ = tf.unstack(size)
+    _, (top, bottom), (left, right), _ = map(tf.unstack, tf.unstack(around))
+    high, wide = top + rows + bottom, left + columns + right
+    beside = outside(wide, left, right)
+    at = tf.concat(
+        [
+            grid(wide, outside(high, top, bottom), tf.range(wide)),
+            grid(wide, tf.range(top, high - bottom), beside),
+        ],
+        0,
+    )
+    row = nearest(at // wide - top, rows - 1, mode)
+    source = columns * row + nearest(at % wide - left, columns - 1, mode)
+    each = tf.range(batch)
+    return grid(high * wide, each, at), grid(rows * columns, each, source)
+
+
+def outside(length, begin, end):
+    """The first `begin` and the last `end` positions of an axis of `length`."""
+    return tf.concat([tf.range(begin), tf.range(length - end, length)], 0)
+
+
+def grid(step, rows, columns):
+    """`step * row + column` of each pair, flat."""
+    return tf.reshape(step * rows[:, None] + columns, (-1,))
+
+
+def nearest(place, last, mode):
+    """Where what stands at `place` comes from, the first position 0."""
+    inside = tf.clip_by_value(place, 0, last)
+    return 2 * inside - place if mode == "reflect" else inside

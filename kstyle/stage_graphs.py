@@ -75,7 +75,8 @@ class StageGraphs:
     def _values(self, x, borders, crops):
         """`{tag: Gram of the tile's part}`, and `{layer: features}` of the output and
         of the other terms."""
-        found = self._features(x, borders, crops)
+        with edges.written_in_place():
+            found = self._features(x, borders, crops)
         wanted = {self.output, *(term.layer for term in self.others.values())} - {None}
         return (
             {tag: gram_matrix(found[t.layer]) for tag, t in self.grams.items()},

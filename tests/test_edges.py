@@ -12,8 +12,11 @@ SIDES = [(1, 1, 1, 1), (0, 0, 0, 0), (1, 0, 0, 1), (0, 1, 1, 0), (1, 1, 0, 0)]
 
 
 @pytest.fixture(autouse=True)
-def no_gpu(monkeypatch):
+def in_place(monkeypatch):
     monkeypatch.setattr(machine, "has_nvidia", lambda: False)
+    monkeypatch.setattr(edges, "SMALL", 0)
+    with edges.written_in_place():
+        yield
 
 
 def around_of(top, bottom, left, right):
@@ -52,23 +55,16 @@ def test_values_and_gradients_are_those_of_tensorflow(mode, dtype, sides):
 
     pull = tf.cast(tf.range(tf.size(theirs(x))) % 5 - 2, dtype)
 
-    def slopes(pad, by_tape):
-        def found():
-            if not by_tape:
-                y = pad(x)
-                return y, tf.gradients(y, x, tf.reshape(pull, tf.shape(y)))[0]
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                y = pad(x)
-            return y, tape.gradient(y, x, tf.reshape(pull, tf.shape(y)))
+    def found(pad):
+        def values():
+            y = pad(x)
+            return y, tf.gradients(y, x, tf.reshape(pull, tf.shape(y)))[0]
 
-        return own_graph(found)()
+        return own_graph(values)()
 
-    wanted = slopes(theirs, by_tape=False)
-    for by_tape in (False, True):
-        ours = slopes(lambda x: edges.pad(x, mode, around), by_tape)
-        for one, other in zip(ours, wanted, strict=True):
-            np.testing.assert_array_equal(one, other)
+    ours = found(lambda x: edges.pad(x, mode, around))
+    for one, other in zip(ours, found(theirs), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_is_padded_stays_as_it_was():
@@ -85,8 +81,7 @@ def test_what_is_padded_stays_as_it_was():
     np.testing.assert_array_equal(mirrored, np.pad(before, edges.AROUND, "reflect"))
 
 
-@pytest.mark.parametrize("by_tape", [False, True])
-def test_extractors_of_all_paddings_share_a_graph_and_a_picture(by_tape):
+def test_extractors_of_all_paddings_share_a_graph_and_a_picture():
     names = ("replicate", "reflect", "same", "replicate")
     picture = tf.constant(
         np.random.default_rng(0).uniform(size=(1, 9, 8, 3)), "float32"
@@ -103,20 +98,30 @@ def test_extractors_of_all_paddings_share_a_graph_and_a_picture(by_tape):
                 tf.reduce_mean(v**2) for net in nets for v in net(picture).values()
             )
 
-        def found():
-            if not by_tape:
-                return tf.gradients(loss(), picture)[0]
-            with tf.GradientTape() as tape:
-                tape.watch(picture)
-                total = loss()
-            return tape.gradient(total, picture)
-
-        return own_graph(found)().numpy()
+        return own_graph(lambda: tf.gradients(loss(), picture)[0])().numpy()
 
     alone = [slopes([net]) for net in nets]
     np.testing.assert_allclose(slopes(nets), sum(alone), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(alone[0], alone[3])
     assert not np.allclose(alone[0], alone[1], rtol=1e-3)
+
+
+def test_only_large_features_and_where_it_is_asked_for_are_written_in_place(
+    monkeypatch,
+):
+    mode, spec = "replicate", tf.TensorSpec((1, 3, 3, 1))
+
+    def kinds():
+        graph = own_graph(lambda x: edges.pad(x, mode), (spec,)).get_concrete_function()
+        return {op.type for op in graph.graph.get_operations()}
+
+    assert "InplaceUpdate" in kinds()
+    monkeypatch.setattr(edges, "SMALL", 10)
+    assert "MirrorPad" in kinds()
+    monkeypatch.setattr(edges, "SMALL", 9)
+    assert "InplaceUpdate" in kinds()
+    edges.state.in_place = False
+    assert "MirrorPad" in kinds()
 
 
 def test_sizes_may_be_unknown_and_features_of_one_pixel_replicated():
