@@ -101,15 +101,16 @@ for padding in ("SAME", "VALID"):
     tf.RegisterGradient(GRADIENT + padding)(gradients(padding))
 
 
-def with_slope(losses, x):
+def with_slope(losses, x, *, jit=False):
     """What `losses(x)` returns beside the number that comes first, and the gradient of
-    that number at `x`: in a graph by the fast ways of `convolve` and `edges.pad`."""
+    that number at `x`: in a graph by the fast ways of `convolve` and `edges.pad`, the
+    latter where the graph is not for XLA, which does not know it."""
     if tf.executing_eagerly():
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             total, found = losses(x)
         return found, tape.gradient(total, x)
-    with edges.written_in_place():
+    with edges.written_in_place(not jit):
         total, found = losses(x)
     (slope,) = tf.gradients(total, x)
     return found, slope

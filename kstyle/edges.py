@@ -28,10 +28,11 @@ state = threading.local()
 
 
 @contextlib.contextmanager
-def written_in_place():
-    """A graph that is built inside pads in the fast way. Its ops are many, so that is
-    for a graph that runs often; and `tf.gradients` alone hear of their gradient."""
-    before, state.in_place = in_place(), True
+def written_in_place(wanted=True):
+    """A graph that is built inside pads in the fast way, or does not. Its ops are many,
+    so that is for a graph that runs often; `tf.gradients` alone hear of their gradient,
+    and XLA has none of it."""
+    before, state.in_place = in_place(), wanted
     try:
         yield
     finally:

@@ -174,7 +174,7 @@ class StyleTransfer(keras.Model):
             found = self.compute_losses({**self.extractor(image), IMAGE: image})
             return self.optimizer.scale_loss(found["loss"]), found
 
-        found, slope = with_slope(losses, self.picture_now())
+        found, slope = with_slope(losses, self.picture_now(), jit=self.jit_compile)
         self.gradient.assign(slope)
         return found
 

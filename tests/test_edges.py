@@ -134,16 +134,19 @@ def test_sizes_may_be_unknown_and_features_of_one_pixel_replicated():
 
 
 @pytest.mark.parametrize("mode", ["replicate", "reflect"])
-def test_a_step_ends_where_one_with_tensorflow_s_own_ends(mode, monkeypatch):
+def test_a_step_ends_where_one_with_tensorflow_s_own_ends_and_xla_s(mode, monkeypatch):
     picture = np.random.default_rng(0).uniform(size=(12, 10, 3))
-    losses = []
-    for gpu in (True, False):
-        monkeypatch.setattr(machine, "has_nvidia", lambda seen=gpu: seen)
+
+    def losses(small, jit=False):
+        monkeypatch.setattr(edges, "SMALL", small)
         tf.keras.utils.set_random_seed(0)
         layers = ("conv1_2", "conv2_1")
         net = kstyle.build_extractor("vgg16", layers, weights=None, padding=mode)
         terms = kstyle.loss_terms({"conv2_1": 1}, {"conv1_2": 1})
         model = kstyle.StyleTransfer(net, terms, picture, picture[::-1])
-        model.compile("adam")
-        losses.append(model.fit(epochs=3).history["loss"])
-    np.testing.assert_allclose(*losses, rtol=1e-5)
+        model.compile("adam", jit_compile=jit)
+        return model.fit(epochs=3).history["loss"]
+
+    plain = losses(small=2**21)
+    np.testing.assert_allclose(losses(small=0), plain, rtol=1e-5)
+    np.testing.assert_allclose(losses(small=0, jit=True), plain, rtol=1e-4)
