@@ -1,7 +1,7 @@
 """Padding by what stands at the edges, in place of zeros: `reflect` and `replicate`.
 
 TensorFlow's op for it took a sixth of a step in bfloat16. Its padding with a constant
-takes a quarter of that, and little is to be written over it: the edges, in place.
+takes much less, and little is to be written over it: the edges, in place.
 """
 
 import contextlib
