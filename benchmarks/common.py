@@ -30,11 +30,12 @@ def pictures(size, square=False):
     return pair
 
 
-def problem(net, size, *, square=False, init="content", precision="float32"):
-    """An uncompiled `StyleTransfer` with five style layers."""
+def problem(net, size, *, square=False, init="content", **network):
+    """An uncompiled `StyleTransfer` with five style layers; `network`: options of
+    `build_extractor`."""
     content, style = pictures(size, square)
     layers = (CONTENT_LAYER, *STYLE_LAYERS)
-    extractor = kstyle.build_extractor(net, layers, precision=precision)
+    extractor = kstyle.build_extractor(net, layers, **network)
     terms = kstyle.loss_terms(
         {CONTENT_LAYER: 8}, dict.fromkeys(STYLE_LAYERS, 200), tv=200
     )

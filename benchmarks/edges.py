@@ -47,13 +47,7 @@ def padding(size, kind, small):
 
 def step(size, kind, small):
     """A call that takes a step and waits for it."""
-    content, style = common.pictures(size)
-    layers = (common.CONTENT_LAYER, *common.STYLE_LAYERS)
-    net = kstyle.build_extractor("vgg19", layers, padding="replicate", precision=kind)
-    terms = kstyle.loss_terms(
-        {common.CONTENT_LAYER: 8}, dict.fromkeys(common.STYLE_LAYERS, 200), tv=200
-    )
-    model = kstyle.StyleTransfer(net, terms, content, style)
+    model = common.problem("vgg19", size, padding="replicate", precision=kind)
     model.compile(kstyle.make_optimizer("lbfgs"))
     traced(model.fit, small)
     return lambda: model.train_function(None)["loss"].numpy()

@@ -29,16 +29,10 @@ PAIRS = (
 
 def step_seconds(size, steps):
     """Median seconds of a step in each precision, interleaved."""
-    content, style = common.pictures(size)
-    layers = (common.CONTENT_LAYER, *common.STYLE_LAYERS)
-    terms = kstyle.loss_terms(
-        {common.CONTENT_LAYER: 8}, dict.fromkeys(common.STYLE_LAYERS, 200), tv=200
-    )
     models, times = {}, {kind: [] for kind in KINDS}
     for kind in KINDS:
-        net = {"padding": "replicate", "precision": kind}
-        extractor = kstyle.build_extractor("vgg19", layers, **net)
-        models[kind] = kstyle.StyleTransfer(extractor, terms, content, style)
+        network = {"padding": "replicate", "precision": kind}
+        models[kind] = common.problem("vgg19", size, **network)
         models[kind].compile(kstyle.make_optimizer("lbfgs"))
         models[kind].fit(steps_per_epoch=1)  # it traces both graphs
     for _ in range(steps):

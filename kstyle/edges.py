@@ -20,6 +20,7 @@ PAD_MODES = {"reflect": "REFLECT", "replicate": "SYMMETRIC", "same": "CONSTANT"}
 # What is padded with first. TensorFlow makes one of equal nodes, and what is written
 # over may be no one else's: paddings with zeros or in the other mode have to differ.
 FIRST = {"reflect": 1, "replicate": 2}
+MODES = tuple(FIRST)
 AROUND = ((0, 0), (1, 1), (1, 1), (0, 0))
 GRADIENT = "KStyleEdges_"
 SMALL = 2**21  # values: less are padded in no time, and more ops have to be traced
@@ -46,13 +47,13 @@ def in_place():
 def pad(x, mode, around=AROUND):
     """`(batch, H, W, C)` with a row and a column more on all sides, or on those where
     `around`, as for `tf.pad`, has a 1. mode: of `PAD_MODES`; "same" means zeros."""
-    x, extra = tf.convert_to_tensor(x), tf.get_static_value(around)
-    around = tf.convert_to_tensor(around)
+    x, around = tf.convert_to_tensor(x), tf.convert_to_tensor(around)
     small = (x.shape.num_elements() or SMALL) < SMALL
     plain = mode == "same" or small or not in_place() or tf.executing_eagerly()
     if plain or machine.has_nvidia():
         return tf.pad(x, around, PAD_MODES[mode])
     y = padded(x, around, mode)
+    extra = tf.get_static_value(around)
     if extra is not None:
         wider = zip(x.shape, np.sum(extra, 1).tolist(), strict=True)
         y = tf.ensure_shape(y, [n and n + more for n, more in wider])
@@ -86,7 +87,7 @@ def gradient(mode):
     return found
 
 
-for mode in ("reflect", "replicate"):
+for mode in MODES:
     tf.RegisterGradient(GRADIENT + mode)(gradient(mode))
 
 

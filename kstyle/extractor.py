@@ -123,7 +123,7 @@ def pooling(pool, name, precision):
 
 def convolution(x, name, padding, precision):
     """Apply the 3 x 3 convolution `name` with its ReLU to the features `x`."""
-    if padding in ("reflect", "replicate"):
+    if padding in edges.MODES:
         x = EdgePadding(padding, name=f"{name}_padding", dtype=precision)(x)
     conv = Convolution(
         width(name),

@@ -5,7 +5,6 @@ import contextlib
 import tensorflow as tf
 
 from kstyle.errors import ConfigError
-from kstyle.machine import gpu_memory
 
 
 def seen():
@@ -66,12 +65,6 @@ def capability(wanted):
         return None
     details = tf.config.experimental.get_device_details(seen()[number])
     return details.get("compute_capability")
-
-
-def free_memory(wanted):
-    """Bytes that were free on that GPU when this was first asked, before this process
-    had any; `None` where they are unknown. `number_of` must find one."""
-    return gpu_memory(number_of(wanted))
 
 
 def leave_gpus():

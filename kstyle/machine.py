@@ -17,7 +17,6 @@ FLAGS = {
     "AMX": "amx_tile",
 }
 PACKAGES = ("kstyle", "tensorflow", "keras", "numpy", "pillow", "tensorboard")
-PLAIN = ("--format=csv,noheader,nounits",)
 # Both versions of cgroups: folder, limit, use, and the line of `memory.stat` that says
 # how much of the use is a cache of files, which is given up when it is needed.
 CGROUPS = {
@@ -112,12 +111,14 @@ def may_use_gpu(device):
 
 @functools.cache
 def gpu_memory(number):
-    """Bytes free on the NVIDIA GPU that CUDA numbers so when first asked; `None`:
-    unknown. The driver's order is CUDA's where all GPUs are alike."""
+    """Bytes free on the NVIDIA GPU that CUDA numbers so when first asked, before this
+    process had any; `None`: unknown. The driver's order is CUDA's where all are alike.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else []
     name = names[number].strip() if number < len(names) else str(number)
-    command = ["nvidia-smi", "-i", name, "--query-gpu=memory.free", *PLAIN]
+    query = ("--query-gpu=memory.free", "--format=csv,noheader,nounits")
+    command = ["nvidia-smi", "-i", name, *query]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10)
         return 2**20 * int(done.stdout)

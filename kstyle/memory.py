@@ -5,7 +5,7 @@ import logging
 
 from kstyle.errors import ConfigError
 from kstyle.estimates import peak_bytes
-from kstyle.machine import free_memory, may_use_gpu, resident_memory
+from kstyle.machine import free_memory, gpu_memory, may_use_gpu, resident_memory
 
 PAIRS = (5, 3)  # of L-BFGS, tried in this order before recomputation and tiles
 # Tried in this order: recomputation alone, and in tiles; larger ones cost less.
@@ -80,8 +80,9 @@ def room_for(config):
     if may_use_gpu(config.device):
         from kstyle import gpus
 
-        if gpus.number_of(config.device) is not None:
-            return gpus.free_memory(config.device)
+        number = gpus.number_of(config.device)
+        if number is not None:
+            return gpu_memory(number)
     free = free_memory()
     if free is None:
         return None

@@ -1,5 +1,6 @@
 """ICC profiles: each kind of curve, and what comes out as sRGB."""
 
+import contextlib
 import io
 import struct
 import zlib
@@ -46,9 +47,9 @@ def profile_tag(profile):
 def test_the_profile_of_results_has_a_fixed_date():
     made = [struct.unpack(">6H", icc.SRGB_BYTES[24:36])]
     assert made == [(2000, 1, 1, 0, 0, 0)]
-    # Not by its `creation_date`: Pillow 10.1 knows no January.
-    profile = ImageCms.ImageCmsProfile(io.BytesIO(icc.SRGB_BYTES))
-    assert "sRGB" in ImageCms.getProfileName(profile)
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(icc.SRGB_BYTES)).profile
+    with contextlib.suppress(ValueError):  # Pillow 10.1 knows no January
+        assert profile.creation_date.year == 2000
 
 
 def test_a_profile_with_red_and_green_swapped_is_undone(tmp_path):

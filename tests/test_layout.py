@@ -60,7 +60,7 @@ TABLE = {
     "footprint": "layers tiles",
     "estimates": "extractor footprint layers losses model optimizers resize schedule "
     "sizes",
-    "gpus": "errors machine",
+    "gpus": "errors",
     "memory": "errors estimates gpus machine",
     "devices": "convolution errors gpus memory",
     "precision": "gpus machine",

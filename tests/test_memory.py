@@ -128,11 +128,11 @@ def test_on_a_gpu_its_own_memory_counts_and_on_the_processor_the_machine_s(
     free(1)
     monkeypatch.setattr("kstyle.machine.has_nvidia", lambda: True)
     monkeypatch.setattr("kstyle.gpus.seen", lambda: ["a GPU"])
-    monkeypatch.setattr("kstyle.gpus.gpu_memory", {0: 80 * 10**9}.get)
+    monkeypatch.setattr("kstyle.memory.gpu_memory", {0: 80 * 10**9}.get)
     assert memory.shortage(StyleConfig(), *SIZES) is None
     assert "80.0 GB are free" in memory.shortage(StyleConfig(size=16384), *SIZES)
     assert memory.shortage(StyleConfig(device="cpu"), *SIZES) is not None
-    monkeypatch.setattr("kstyle.gpus.gpu_memory", {}.get)
+    monkeypatch.setattr("kstyle.memory.gpu_memory", {}.get)
     assert memory.shortage(StyleConfig(size=16384), *SIZES) is None
     monkeypatch.setattr("kstyle.gpus.seen", list)  # a driver, but not for TensorFlow
     assert "0.0 GB are free" in memory.shortage(StyleConfig(), *SIZES)
