@@ -1,7 +1,7 @@
 """What a GPU does with a step: precision, XLA, memory, and a plain PyTorch loop.
 
     python benchmarks/gpu.py [--sizes 512 1024] [--net vgg19] [--steps 50]
-        [--precisions float32 bfloat16] [--repeat 2]
+        [--precisions float32 bfloat16] [--repeat 2] [--no-xla]
 
 L-BFGS from the content on the samples coffee and night with the losses of `common`, at
 one scale, through `fit()` without callbacks: so many steps, twice, the first of which
@@ -96,6 +96,7 @@ def main():
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--precisions", nargs="+", default=("float32", "bfloat16"))
+    parser.add_argument("--no-xla", action="store_true")
     parser.add_argument("--torch", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.torch:
@@ -117,7 +118,7 @@ def of_size(size, options):
         found[f"{precision}_{size}_estimated_gb"] = estimated(
             options.net, size, precision
         )
-        for jit in (False, True):
+        for jit in (False,) if options.no_xla else (False, True):
             given = options.net, size, precision, jit, options.steps, options.repeat
             name = f"{precision}{'_xla' if jit else ''}_{size}"
             try:

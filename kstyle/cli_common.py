@@ -8,10 +8,15 @@ import sys
 import click
 
 from kstyle.errors import KStyleError
+from kstyle.machine import has_nvidia
 
 # TensorFlow leaves oneDNN's kernels off without VNNI; the whole step ran faster with
 # them on the AVX2 machine it was tried on.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# On a GPU cuDNN would try all its kernels at the start of every scale, for steps that
+# were no faster on the one it was tried on, and not the same bits twice.
+if has_nvidia():
+    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 LONGEST = 1000  # characters of a message

@@ -72,7 +72,7 @@ def tensorflow_facts():
 
 def matmul_peak(dtype="float32", size=2048, rounds=5):
     """GFLOP/s of the best of `rounds` products of two `size` x `size` matrices."""
-    a = tf.cast(tf.random.normal((size, size)), dtype)
+    a = tf.cast(tf.random.stateless_normal((size, size), seed=(0, 0)), dtype)
     product = tf.function(lambda: tf.reduce_sum(a @ a))
     product().numpy()
     times = []

@@ -39,3 +39,9 @@ def own_graph(method, signature=None, jit_compile=None):
         jit_compile=jit_compile,
         autograph=False,  # nothing to rewrite; with Python 3.13 it warns
     )
+
+
+def pixels(channels, dtype="float32", shape=(None, None, None)):
+    """So many channels of any batch, height and width, or of `shape`, for a graph's
+    signature."""
+    return tf.TensorSpec((*shape, channels), dtype)

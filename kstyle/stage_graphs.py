@@ -7,7 +7,7 @@ from keras import ops
 from kstyle import edges
 from kstyle.convolution import convolve, with_slope
 from kstyle.extractor import padding_of
-from kstyle.graphs import own_graph
+from kstyle.graphs import own_graph, pixels
 from kstyle.layers import width
 from kstyle.losses import GramLoss, gram_matrix
 from kstyle.tiles import is_pool, lengths
@@ -115,12 +115,6 @@ def cropped(x, crop):
     begin = tf.pad(crop[:, 0], [[1, 1]])
     size = tf.pad(crop[:, 1] - crop[:, 0], [[1, 1]], constant_values=-1)
     return tf.slice(x, begin, size)
-
-
-def pixels(channels, dtype=np.float32, shape=(None, None, None)):
-    """So many channels of any batch, height and width, or of `shape`, for a graph's
-    signature."""
-    return tf.TensorSpec((*shape, channels), dtype)
 
 
 def square(channels):

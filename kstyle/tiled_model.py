@@ -4,10 +4,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kstyle.graphs import own_graph
+from kstyle.graphs import own_graph, pixels
 from kstyle.losses import IMAGE
 from kstyle.model import StyleTransfer
-from kstyle.stage_graphs import pixels
 from kstyle.targets import batch_of_one
 from kstyle.tiling import StagedNet
 

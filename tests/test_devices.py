@@ -1,5 +1,9 @@
 """Where a run is computed, and what is said where its device cannot do it."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -125,3 +129,34 @@ def test_the_capability_is_that_of_the_gpu_that_is_chosen(wanted, found, monkeyp
 
 def test_a_machine_without_a_gpu_has_no_capability():
     assert gpus.capability("auto") is None
+
+
+@pytest.mark.parametrize(
+    ("driver", "given", "found"),
+    [(True, None, "1"), (True, "0", "0"), (False, None, None)],
+)
+def test_the_command_line_asks_a_gpu_for_the_same_bits_unless_told_otherwise(
+    driver, given, found, tmp_path
+):
+    code = "import os, kstyle.cli; print(os.environ.get('TF_DETERMINISTIC_OPS'))"
+    assert said(code, driver, given, tmp_path) == str(found)
+
+
+def test_the_products_speed_is_measured_where_the_same_bits_are_asked_for(tmp_path):
+    code = "from kstyle import devices; print(devices.matmul_peak(size=8, rounds=1))"
+    assert float(said(code, False, "1", tmp_path)) > 0
+
+
+def said(code, driver, given, folder):
+    """The last line of a process with the variable `given`, and a GPU's driver or none
+    that can be found."""
+    if driver:
+        (folder / "nvidia-smi").write_text("#!/bin/sh\n")
+        (folder / "nvidia-smi").chmod(0o755)
+    environment = os.environ | {"PATH": str(folder)}
+    environment.pop("TF_DETERMINISTIC_OPS", None)
+    environment |= {} if given is None else {"TF_DETERMINISTIC_OPS": given}
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]

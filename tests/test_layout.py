@@ -87,7 +87,7 @@ TABLE = {
     "batch": "batch_plan checkpoints config devices errors job locks pipeline shared",
     "console": "callbacks",
     "loading": "pipeline",
-    "cli_common": "errors",
+    "cli_common": "errors machine",
     "batch_console": "batch_plan cli_common console estimates",
     "batch_commands": "batch batch_console batch_plan cli_common devices errors "
     "estimates loading",

@@ -11,6 +11,7 @@ from kstyle.extractor import MEAN_RGB, build_extractor
 from kstyle.losses import loss_terms
 from kstyle.model import StyleTransfer
 from kstyle.optimizers import LBFGS, make_optimizer
+from kstyle.targets import seen
 
 LAYERS = ["conv1_1", "conv1_2"]
 
@@ -264,3 +265,16 @@ def test_no_graph_outlives_its_model(make_model, optimizer):
     before = graphs()
     fit()
     assert graphs() <= before
+
+
+def test_pictures_of_all_sizes_are_seen_by_one_graph(random_picture, monkeypatch):
+    extractor = build_extractor("vgg16", LAYERS, weights=None)
+    traced, call = [], extractor.call
+    monkeypatch.setattr(extractor, "call", lambda x: traced.append(x.shape) or call(x))
+    for size in ((9, 8), (7, 11), (16, 16)):
+        picture = random_picture(*size)
+        found = seen(extractor, picture[None], LAYERS)
+        expected = numpy_features(picture, extractor)
+        for name in LAYERS:
+            np.testing.assert_allclose(found[name][0], expected[name], 1e-4, 1e-3)
+    assert traced == [(1, None, None, 3)]

@@ -26,6 +26,8 @@ from kstyle.fingerprints import file_hash
 from kstyle.loading import load_pipeline
 
 TOLD = 1.0  # seconds between two words on a trial's progress
+# What TensorFlow computes with: it rounds otherwise, so it is alike on all machines.
+KERNELS = ("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,6 +214,5 @@ def check_fits(trial, wish, machines):
 def variables(wish):
     """The environment of a task that has those resources."""
     found = thread_variables(wish["num_cpus"]) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    kernels = "TF_ENABLE_ONEDNN_OPTS"  # they round otherwise: alike on all machines
-    found |= {kernels: os.environ[kernels]} if kernels in os.environ else {}
+    found |= {name: os.environ[name] for name in KERNELS if name in os.environ}
     return found | ({} if wish["num_gpus"] else {"CUDA_VISIBLE_DEVICES": "-1"})
