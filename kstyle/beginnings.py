@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from kstyle.variables import values_of
+
 
 class Beginning:
     """The values of the variables of an optimiser that was built just now."""
 
     def __init__(self, optimizer):
-        self.values = [(v, compact(v.numpy())) for v in optimizer.variables]
+        self.values = [(v, compact(values_of(v))) for v in optimizer.variables]
 
     def restore(self):
         """Put the values back, in place."""

@@ -12,6 +12,7 @@ from kstyle.errors import ConfigError
 from kstyle.guard import Guard
 from kstyle.option_types import parse_interval
 from kstyle.stopping import StopWhenStill
+from kstyle.variables import values_of
 
 log = logging.getLogger("kstyle")
 
@@ -82,9 +83,9 @@ class Checkpoint(keras.callbacks.Callback):
         """The model's `State` as it is."""
         model = self.model
         return State(
-            model.image.numpy(),
-            model.gradient.numpy(),
-            tuple(variable.numpy() for variable in model.optimizer.variables),
+            values_of(model.image),
+            values_of(model.gradient),
+            tuple(values_of(variable) for variable in model.optimizer.variables),
             self.scale,
             self.seen,
             0 if model.stop_training else self.end - self.seen,

@@ -12,6 +12,7 @@ from kstyle.convolution import with_slope
 from kstyle.graphs import no_retracing_warning, own_graph
 from kstyle.losses import IMAGE
 from kstyle.targets import batch_of_one, precision_of, represent, seen
+from kstyle.variables import values_of
 
 
 @keras.saving.register_keras_serializable("kstyle")
@@ -159,9 +160,8 @@ class StyleTransfer(keras.Model):
 
     def measure(self):
         """The losses of the picture as it is, without their gradient."""
-        layers = {term.layer for term in self.terms} - {IMAGE}
-        features = seen(self.extractor, self.image.value, layers)
-        return self.compute_losses({**features, IMAGE: self.image.value})
+        x, layers = self.image.value, {term.layer for term in self.terms} - {IMAGE}
+        return self.compute_losses({**seen(self.extractor, x, layers), IMAGE: x})
 
     def look(self):
         """The losses of the picture as it is; their gradient is kept for a move."""
@@ -217,4 +217,4 @@ class StyleTransfer(keras.Model):
 
     def pixels(self):
         """The picture: float32 `(height, width, 3)` in [0, 1]."""
-        return np.clip(self.image.numpy()[0], 0.0, 1.0)
+        return np.clip(values_of(self.image)[0], 0.0, 1.0)

@@ -11,6 +11,7 @@ from kstyle.graphs import own_graph, pixels
 from kstyle.layers import width
 from kstyle.losses import GramLoss, gram_matrix
 from kstyle.tiles import is_pool, lengths
+from kstyle.variables import room
 
 
 class StageGraphs:
@@ -49,8 +50,7 @@ class StageGraphs:
         """An array for the output of the stage for its whole input `x`."""
         sizes = (lengths(self.layers, n, self.padding) for n in x.shape[1:3])
         height, wide = (size[self.output] for size in sizes)
-        shape = (len(x), height, wide, width(self.output))
-        return np.empty(shape, self.dtype)
+        return room((len(x), height, wide, width(self.output)), self.dtype)
 
     def _features(self, x, borders, crops):
         """`{layer: the tile's own part}` of the wanted layers."""

@@ -9,6 +9,7 @@ from kstyle.losses import IMAGE
 from kstyle.model import StyleTransfer
 from kstyle.targets import batch_of_one
 from kstyle.tiling import StagedNet
+from kstyle.variables import room, values_of
 
 
 class TiledTransfer(StyleTransfer):
@@ -87,7 +88,7 @@ class TiledTransfer(StyleTransfer):
                 share = tile.share(terms[tag].layer)
                 parts[tag] += share * float(terms[tag].loss(target, features))
 
-            sums, inputs = self.net.forward(self.image.numpy(), compare, keep)
+            sums, inputs = self.net.forward(values_of(self.image), compare, keep)
             grams = {tag: tf.constant(gram, "float32") for tag, gram in sums.items()}
             raw |= parts
             raw |= {tag: self._gram_loss(tag, gram) for tag, gram in grams.items()}
@@ -102,7 +103,7 @@ class TiledTransfer(StyleTransfer):
         """The strips: where each is, its rows, and the row below or none."""
         if not self.on_picture:
             return
-        image = self.image.numpy()
+        image = values_of(self.image)
         for place in self.strips:
             yield place, image[:, place], image[:, place.stop : place.stop + 1]
 
@@ -133,7 +134,7 @@ class TiledTransfer(StyleTransfer):
                 pulls[tag] = tape.gradient(loss, gram).numpy()
             slope = self.net.backward(inputs, pulls, weights, self.targets)
         if slope is None:
-            slope = np.zeros(self.image.shape, "float32")
+            slope = room(self.image.shape, "float32")
         pulls = {t.tag: np.float32(weights[t.tag]) for t in self.on_picture}
         for place, *rows in self._rows() if any(pulls.values()) else ():
             here, below = self._pull_graph(*rows, pulls)
@@ -160,7 +161,7 @@ def represent_one(net, terms, picture):
         if tag not in whole:
             shape = (len(features), *tile.sizes[layers[tag]], features.shape[-1])
             # In the network's precision: float32 would be no more exact.
-            whole[tag] = np.empty(shape, features.dtype.as_numpy_dtype)
+            whole[tag] = room(shape, features.dtype.as_numpy_dtype)
         whole[tag][tile.place(layers[tag])] = features
 
     sums, _ = net.forward(picture, keep)

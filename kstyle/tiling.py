@@ -14,6 +14,7 @@ from kstyle.extractor import padding_of
 from kstyle.layers import width
 from kstyle.stage_graphs import StageGraphs
 from kstyle.tiles import split_stages, stage_edge, tiles
+from kstyle.variables import room
 
 
 class StagedNet:
@@ -81,7 +82,7 @@ class StagedNet:
             pulled = pulled or any(np.any(grams[tag]) for tag in graphs.grams)
             if above is None and not pulled:
                 continue
-            slope = np.zeros_like(x)
+            slope = room(x.shape, x.dtype)
             for tile in self.tiles(len(inputs), x):
                 pulls = pulls_at(graphs, tile, grams, weights, targets, above)
                 part = graphs.slope(*tile_of(x, tile, graphs.wanted), *pulls)

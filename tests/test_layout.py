@@ -38,7 +38,8 @@ TABLE = {
     "fingerprints": "sample_pictures weights",
     "recent": "",
     "shelf": "fingerprints images recent resize sample_pictures weights",
-    "beginnings": "",
+    "variables": "",
+    "beginnings": "variables",
     "checkpoints": "errors files fingerprints weight_files",
     "sizes": "deep errors layers resize schedule",
     "losses": "",
@@ -52,11 +53,11 @@ TABLE = {
     "lbfgs": "compact_form errors flat parameterizations",
     "optimizers": "errors lbfgs parameterizations",
     "targets": "graphs recent",
-    "model": "beginnings convolution graphs losses targets",
+    "model": "beginnings convolution graphs losses targets variables",
     "tiles": "",
-    "stage_graphs": "convolution edges extractor graphs layers losses tiles",
-    "tiling": "extractor layers stage_graphs tiles",
-    "tiled_model": "graphs losses model stage_graphs targets tiling",
+    "stage_graphs": "convolution edges extractor graphs layers losses tiles variables",
+    "tiling": "extractor layers stage_graphs tiles variables",
+    "tiled_model": "graphs losses model stage_graphs targets tiling variables",
     "footprint": "layers tiles",
     "estimates": "extractor footprint layers losses model optimizers resize schedule "
     "sizes",
@@ -76,7 +77,8 @@ TABLE = {
     "interrupts": "",
     "health": "errors",
     "guard": "health",
-    "checkpointing": "callbacks checkpoints errors guard option_types stopping",
+    "checkpointing": "callbacks checkpoints errors guard option_types stopping "
+    "variables",
     "tensorboard": "callbacks files provenance",
     "results": "callbacks guard images losses provenance resize saving start",
     "pipeline": "callbacks checkpointing checkpoints devices errors guard "
@@ -182,6 +184,7 @@ NAMES_TENSORFLOW = {
     "stage_graphs",
     "tensorboard",
     "tiled_model",
+    "variables",
 }
 LONGEST = 220
 LONGER = {
