@@ -1,10 +1,10 @@
 """The memory that the steps of a run hold, in bytes: arithmetic.
 
 Fitted to the peaks of 27 runs of the built-in samples in fresh processes (64 to 7680
-px) on two x86-64 cores with AVX-512 and AMX without a GPU, TensorFlow 2.21 and Keras
-3.15. Cores with AVX2 alone took a tenth more before. What each factor stands for is a
-guess. "The outputs" are those of all layers, "the largest" is one. Memory is that of a
-process which makes one run with `fit`.
+px) on two x86-64 cores with AVX-512 without a GPU, those in tiles on an AMD EPYC, the
+others on an Intel Xeon with AMX; TensorFlow 2.21, Keras 3.15. What each factor stands
+for is a guess. "The outputs" are those of all layers, "the largest" is one. Memory is
+that of a process which makes one run with `fit`.
 """
 
 import math
@@ -13,7 +13,7 @@ from kstyle.layers import layer_table, trunk
 from kstyle.tiles import kept_between, split_stages, stage_edge, stride
 
 FLOAT = 4  # bytes
-PROCESS = 810e6  # Python, TensorFlow, Keras, and the traced graphs
+PROCESS = 800e6  # Python, TensorFlow, Keras, and the traced graphs
 WEIGHTS = 3.0  # copies of the float32 weights: read, checked, in Keras
 KEPT = 2.2  # the convolutions' outputs, for the backward pass, and their gradients
 LOOK_WORKSPACE = 1.5  # the largest, in the forward pass for the targets
@@ -21,7 +21,8 @@ ROUGH = 0.63  # of a step's features where the network is in bfloat16; Grams are
 COARSER = 0.77  # of a coarser scale's step, which the allocator does not give back
 VECTORS = 4  # of L-BFGS beside its pairs: its point, slope, pull and step
 # With tiles, where nothing of the step's is there to be used again:
-COPIES = 14  # of the picture: gradient, the one before a move, ...
+TILE_KEPT = 2.0  # in place of KEPT
+COPIES = 6  # of the picture: gradient, the one before a move, ...
 MOVED = 2  # of each pair of L-BFGS, when a new one is kept
 
 
@@ -63,7 +64,7 @@ def tiled_bytes(config, size, edge, part=1):
         step *= stride(stage)
     moved = MOVED * config.history if config.optimizer == "lbfgs" else 0
     pictures = (vectors(config) + COPIES + moved) * 3 * math.prod(size)
-    return FLOAT * (pictures + part * (kept + KEPT * most))
+    return FLOAT * (pictures + part * (kept + TILE_KEPT * most))
 
 
 def vectors(config):

@@ -191,7 +191,7 @@ class Guard(keras.callbacks.Callback):
         """The loss of a picture in which each value is 0 or 1 by chance."""
         image = self.model.image
         noise = np.random.default_rng(0).integers(0, 2, image.shape, "uint8")
-        image.assign(noise.astype("float32"))
+        image.assign(ops.cast(noise, "float32"))
         loss = float(self.model.measure()["loss"])
         image.assign(self.best)
         return loss

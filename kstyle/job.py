@@ -19,6 +19,8 @@ from kstyle.shelf import Shelf
 from kstyle.sizes import style_size, usable_scales
 from kstyle.weights import NetWeights, load_weights
 
+KEPT = 2**28  # bytes of a resized picture: a larger one is made anew when needed again
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -59,9 +61,12 @@ class Job:
         return self._at(("style", size), self.style, make)
 
     def _at(self, key, pixels, make=resize):
-        if key not in self.resized:
-            self.resized[key] = make(pixels, key[1])
-        return self.resized[key]
+        if key in self.resized:
+            return self.resized[key]
+        found = make(pixels, key[1])
+        if found.nbytes <= KEPT:
+            self.resized[key] = found
+        return found
 
 
 def prepare(

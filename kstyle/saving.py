@@ -102,8 +102,7 @@ def save_picture(path, picture, *, bits=8, quality=95, metadata=None):
     """
     path = Path(path)
     _check_type(path, bits)
-    opaque = path.suffix.lower() in OPAQUE
-    samples = _levels(_planes(picture, opaque=opaque), bits)
+    samples = _levels(_planes(picture, opaque=path.suffix.lower() in OPAQUE), bits)
     text = json.dumps(metadata) if metadata else None  # all ASCII, so any tag holds it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +127,7 @@ def _write(path, samples, text, quality):
 
 
 def _planes(picture, *, opaque):
-    """Checked float32 `(H, W, 3 or 4)`; without alpha if `opaque`."""
+    """Checked float32 `(H, W, 3 or 4)`, not clipped; without alpha if `opaque`."""
     if not isinstance(picture, Picture):
         picture = Picture(np.asarray(picture))
     pixels, alpha = np.asarray(picture.pixels, np.float32), picture.alpha
@@ -144,20 +143,22 @@ def _planes(picture, *, opaque):
         planes = np.concatenate([pixels, alpha], axis=-1)
     if not np.isfinite(planes).all():
         raise ImageError("the picture holds NaN or infinity, so it is not written.")
-    planes = np.clip(planes, 0, 1)
     return _over_white(planes) if alpha is not None and opaque else planes
 
 
 def _over_white(planes):
     """`(H, W, 4)` without its alpha, as it looks on white: `(H, W, 3)`."""
-    cover = planes[..., 3:]
+    planes, cover = np.clip(planes, 0, 1), np.clip(planes[..., 3:], 0, 1)
     return planes[..., :3] * cover + (1 - cover)
 
 
 def _levels(samples, bits):
-    """Floats in [0, 1] to whole levels, to nearest (halves up)."""
-    kind = np.uint16 if bits == 16 else np.uint8
-    return np.floor(samples * np.float32(2**bits - 1) + np.float32(0.5)).astype(kind)
+    """Floats, clipped to [0, 1], to whole levels, to nearest (halves up)."""
+    kind, top = np.uint16 if bits == 16 else np.uint8, np.float32(2**bits - 1)
+    # Some rows at once: copies of a large picture in floats would be the run's peak.
+    strips = np.array_split(samples, 1 + len(samples) // 256)
+    rounded = (np.floor(np.clip(x, 0, 1) * top + np.float32(0.5)) for x in strips)
+    return np.concatenate([x.astype(kind) for x in rounded])
 
 
 def _write_shallow(path, samples, text, quality):

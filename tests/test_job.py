@@ -65,6 +65,15 @@ def test_the_content_is_shrunk_or_enlarged_to_the_long_edge_and_keeps_its_shape(
     assert job.style_at(16).shape == (16, 12, 3)
 
 
+def test_a_resized_picture_is_made_once_unless_it_is_large(options, monkeypatch):
+    monkeypatch.setattr("kstyle.job.KEPT", 4 * 3 * 16 * 32)
+    job = prepare(StyleConfig(**options))
+    assert job.content_at(32) is job.content_at(32)
+    large = job.content_at(34)
+    assert job.content_at(34) is not large
+    np.testing.assert_array_equal(job.content_at(34), large)
+
+
 def test_a_crop_comes_before_the_size(options):
     job = prepare(StyleConfig(style_crop="left", **options))
     np.testing.assert_array_equal(job.style_at(32), job.style_at(32))
