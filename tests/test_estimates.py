@@ -123,7 +123,7 @@ def test_peak_memory_is_within_a_tenth_of_what_was_measured(options, measured):
         ({"size": 1024, "scales": 1, "tile": 512}, 1590e6),
         ({"size": 1024, "scales": 1, "tile": 512, "precision": "float32"}, 2011e6),
         ({"size": 512, "scales": 1, "tile": 256}, 1037e6),
-        ({"size": 2048, "scales": 1, "tile": "whole"}, 5744e6),
+        ({"size": 2048, "scales": 1, "tile": "whole"}, 5011e6),
         ({"size": 2048, "scales": 1, "tile": 1024}, 3641e6),
         ({"size": 2048, "scales": 1, "tile": 1024, "optimizer": "adam"}, 2776e6),
     ],
@@ -140,7 +140,7 @@ def test_peak_memory_of_8k_in_tiles_is_within_an_eighth_of_what_was_measured():
     options = {"size": 7680, "scales": 1, "tile": 1024, "optimizer": "adam"}
     config = StyleConfig(precision="bfloat16", **options)
     found = estimates.peak_bytes(config, (338, 600), (560, 720))
-    assert found == pytest.approx(8277e6, rel=0.125)
+    assert found == pytest.approx(8802e6, rel=0.125)
 
 
 def test_peak_memory_of_a_large_style_picture_is_more():
