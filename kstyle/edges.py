@@ -77,14 +77,30 @@ def gradient(mode):
 
     def found(op, up, *_):
         _, x, around = op.inputs
-        at, source = places(x, around, mode)
-        # By `slice`, as in `losses.differences`; it is a copy, that may be changed.
-        own, channels = tf.slice(up, around[:, 0], tf.shape(x)), x.shape[-1]
-        edges = tf.gather(as_rows(up, channels), at)
-        own = tf.raw_ops.InplaceAdd(x=as_rows(own, channels), i=source, v=edges)
-        return None, tf.reshape(own, tf.shape(x)), None
+        up = tf.ensure_shape(up, (None, None, None, x.shape[-1]))
+        return None, folded(up, tf.shape(x), around, places(x, around, mode)), None
 
     return found
+
+
+def folded(up, size, around, rows):
+    """The gradient at what was padded, of shape `size`. rows: its `positions`."""
+    # By `slice`, as in `losses.differences`; it is a copy, that may be changed.
+    own, (at, source), channels = tf.slice(up, around[:, 0], size), rows, up.shape[-1]
+    edges = tf.gather(as_rows(up, channels), at)
+    own = tf.raw_ops.InplaceAdd(x=as_rows(own, channels), i=source, v=edges)
+    return tf.reshape(own, size)
+
+
+def adjoint(up, mode, around):
+    """The gradient at what `pad` was given, from `up`, the one at what it returned."""
+    size = tf.shape(up) - tf.reduce_sum(around, 1)
+    if mode == "same":
+        return tf.slice(up, around[:, 0], size)
+    if machine.has_nvidia():
+        how = {"paddings": around, "mode": PAD_MODES[mode]}
+        return tf.raw_ops.MirrorPadGrad(input=up, **how)
+    return folded(up, size, around, positions_graph(mode)(size, around))
 
 
 for mode in MODES:

@@ -12,15 +12,7 @@ from kstyle.convolution import with_slope
 from kstyle.graphs import no_retracing_warning, own_graph
 from kstyle.losses import IMAGE
 from kstyle.targets import batch_of_one, precision_of, represent, seen
-from kstyle.variables import values_of
-
-
-@keras.saving.register_keras_serializable("kstyle")
-class PixelRange(keras.constraints.Constraint):
-    """Clamp to [0, 1], so that what is optimised is what can be saved."""
-
-    def __call__(self, image):
-        return ops.clip(image, 0.0, 1.0)
+from kstyle.variables import PixelRange, values_of
 
 
 class StyleTransfer(keras.Model):
@@ -55,7 +47,7 @@ class StyleTransfer(keras.Model):
                 f"`init` must be of the content's shape {shape[1:]}: {start.shape[1:]}."
             )
         self.image = self._variable("image", start, constraint=PixelRange())
-        self.gradient = self._variable("gradient", np.zeros_like(start))
+        self.gradient = None  # until it is compiled: what only measures needs none
         self.global_step = int(start_step)
         if targets is None:
             pictures = {"content": content, "style": style}
@@ -89,6 +81,8 @@ class StyleTransfer(keras.Model):
     def compile(self, optimizer="adam", *, jit_compile=False, **kwargs):
         """As `keras.Model.compile`, but XLA only when asked: docs/performance.md."""
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        if self.gradient is None:
+            self.gradient = self._variable("gradient", np.zeros(self.image.shape, "f"))
         self.optimizer.build([self.image])
         self._beginning = Beginning(self.optimizer)
         # One graph for `look` and `train_step`; it tells this optimizer the loss.

@@ -5,11 +5,12 @@ import tensorflow as tf
 from keras import ops
 
 from kstyle import edges
-from kstyle.convolution import convolve, with_slope
+from kstyle.convolution import with_slope
 from kstyle.extractor import padding_of
 from kstyle.graphs import own_graph, pixels
 from kstyle.layers import width
 from kstyle.losses import GramLoss, gram_matrix
+from kstyle.stage_layers import StageLayers
 from kstyle.tiles import is_pool, lengths
 from kstyle.variables import room
 
@@ -30,13 +31,18 @@ class StageGraphs:
         self.output = layers[-1] if through else None
         last = extractor.get_layer(layers[-1]).compute_dtype
         self.dtype = tf.as_dtype(last).as_numpy_dtype
-        looked_at = {self.output, *(term.layer for term in terms)}
-        self.wanted = tuple(name for name in layers if name in looked_at)
+        looked_at = {term.layer for term in terms}
+        self.wanted = tuple(n for n in layers if n in {self.output, *looked_at})
+        depth = depth_of(layers, looked_at)
+        # On the way back the first are computed again, of the rest the signs are kept.
+        self.first = StageLayers(extractor, layers[:depth])
+        self.rest = StageLayers(extractor, layers[depth:])
         tile = (
             pixels(channels, np.float32 if channels == 3 else self.dtype),
             tf.TensorSpec((2, 2), tf.int32),
             tf.TensorSpec((len(self.wanted), 2, 2), tf.int32),
         )
+        signs = {name: pixels(n, np.uint8) for name, n in self.rest.bits().items()}
         pulls = (
             {k: square(width(t.layer)) for k, t in self.grams.items()},
             {k: tf.TensorSpec(()) for k in self.others},
@@ -44,69 +50,94 @@ class StageGraphs:
             pixels(width(layers[-1]), self.dtype),
         )
         self.values = own_graph(self._values, tile)
-        self.slope = own_graph(self._slope, (*tile, *pulls))
+        self.slope = own_graph(self._slope, (*tile, signs, *pulls))
 
     def room(self, x):
         """An array for the output of the stage for its whole input `x`."""
+        return room(self._output_shape(x), self.dtype)
+
+    def nothing(self, x):
+        """The gradient with respect to that output if nothing deeper pulls."""
+        nowhere = (1, 1, 1, width(self.layers[-1]))  # not used
+        shape = nowhere if self.output is None else self._output_shape(x)
+        return np.broadcast_to(np.zeros((), self.dtype), shape)
+
+    def _output_shape(self, x):
         sizes = (lengths(self.layers, n, self.padding) for n in x.shape[1:3])
-        height, wide = (size[self.output] for size in sizes)
-        return room((len(x), height, wide, width(self.output)), self.dtype)
+        return len(x), *(size[self.output] for size in sizes), width(self.output)
 
-    def _features(self, x, borders, crops):
-        """`{layer: the tile's own part}` of the wanted layers."""
-        found, around = {}, tf.pad(borders, [[1, 1], [0, 0]])
-        if self.channels == 3:
-            x = self.extractor.get_layer("caffe_input")(x)
-        for name in self.layers:
-            layer = self.extractor.get_layer(name)
-            x = layer(x) if is_pool(name) else self._convolution(layer, x, around)
-            if name in self.wanted:
-                found[name] = cropped(x, crops[self.wanted.index(name)])
-        return found
-
-    def _convolution(self, layer, x, around):
-        """The convolution with its ReLU, padded where the tile is at the border."""
-        x = tf.cast(x, layer.compute_dtype)
-        if self.padding != "valid":
-            x = edges.pad(x, self.padding, around)
-        x = convolve(x, layer.kernel.value, "valid")
-        return tf.nn.relu(tf.nn.bias_add(x, layer.bias.value))
+    def _input(self, x):
+        return self.extractor.get_layer("caffe_input")(x) if self.channels == 3 else x
 
     def _values(self, x, borders, crops):
-        """`{tag: Gram of the tile's part}`, and `{layer: features}` of the output and
-        of the other terms."""
+        """`{tag: Gram of the tile's part}`, `{layer: features}` of the output and of
+        the other terms, and `{layer: signs}` of the rest."""
+        x = self._input(x)
         with edges.written_in_place():
-            found = self._features(x, borders, crops)
+            found = self.first.through(x, borders)
+            rest = self.rest.through(last_of(found, x), borders)
+        own = self._own(found | rest, crops)
         wanted = {self.output, *(term.layer for term in self.others.values())} - {None}
         return (
-            {tag: gram_matrix(found[t.layer]) for tag, t in self.grams.items()},
-            {name: found[name] for name in wanted},
+            {tag: gram_matrix(own[t.layer]) for tag, t in self.grams.items()},
+            {name: own[name] for name in wanted},
+            self.rest.signs(rest),
         )
 
-    def _slope(self, x, borders, crops, grams, weights, targets, above):
+    def _slope(self, x, borders, crops, signs, grams, weights, targets, above):
         """The gradient with respect to `x` of all that the tile's part pulls at.
 
-        grams: `{tag: d loss / d Gram of the part}`. weights, targets: `{tag: …}` of
-        the other terms. above: the gradient with respect to the stage's output.
+        signs: from `values`. grams: `{tag: d loss / d Gram of the part}`. weights,
+        targets: `{tag: …}` of the other terms. above: the gradient with respect to the
+        stage's output.
         """
 
         def pulls(x):
-            found = self._features(x, borders, crops)
+            x = self._input(x)
+            found = self.first.through(x, borders)
+            own = self._own(found, crops)
             parts = [
-                ops.sum(grams[tag] * gram_matrix(found[term.layer]))
+                ops.sum(grams[tag] * gram_matrix(own[term.layer]))
                 for tag, term in self.grams.items()
             ]
             parts += [
-                weights[tag] * term.loss(targets[tag], found[term.layer])
+                weights[tag] * term.loss(targets[tag], own[term.layer])
                 for tag, term in self.others.items()
             ]
             if self.output is not None:
-                # Only its gradient counts, and that is `above` in any precision.
-                here = ops.sum(above * found[self.output])
-                parts.append(ops.cast(here, "float32"))
+                end = last_of(found, x)
+                up = self._at_end(end, above, borders, crops, signs)
+                # Only its gradient counts, and that is `up` in any precision.
+                parts.append(ops.cast(ops.sum(up * end), "float32"))
             return sum(parts), None
 
         return with_slope(pulls, x)[1]
+
+    def _own(self, found, crops):
+        """The tile's own part of the wanted layers among the `found`."""
+        each = zip(self.wanted, tf.unstack(crops), strict=True)
+        return {n: cropped(found[n], crop) for n, crop in each if n in found}
+
+    def _at_end(self, end, above, borders, crops, signs):
+        """The gradient with respect to `end`, what the first layers make, from `above`:
+        back through the rest."""
+        size = self.rest.size(signs) if signs else tf.shape(end)[1:3]
+        up = uncropped(above, crops[self.wanted.index(self.output)], size)
+        return tf.cast(self.rest.back(up, borders, signs), end.dtype)
+
+
+def depth_of(layers, names):
+    """How many of `layers` reach down to the deepest of `names`, and to what pools it:
+    the gradient of a pooling wants its input."""
+    depth = max((layers.index(name) + 1 for name in names), default=0)
+    while depth < len(layers) and is_pool(layers[depth]):
+        depth += 1
+    return depth
+
+
+def last_of(found, x):
+    """What the last layer made; `x` where there was none."""
+    return [x, *found.values()][-1]
 
 
 def cropped(x, crop):
@@ -115,6 +146,12 @@ def cropped(x, crop):
     begin = tf.pad(crop[:, 0], [[1, 1]])
     size = tf.pad(crop[:, 1] - crop[:, 0], [[1, 1]], constant_values=-1)
     return tf.slice(x, begin, size)
+
+
+def uncropped(x, crop, size):
+    """`x` where `cropped` took it from, zeros around it; size: (height, width)."""
+    around = tf.stack([crop[:, 0], size - crop[:, 1]], 1)
+    return tf.pad(x, tf.pad(around, [[1, 1], [0, 0]]))
 
 
 def square(channels):

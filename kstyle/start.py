@@ -62,6 +62,8 @@ def transfer(
     options["targets"] = shared.targets(
         job, extractor, terms, pictures, tile, precision=precision
     )
+    # Only their sizes count from here on, and a large one's pixels take memory.
+    pictures = {k: np.broadcast_to(np.float32(0), p.shape) for k, p in pictures.items()}
 
     def build():
         kind, edge = (TiledTransfer, {"edge": tile}) if tile else (StyleTransfer, {})

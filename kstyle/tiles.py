@@ -123,18 +123,21 @@ def lengths(stage, length, padding):
 def spans(stage, length, edge, padding, wanted):
     """The `Span`s of one axis, so that every layer is covered once.
 
-    length: of the stage's input. edge: of a tile, a multiple of the stage's stride.
+    length: of the stage's input. edge: of a tile at the most, a multiple of the stage's
+        stride.
     wanted: the layers that are looked at; the last of the stage among them.
     """
     whole = lengths(stage, length, padding)
     strides = {n: stride(stage[: i + 1]) for i, n in enumerate(stage)}
     last = stage[-1]
     # Counted in the shortest layer, so that no tile is without positions in any; the
-    # last tile takes what the others, which lose rows to a pooling, have over.
+    # last tile takes what the others, which lose rows to a pooling, have over. Even
+    # shares take less memory than full edges and a rest, and are of fewer sizes.
     count = math.ceil(whole[last] * strides[last] / edge)
+    even = math.ceil(whole[last] / count) * strides[last]
 
     def interior(name, tile):
-        start, stop = (k * edge // strides[name] for k in (tile, tile + 1))
+        start, stop = (k * even // strides[name] for k in (tile, tile + 1))
         return start, (whole[name] if tile == count - 1 else stop)
 
     found = []

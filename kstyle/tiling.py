@@ -43,8 +43,8 @@ class StagedNet:
         return tiles(stage, x.shape[1:3], edge, self.padding, wanted)
 
     def forward(self, picture, receive, keep=False):
-        """`{tag: Gram of the whole layer}` in float64, and the stages' inputs, if they
-        are to be kept for `backward`.
+        """`{tag: Gram of the whole layer}` in float64, and for each stage its input and
+        its tiles' signs, if they are to be kept for `backward`.
 
         picture: `(batch, height, width, 3)` in [0, 1].
         receive: called with (tag, tile, features) for each tile's own part of the
@@ -52,19 +52,22 @@ class StagedNet:
         """
         sums, inputs = {tag: 0.0 for graphs in self.graphs for tag in graphs.grams}, []
         for number, graphs in enumerate(self.graphs):
-            if keep:
-                inputs.append(picture)
-            output = None
+            output, signs = None, []
             if graphs.output is not None:
                 output = graphs.room(picture)
             for tile in self.tiles(number, picture):
-                grams, features = graphs.values(*tile_of(picture, tile, graphs.wanted))
+                at = tile_of(picture, tile, graphs.wanted)
+                grams, features, positive = graphs.values(*at)
+                if keep:
+                    signs.append(positive)
                 for tag, term in graphs.grams.items():
                     sums[tag] += tile.share(term.layer) * np.float64(grams[tag])
                 for tag, term in graphs.others.items():
                     receive(tag, tile, features[term.layer])
                 if graphs.output is not None:
                     output[tile.place(graphs.output)] = features[graphs.output]
+            if keep:
+                inputs.append((picture, signs))
             picture = output
         return sums, inputs
 
@@ -77,15 +80,18 @@ class StagedNet:
         """
         above = None
         while inputs:
-            x, graphs = inputs.pop(), self.graphs[len(inputs)]
+            (x, signs), graphs = inputs.pop(), self.graphs[len(inputs)]
             pulled = any(weights[tag] for tag in graphs.others)
             pulled = pulled or any(np.any(grams[tag]) for tag in graphs.grams)
             if above is None and not pulled:
                 continue
+            if above is None:
+                above = graphs.nothing(x)
             slope = room(x.shape, x.dtype)
-            for tile in self.tiles(len(inputs), x):
+            for tile, positive in zip(self.tiles(len(inputs), x), signs, strict=True):
                 pulls = pulls_at(graphs, tile, grams, weights, targets, above)
-                part = graphs.slope(*tile_of(x, tile, graphs.wanted), *pulls)
+                at = tile_of(x, tile, graphs.wanted)
+                part = graphs.slope(*at, positive, *pulls)
                 slope[tile.read] += part
             above = slope
         return above
@@ -98,9 +104,7 @@ def pulls_at(graphs, tile, grams, weights, targets, above):
         for tag, term in (graphs.grams | graphs.others).items()
     }
     place = {tag: tile.place(term.layer) for tag, term in graphs.others.items()}
-    if above is None:  # nothing deeper pulls: one 0 for all positions
-        above = np.zeros((1, 1, 1, width(graphs.layers[-1])), graphs.dtype)
-    else:
+    if graphs.output is not None:
         above = above[tile.place(graphs.output)]
     return (
         {tag: share[tag] * np.float32(grams[tag]) for tag in graphs.grams},

@@ -1,9 +1,19 @@
-"""Large arrays in TensorFlow's memory: room for whole layers, what variables hold."""
+"""What variables hold, without a copy, and room for whole layers beside them."""
 
 import math
 
+import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kstyle")
+class PixelRange(keras.constraints.Constraint):
+    """Clamp to [0, 1], so that what is optimised is what can be saved."""
+
+    def __call__(self, image):
+        return ops.clip(image, 0.0, 1.0)
 
 
 def room(shape, dtype):

@@ -60,9 +60,28 @@ def test_losses_and_gradient_are_those_of_the_whole(
     assert_equal_looks(make_pair(random_picture, pool=pool, padding=padding))
 
 
+@pytest.mark.parametrize(("pool", "padding"), [("max", "replicate"), ("avg", "same")])
+def test_layers_that_no_loss_looks_at_pull_by_their_signs(
+    make_pair, random_picture, pool, padding
+):
+    deep = {"content": {"conv3_1": 8}, "style": {"conv4_1": 40}}
+    pair = make_pair(
+        random_picture,
+        *((54, 61), 16, ["conv3_1", "conv4_1"]),
+        **deep,
+        pool=pool,
+        padding=padding,
+    )
+    stages = pair[1].net.graphs
+    assert list(stages[0].rest.layers) == list(stages[0].layers)
+    assert list(stages[1].rest.layers) == ["conv3_2", "conv3_3", "pool3"]
+    assert not stages[2].rest.layers
+    assert_equal_looks(pair)
+
+
 def test_valid_padding_too(make_pair, random_picture):
-    shallow = {"content": {"conv2_2": 8}, "style": {"conv1_1": 9, "conv3_2": 20}}
-    layers = ["conv1_1", "conv2_2", "conv3_2"]
+    shallow = {"content": {"conv2_1": 8}, "style": {"conv1_1": 9, "conv3_2": 20}}
+    layers = ["conv1_1", "conv2_1", "conv3_2"]
     pair = make_pair(random_picture, padding="valid", layers=layers, **shallow)
     assert_equal_looks(pair)
 
@@ -104,18 +123,24 @@ def test_stages_end_at_the_second_pooling_and_at_each_after():
 def test_a_span_reads_one_position_a_convolution_and_pads_at_the_ends_alone():
     stage = ("conv3_1", "conv3_2", "pool3")
     first, second = tiles.spans(stage, 13, 8, "same", ("conv3_1", "pool3"))
-    assert (first.read, first.border) == ((0, 10), (1, 0))
-    assert first.inside == {"conv3_1": (0, 8), "pool3": (0, 4)}
-    assert (second.read, second.border) == ((6, 13), (0, 1))
+    assert (first.read, first.border) == ((0, 8), (1, 0))
+    assert first.inside == {"conv3_1": (0, 6), "pool3": (0, 3)}
+    assert (second.read, second.border) == ((4, 13), (0, 1))
     # The pooling drops the thirteenth, which is conv3_1's all the same.
-    assert second.inside == {"conv3_1": (8, 13), "pool3": (4, 6)}
-    assert second.crop == {"conv3_1": (1, 6), "pool3": (0, 2)}
+    assert second.inside == {"conv3_1": (6, 13), "pool3": (3, 6)}
+    assert second.crop == {"conv3_1": (1, 8), "pool3": (0, 3)}
 
 
 def test_valid_padding_reads_to_one_side_and_shrinks():
     first, second = tiles.spans(("conv1_1", "conv1_2"), 10, 4, "valid", ("conv1_2",))
-    assert (first.read, second.read) == ((0, 8), (4, 10))
-    assert second.inside == {"conv1_2": (4, 6)}
+    assert (first.read, second.read) == ((0, 7), (3, 10))
+    assert second.inside == {"conv1_2": (3, 6)}
+
+
+def test_tiles_have_even_shares_of_an_axis_in_whole_strides():
+    found = tiles.spans(("conv1_1", "pool1"), 101, 40, "same", ("pool1",))
+    # Fifty positions in three tiles of twenty at the most: seventeen each, and the rest
+    assert [span.inside["pool1"] for span in found] == [(0, 17), (17, 34), (34, 50)]
 
 
 def test_tiles_halve_from_stage_to_stage_down_to_the_stride():
