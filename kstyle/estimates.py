@@ -23,9 +23,10 @@ from kstyle.layers import trunk
 from kstyle.resize import fit_long_edge
 from kstyle.schedule import COSTS
 from kstyle.sizes import style_size, usable_scales
+from kstyle.tiles import looked_at, split_stages
 
 # Time, measured on a busy machine and so only roughly.
-TILED = 1.7  # three passes in place of two, and margins; benchmarks/scale.py
+TILED = 1.1  # margins, and copies between the stages; benchmarks/scale.py
 START_SECONDS = 1.0  # the extractor, TensorBoard's header, the result's file
 SCALE_SECONDS = 0.5  # to trace a scale's two graphs: a constant, and so much a layer
 LAYER_SECONDS = 0.1
@@ -73,13 +74,16 @@ def scale_estimates(config, content_size, style_size, seconds_per_gflop, traced=
     found, left = [], PROCESS
     for scale in scales:
         content, style = sizes_at(config, content_size, style_size, scale.edge)
+        tiled = tile_edge(config, content, style)
         # `fit` looks at the picture once before the first step.
-        operations = (scale.steps + 1) * step_gflop(config, content)
-        operations *= COSTS[scale.precision]
+        look = step_gflop(config, content)
+        if tiled:
+            look += again_gflop(config, content)
+        operations = (scale.steps + 1) * look * COSTS[scale.precision]
         targets = (forward_gflop(config, s, config.layers()) for s in (content, style))
         operations += sum(targets)
         parameters = sum(row.parameters for row in config_rows(config, content))
-        operations *= TILED if tile_edge(config, content, style) else 1
+        operations *= TILED if tiled else 1
         most, kept = scale_bytes(config, content, style, scale.precision)
         peak = round(left + WEIGHTS * FLOAT * parameters + most)
         seconds = tracing + operations * seconds_per_gflop
@@ -101,6 +105,14 @@ def step_gflop(config, content_size):
     """
     backward = forward_gflop(config, content_size, weighted_layers(config))
     return forward_gflop(config, content_size, config.layers()) + backward
+
+
+def again_gflop(config, size):
+    """1e9 operations of the layers that tiles compute again on the way back."""
+    rows, layers = config_rows(config, size), config.layers()
+    stages = split_stages([row.name for row in rows])
+    again = {name for stage in stages for name in looked_at(stage, layers)}
+    return sum(row.gflops for row in rows if row.name in again)
 
 
 def forward_gflop(config, size, layers):

@@ -10,7 +10,7 @@ that of a process which makes one run with `fit`.
 import math
 
 from kstyle.layers import layer_table, trunk
-from kstyle.tiles import kept_between, split_stages, stage_edge, stride
+from kstyle.tiles import kept_between, looked_at, split_stages, stage_edge, stride
 
 FLOAT = 4  # bytes
 PROCESS = 800e6  # Python, TensorFlow, Keras, and the traced graphs
@@ -57,14 +57,17 @@ def tiled_bytes(config, size, edge, part=1):
     whole = outputs(config, size)
     kept = kept_between(whole) + sum(whole[name] for name in config.content_layers)
     most, step = 0, 1  # pixels from one position of the stage's input to the next
-    for number, stage in enumerate(split_stages(list(whole))):
+    stages, signs = split_stages(list(whole)), 0
+    for number, stage in enumerate(stages):
         tile = step * stage_edge(edge, number, stage)
-        share = math.prod(min(1, tile / length) for length in size)
+        share = math.prod(1 / math.ceil(length / tile) for length in size)
         most = max(most, share * sum(whole[name] for name in convolutions(stage)))
+        rest = stage[len(looked_at(stage, config.layers())) :]
+        signs += sum(whole[name] for name in convolutions(rest))
         step *= stride(stage)
     moved = MOVED * config.history if config.optimizer == "lbfgs" else 0
     pictures = (vectors(config) + COPIES + moved) * 3 * math.prod(size)
-    return FLOAT * (pictures + part * (kept + TILE_KEPT * most))
+    return FLOAT * (pictures + part * (kept + TILE_KEPT * most)) + signs // 8
 
 
 def vectors(config):

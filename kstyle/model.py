@@ -12,7 +12,7 @@ from kstyle.convolution import with_slope
 from kstyle.graphs import no_retracing_warning, own_graph
 from kstyle.losses import IMAGE
 from kstyle.targets import batch_of_one, precision_of, represent, seen
-from kstyle.variables import PixelRange, values_of
+from kstyle.variables import PixelRange, room, values_of
 
 
 class StyleTransfer(keras.Model):
@@ -211,4 +211,5 @@ class StyleTransfer(keras.Model):
 
     def pixels(self):
         """The picture: float32 `(height, width, 3)` in [0, 1]."""
-        return np.clip(values_of(self.image)[0], 0.0, 1.0)
+        pixels = room(self.image.shape[1:], "float32")
+        return np.clip(values_of(self.image)[0], 0.0, 1.0, out=pixels)

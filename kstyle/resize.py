@@ -22,15 +22,14 @@ def resize(array, size):
     if array.shape[:2] == (height, width):
         return array
     bands = array.reshape(*array.shape[:2], -1)
+    result = np.empty((height, width, bands.shape[-1]), np.float32)
     # Pillow resamples floats one band at a time, and its sizes are (width, height).
-    resized = [
-        Image.fromarray(np.ascontiguousarray(band)).resize(
-            (width, height), Image.Resampling.LANCZOS
-        )
-        for band in np.moveaxis(bands, -1, 0)
-    ]
-    result = np.stack([np.asarray(band) for band in resized], axis=-1)
-    return np.clip(result, 0.0, 1.0).reshape(height, width, *array.shape[2:])
+    for number in range(bands.shape[-1]):
+        band = Image.fromarray(np.ascontiguousarray(bands[..., number]))
+        band = band.resize((width, height), Image.Resampling.LANCZOS)
+        result[..., number] = band  # one at a time: a large one is half a gigabyte
+    np.clip(result, 0.0, 1.0, out=result)
+    return result.reshape(height, width, *array.shape[2:])
 
 
 def fit_long_edge(size, edge):

@@ -11,7 +11,7 @@ from kstyle.graphs import own_graph, pixels
 from kstyle.layers import width
 from kstyle.losses import GramLoss, gram_matrix
 from kstyle.stage_layers import StageLayers
-from kstyle.tiles import is_pool, lengths
+from kstyle.tiles import lengths, looked_at
 from kstyle.variables import room
 
 
@@ -31,12 +31,12 @@ class StageGraphs:
         self.output = layers[-1] if through else None
         last = extractor.get_layer(layers[-1]).compute_dtype
         self.dtype = tf.as_dtype(last).as_numpy_dtype
-        looked_at = {term.layer for term in terms}
-        self.wanted = tuple(n for n in layers if n in {self.output, *looked_at})
-        depth = depth_of(layers, looked_at)
+        names = {term.layer for term in terms}
+        self.wanted = tuple(n for n in layers if n in {self.output, *names})
         # On the way back the first are computed again, of the rest the signs are kept.
-        self.first = StageLayers(extractor, layers[:depth])
-        self.rest = StageLayers(extractor, layers[depth:])
+        first = looked_at(layers, names)
+        self.first = StageLayers(extractor, first)
+        self.rest = StageLayers(extractor, layers[len(first) :])
         tile = (
             pixels(channels, np.float32 if channels == 3 else self.dtype),
             tf.TensorSpec((2, 2), tf.int32),
@@ -124,15 +124,6 @@ class StageGraphs:
         size = self.rest.size(signs) if signs else tf.shape(end)[1:3]
         up = uncropped(above, crops[self.wanted.index(self.output)], size)
         return tf.cast(self.rest.back(up, borders, signs), end.dtype)
-
-
-def depth_of(layers, names):
-    """How many of `layers` reach down to the deepest of `names`, and to what pools it:
-    the gradient of a pooling wants its input."""
-    depth = max((layers.index(name) + 1 for name in names), default=0)
-    while depth < len(layers) and is_pool(layers[depth]):
-        depth += 1
-    return depth
 
 
 def last_of(found, x):

@@ -61,7 +61,7 @@ class Snapshots(SnapshotFiles):
 
     def report(self, step, logs):
         super().report(step, logs)
-        height, width = self.model.pixels().shape[:2]
+        height, width = self.model.image.shape[1:3]
         shown = [str(width), str(height), self.path(step).read_bytes()]
         kind = image_metadata.create_summary_metadata(None, None)
         with self.writer.as_default(step=step):

@@ -14,7 +14,7 @@ from kstyle.variables import room, values_of
 
 class TiledTransfer(StyleTransfer):
     """As `StyleTransfer`, to rounding, in memory that grows with the tile and a few
-    copies of the picture, for two thirds more time.
+    copies of the picture, for a third more time.
 
     edge: of a tile in pixels; deeper in the network it covers more of the picture.
     The rest as `StyleTransfer`. The losses of the layers are summed over tiles, those

@@ -78,6 +78,15 @@ def split_stages(names):
     return (*stages, tuple(stage)) if stage else tuple(stages)
 
 
+def looked_at(stage, names):
+    """The layers of `stage` down to the deepest of `names`, and to what pools it: the
+    gradient of a pooling wants its input."""
+    depth = max((stage.index(name) + 1 for name in names if name in stage), default=0)
+    while depth < len(stage) and is_pool(stage[depth]):
+        depth += 1
+    return stage[:depth]
+
+
 def kept_between(whole):
     """Values of whole layers that are held at once between the stages.
 

@@ -2,10 +2,11 @@
 
 Forward, the stages are run one after the other, each tile by tile, and the Gram
 matrices of whole layers are summed over the tiles. Backward, from the deepest stage
-up, each tile is computed once more (nothing but the stages' inputs was kept) under a
-gradient tape. Tiles overlap by what a stage sees beyond them, and only those at the
-picture's true border are padded, so the result is that of the whole picture, up to
-the order of sums. Whole layers are NumPy arrays on the host.
+up, each tile is computed once more down to its last layer with a loss: only the
+stages' inputs were kept, and the signs of what lies deeper. Tiles overlap by what a
+stage sees beyond them, and only those at the picture's true border are padded, so the
+result is that of the whole picture, up to the order of sums. Whole layers are NumPy
+arrays on the host.
 """
 
 import numpy as np

@@ -63,7 +63,7 @@ TABLE = {
     "tiled_model": "graphs losses model stage_graphs targets tiling variables",
     "footprint": "layers tiles",
     "estimates": "extractor footprint layers losses model optimizers resize schedule "
-    "sizes",
+    "sizes tiles",
     "gpus": "errors",
     "memory": "errors estimates gpus machine",
     "devices": "convolution errors gpus memory",
