@@ -10,7 +10,7 @@ from kstyle.extractor import padding_of
 from kstyle.graphs import own_graph, pixels
 from kstyle.layers import width
 from kstyle.losses import GramLoss, gram_matrix
-from kstyle.stage_layers import StageLayers
+from kstyle.stage_layers import StageLayers, after
 from kstyle.tiles import lengths, looked_at
 from kstyle.variables import room
 
@@ -75,13 +75,15 @@ class StageGraphs:
         x = self._input(x)
         with edges.written_in_place():
             found = self.first.through(x, borders)
-            rest = self.rest.through(last_of(found, x), borders)
-        own = self._own(found | rest, crops)
+            end, signs = self.rest.to_end(last_of(found, x), borders)
+        if self.output is not None:
+            found[self.output] = end
+        own = self._own(found, crops)
         wanted = {self.output, *(term.layer for term in self.others.values())} - {None}
         return (
             {tag: gram_matrix(own[t.layer]) for tag, t in self.grams.items()},
             {name: own[name] for name in wanted},
-            self.rest.signs(rest),
+            signs,
         )
 
     def _slope(self, x, borders, crops, signs, grams, weights, targets, above):
@@ -93,7 +95,8 @@ class StageGraphs:
         """
 
         def pulls(x):
-            x = self._input(x)
+            up = self._from_above(above, borders, crops, signs)
+            x = self._input(after(up, x))  # not beside the way back through the rest
             found = self.first.through(x, borders)
             own = self._own(found, crops)
             parts = [
@@ -105,10 +108,10 @@ class StageGraphs:
                 for tag, term in self.others.items()
             ]
             if self.output is not None:
-                end = last_of(found, x)
-                up = self._at_end(end, above, borders, crops, signs)
+                end = last_of(found, x) if signs else own[self.output]
                 # Only its gradient counts, and that is `up` in any precision.
-                parts.append(ops.cast(ops.sum(up * end), "float32"))
+                here = ops.sum(tf.cast(up, end.dtype) * end)
+                parts.append(ops.cast(here, "float32"))
             return sum(parts), None
 
         return with_slope(pulls, x)[1]
@@ -118,12 +121,14 @@ class StageGraphs:
         each = zip(self.wanted, tf.unstack(crops), strict=True)
         return {n: cropped(found[n], crop) for n, crop in each if n in found}
 
-    def _at_end(self, end, above, borders, crops, signs):
-        """The gradient with respect to `end`, what the first layers make, from `above`:
-        back through the rest."""
-        size = self.rest.size(signs) if signs else tf.shape(end)[1:3]
-        up = uncropped(above, crops[self.wanted.index(self.output)], size)
-        return tf.cast(self.rest.back(up, borders, signs), end.dtype)
+    def _from_above(self, above, borders, crops, signs):
+        """The gradient with respect to what the first layers make, back through the
+        rest; where there is no rest, `above` itself, of the tile's own part."""
+        if not signs:
+            return above
+        crop = crops[self.wanted.index(self.output)]
+        up = uncropped(above, crop, self.rest.size(signs))
+        return self.rest.back(up, borders, signs)
 
 
 def last_of(found, x):

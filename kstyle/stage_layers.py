@@ -32,28 +32,35 @@ class StageLayers:
     def through(self, x, borders):
         """`{layer: what it makes of x}`, each from what the one before makes."""
         found, around = {}, around_of(borders)
-        for name, layer in self.layers.items():
-            x = layer(x) if is_pool(name) else self._convolution(layer, x, around)
-            found[name] = x
+        for name in self.layers:
+            found[name] = x = self._layer(name, x, around)
         return found
 
-    def _convolution(self, layer, x, around):
-        """The convolution with its ReLU, padded where the tile is at the border."""
+    def to_end(self, x, borders):
+        """What the last layer makes of `x`, and `{convolution: bits}` of those before:
+        all that `back` needs."""
+        signs, around = {}, around_of(borders)
+        for name in self.layers:
+            x = self._layer(name, x, around)
+            if name in self.pooling:
+                signs[name] = packed(chosen(x, self.pooling[name]))
+                x = after(signs[name], x)
+        return x, signs
+
+    def _layer(self, name, x, around):
+        """A pooling, or a convolution with its ReLU, padded where the tile is at the
+        border."""
+        layer = self.layers[name]
+        if is_pool(name):
+            return layer(x)
         x = tf.cast(x, layer.compute_dtype)
         if self.padding != "valid":
             x = edges.pad(x, self.padding, around)
         x = convolve(x, layer.kernel.value, "valid")
         return tf.nn.relu(tf.nn.bias_add(x, layer.bias.value))
 
-    def signs(self, found):
-        """`{convolution: bits}` of what `through` found: all that `back` needs."""
-        return {
-            name: packed(chosen(found[name], pooling))
-            for name, pooling in self.pooling.items()
-        }
-
     def bits(self):
-        """`{convolution: channels}` of what `signs` returns."""
+        """`{convolution: channels}` of the signs that `to_end` returns."""
         return {name: width(name) // BITS for name in self.pooling}
 
     def size(self, signs):
@@ -81,6 +88,12 @@ class StageLayers:
         if self.padding == "valid":
             return up
         return edges.adjoint(up, self.padding, around)
+
+
+def after(done, x):
+    """`x`, but not before `done` is there: so what that was made of is let go first."""
+    with tf.control_dependencies([done]):
+        return tf.identity(x)
 
 
 def around_of(borders):
