@@ -42,15 +42,18 @@ class StageGraphs:
             tf.TensorSpec((2, 2), tf.int32),
             tf.TensorSpec((len(self.wanted), 2, 2), tf.int32),
         )
-        signs = {name: pixels(n, np.uint8) for name, n in self.rest.bits().items()}
-        pulls = (
+        self.values = own_graph(self._values, tile)
+        self.slope = own_graph(self._slope, (*tile, *self._pulls()))
+
+    def _pulls(self):
+        """What `slope` takes beside a tile."""
+        return (
+            {name: pixels(n, np.uint8) for name, n in self.rest.bits().items()},
             {k: square(width(t.layer)) for k, t in self.grams.items()},
             {k: tf.TensorSpec(()) for k in self.others},
             {k: pixels(width(t.layer), self.dtype) for k, t in self.others.items()},
-            pixels(width(layers[-1]), self.dtype),
+            pixels(width(self.layers[-1]), self.dtype),
         )
-        self.values = own_graph(self._values, tile)
-        self.slope = own_graph(self._slope, (*tile, signs, *pulls))
 
     def room(self, x):
         """An array for the output of the stage for its whole input `x`."""

@@ -24,8 +24,8 @@ class StageLayers:
         self.padding = padding_of(extractor)
         # The pooling that follows each convolution, if there is one.
         self.pooling = {
-            name: self.layers[after] if is_pool(after) else None
-            for name, after in itertools.zip_longest(names, names[1:], fillvalue="")
+            name: self.layers[follows] if is_pool(follows) else None
+            for name, follows in itertools.zip_longest(names, names[1:], fillvalue="")
             if not is_pool(name)
         }
 
