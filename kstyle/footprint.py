@@ -1,6 +1,6 @@
 """The memory that the steps of a run hold, in bytes: arithmetic.
 
-Fitted to the peaks of 27 runs of the built-in samples in fresh processes (64 to 7680
+Fitted to the peaks of 28 runs of the built-in samples in fresh processes (64 to 7680
 px) on two x86-64 cores with AVX-512 without a GPU, those in tiles on an AMD EPYC, the
 others on an Intel Xeon with AMX; TensorFlow 2.21, Keras 3.15. What each factor stands
 for is a guess. "The outputs" are those of all layers, "the largest" is one. Memory is
@@ -21,9 +21,8 @@ ROUGH = 0.63  # of a step's features where the network is in bfloat16; Grams are
 COARSER = 0.77  # of a coarser scale's step, which the allocator does not give back
 VECTORS = 4  # of L-BFGS beside its pairs: its point, slope, pull and step
 # With tiles, where nothing of the step's is there to be used again:
-TILE_KEPT = 2.0  # in place of KEPT
-COPIES = 6  # of the picture: gradient, the one before a move, ...
-MOVED = 2  # of each pair of L-BFGS, when a new one is kept
+TILE_KEPT = 1.9  # in place of KEPT
+COPIES = 5  # of the picture: gradient, the one before a move, ...
 
 
 def tile_edge(config, content, style):
@@ -65,8 +64,7 @@ def tiled_bytes(config, size, edge, part=1):
         rest = stage[len(looked_at(stage, config.layers())) :]
         signs += sum(whole[name] for name in convolutions(rest))
         step *= stride(stage)
-    moved = MOVED * config.history if config.optimizer == "lbfgs" else 0
-    pictures = (vectors(config) + COPIES + moved) * 3 * math.prod(size)
+    pictures = (vectors(config) + COPIES) * 3 * math.prod(size)
     return FLOAT * (pictures + part * (kept + TILE_KEPT * most)) + signs // 8
 
 

@@ -98,7 +98,7 @@ VGG16 = {"net": "vgg16", "content_layers": "conv2_2", "style_layers": "conv3_1"}
         ({"size": 512, "scale_steps": 3}, 1757e6),
         ({"size": 1024, "scales": 1}, 3073e6),
         ({"size": 2048, "scales": 1}, 8693e6),
-        ({"size": 1024, "scales": 1, "tile": "whole"}, 2536e6),
+        ({"size": 1024, "scales": 1, "tile": "whole"}, 2512e6),
         ({"size": 256, "scales": 1, "style_size": "original"}, 1332e6),
     ],
 )
@@ -119,13 +119,13 @@ def test_peak_memory_is_within_a_tenth_of_what_was_measured(options, measured):
         ({"size": 512, "scale_steps": 3, "precision": "mixed"}, 1957e6),
         ({"size": 1024, "scales": 1}, 2385e6),
         ({"size": 2048, "scales": 1}, 6353e6),
-        ({"size": 1024, "scales": 1, "tile": "whole"}, 1925e6),
-        ({"size": 1024, "scales": 1, "tile": 512}, 1590e6),
-        ({"size": 1024, "scales": 1, "tile": 512, "precision": "float32"}, 2011e6),
-        ({"size": 512, "scales": 1, "tile": 256}, 1037e6),
-        ({"size": 2048, "scales": 1, "tile": "whole"}, 5011e6),
-        ({"size": 2048, "scales": 1, "tile": 1024}, 3641e6),
-        ({"size": 2048, "scales": 1, "tile": 1024, "optimizer": "adam"}, 2776e6),
+        ({"size": 1024, "scales": 1, "tile": "whole"}, 1921e6),
+        ({"size": 1024, "scales": 1, "tile": 512}, 1404e6),
+        ({"size": 1024, "scales": 1, "tile": 512, "precision": "float32"}, 1749e6),
+        ({"size": 512, "scales": 1, "tile": 256}, 1003e6),
+        ({"size": 2048, "scales": 1, "tile": "whole"}, 5307e6),
+        ({"size": 2048, "scales": 1, "tile": 1024}, 3160e6),
+        ({"size": 2048, "scales": 1, "tile": 1024, "optimizer": "adam"}, 2576e6),
     ],
 )
 def test_peak_memory_in_bfloat16_is_within_an_eighth_of_what_was_measured(
@@ -140,7 +140,7 @@ def test_peak_memory_of_8k_in_tiles_is_within_an_eighth_of_what_was_measured():
     options = {"size": 7680, "scales": 1, "tile": 1024, "optimizer": "adam"}
     config = StyleConfig(precision="bfloat16", **options)
     found = estimates.peak_bytes(config, (338, 600), (560, 720))
-    assert found == pytest.approx(8802e6, rel=0.125)
+    assert found == pytest.approx(7480e6, rel=0.125)
 
 
 def test_peak_memory_of_a_large_style_picture_is_more():
