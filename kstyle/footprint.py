@@ -1,6 +1,6 @@
 """The memory that the steps of a run hold, in bytes: arithmetic.
 
-Fitted to the peaks of 28 runs of the built-in samples in fresh processes (64 to 7680
+Fitted to the peaks of 27 runs of the built-in samples in fresh processes (64 to 7680
 px) on two x86-64 cores with AVX-512 without a GPU, those in tiles on an AMD EPYC, the
 others on an Intel Xeon with AMX; TensorFlow 2.21, Keras 3.15. What each factor stands
 for is a guess. "The outputs" are those of all layers, "the largest" is one. Memory is
