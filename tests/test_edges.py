@@ -67,6 +67,20 @@ def test_values_and_gradients_are_those_of_tensorflow(mode, dtype, sides):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("nvidia", [False, True])
+@pytest.mark.parametrize("mode", ["same", *edges.MODES])
+def test_the_adjoint_is_the_gradient_without_what_was_padded(mode, nvidia, monkeypatch):
+    monkeypatch.setattr(machine, "has_nvidia", lambda: nvidia)
+    x, around = tf.zeros((2, 5, 4, 3)), around_of(1, 0, 0, 1)
+    pull = np.random.default_rng(1).integers(0, 9, (2, 6, 5, 3)).astype("float32")
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.pad(x, around, edges.PAD_MODES[mode])
+    given = tf.TensorSpec(pull.shape), tf.TensorSpec((4, 2), tf.int32)
+    back = own_graph(lambda up, around: edges.adjoint(up, mode, around), given)
+    np.testing.assert_array_equal(back(pull, around), tape.gradient(y, x, pull))
+
+
 def test_what_is_padded_stays_as_it_was():
     x = features("float32")
     before = x.numpy()
