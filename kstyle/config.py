@@ -109,7 +109,7 @@ class StyleConfig(pydantic.BaseModel):
     tile: Tile = Field(
         "off",
         description="less memory, the same result: off, whole (features are computed "
-        "twice, not kept), or in tiles: their edge in pixels from 128 up",
+        "again, not kept), or in tiles: their edge in pixels from 128 up",
     )
     fit: Fit = Field(
         "auto",

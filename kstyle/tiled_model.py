@@ -16,9 +16,9 @@ class TiledTransfer(StyleTransfer):
     """As `StyleTransfer`, to rounding, in memory that grows with the tile and a few
     copies of the picture, for a third more time.
 
-    edge: of a tile in pixels; deeper in the network it covers more of the picture.
-    The rest as `StyleTransfer`. The losses of the layers are summed over tiles, those
-    of the picture itself (total variation) over strips of rows.
+    edge: of a tile in pixels, at the most; deeper in the network it covers more of the
+    picture. The rest as `StyleTransfer`. The losses of the layers are summed over
+    tiles, those of the picture itself (total variation) over strips of rows.
     """
 
     def __init__(
