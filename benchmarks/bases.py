@@ -1,0 +1,82 @@
+"""Steps that L-BFGS needs in each basis to the loss of many steps on pixels.
+
+    python benchmarks/bases.py [--size 256] [--steps 200] [--ratios 0.5 0.6 0.7]
+        [--powers 0.25] [--content PICTURE] [--style PICTURE]
+
+One scale from the content, in the precision that the command would take: pixels, a
+pyramid of each ratio, and frequencies of each power. For each its number of steps to
+the loss that pixels end with, and its loss at the end over theirs. Steps are counted,
+not seconds, so other work on the machine does no harm.
+"""
+
+import argparse
+import tempfile
+
+import common
+
+import kstyle
+from kstyle.callbacks import EverySteps
+from kstyle.job import prepare
+from kstyle.losses import build_terms
+from kstyle.optimizers import LBFGS
+from kstyle.parameterizations import Fourier, Pixels, Pyramid
+from kstyle.shared import Shared
+from kstyle.start import transfer
+
+
+class Losses(EverySteps):
+    """The losses of all steps."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.values = []
+
+    def report(self, step, logs):
+        self.values.append(float(logs["loss"]))
+
+
+def losses(job, basis, steps):
+    """The losses of so many steps of L-BFGS in `basis`, from the content."""
+    edge, terms = job.config.size, build_terms(job.config)
+    start = job.content_at(edge)
+    precision = job.scales[-1].precision
+    model = transfer(job, edge, Shared(), terms, start, precision=precision)
+    model.compile(LBFGS(history=job.config.history, basis=basis))
+    seen = Losses()
+    model.fit(steps_per_epoch=steps, callbacks=[seen])
+    return seen.values
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--content", default="sample:coffee")
+    parser.add_argument("--style", default="sample:night")
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--ratios", type=float, nargs="*", default=[0.5, 0.6, 0.7])
+    parser.add_argument("--powers", type=float, nargs="*", default=[0.25])
+    options = parser.parse_args()
+    bases = {f"pyramid_{ratio}": Pyramid(ratio=ratio) for ratio in options.ratios}
+    bases |= {f"fourier_{power}": Fourier(power) for power in options.powers}
+    with tempfile.TemporaryDirectory() as folder:
+        names = ("content", "style", "size", "steps")
+        settings = {name: getattr(options, name) for name in names}
+        config = kstyle.StyleConfig(**settings, scales=1, logdir=folder)
+        figures = compare(prepare(config), bases, options.steps)
+    common.report("bases", vars(options) | figures)
+
+
+def compare(job, bases, steps):
+    """The figures of every basis, over pixels."""
+    goal = min(losses(job, Pixels(), steps))
+    figures = {"goal": goal}
+    for name, basis in bases.items():
+        values = losses(job, basis, steps)
+        reached = (step for step, loss in enumerate(values) if loss <= goal)
+        figures[f"{name}_steps_to_goal"] = next(reached, None)
+        figures[f"{name}_last_over_goal"] = min(values) / goal
+    return figures
+
+
+if __name__ == "__main__":
+    main()
