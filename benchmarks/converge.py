@@ -30,15 +30,20 @@ from kstyle.start import transfer
 
 ONE = {"scales": 1, "precision": "float32"}
 LOW = {"scales": 1, "precision": "bfloat16"}
-WAYS = {
-    "single": ONE | {"parameterization": "pixels"},
-    "pyramid": ONE | {"parameterization": "pyramid"},
-    "fourier": ONE | {"parameterization": "fourier"},
-    "bfloat16": LOW | {"parameterization": "pixels"},
-    "pyramid_bfloat16": LOW | {"parameterization": "pyramid"},
-    "coarse": {},  # as `kstyle stylize` does it, but for the number of steps
-    "coarse_short": {"scale_steps": 20},
-}
+
+
+def ways(size):
+    """The options of every way to a picture of `size` pixels, but for PyTorch's."""
+    return {
+        "single": ONE | {"parameterization": "pixels"},
+        "pyramid": ONE | {"parameterization": "pyramid"},
+        "fourier": ONE | {"parameterization": "fourier"},
+        "bfloat16": LOW | {"parameterization": "pixels"},
+        "pyramid_bfloat16": LOW | {"parameterization": "pyramid"},
+        "half": {"scales": f"{size // 2},{size}"},
+        "coarse": {},  # as `kstyle stylize` does it, but for the number of steps
+        "coarse_short": {"scale_steps": 20},
+    }
 
 
 class Kept(EverySteps):
@@ -100,27 +105,28 @@ def main():
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=200, help="of `single`")
     parser.add_argument("--every", type=int, default=5, help="steps between pictures")
-    parser.add_argument("--ways", nargs="*", choices=[*WAYS, "torch"])
+    parser.add_argument("--ways", nargs="*", choices=[*ways(512), "torch"])
     parser.add_argument("--sheet", help="folder for the pictures at equal seconds")
     options = parser.parse_args()
-    ways = options.ways or [*WAYS, "torch"]
-    if "torch" in ways and importlib.util.find_spec("torch") is None:
-        ways.remove("torch")
+    names = options.ways or [*ways(options.size), "torch"]
+    if "torch" in names and importlib.util.find_spec("torch") is None:
+        names.remove("torch")
     with tempfile.TemporaryDirectory() as folder:
         base = kstyle.StyleConfig(
             **{k: getattr(options, k) for k in ("content", "style", "size", "steps")},
             logdir=folder,
         )
-        figures = compare(base, dict.fromkeys(["single", *ways]), options)
+        figures = compare(base, dict.fromkeys(["single", *names]), options)
     common.report("converge", figures)
 
 
-def compare(base, ways, options):
+def compare(base, names, options):
     """The figures of every way, and its picture at `single`'s last second."""
     loss_of, figures, kept = judge(base.replace(**ONE)), {}, {}
-    for way in ways:
+    asked = ways(base.size)
+    for way in names:
         run = pytorchs if way == "torch" else kstyles
-        kept[way] = run(base.replace(**WAYS.get(way, ONE)), options.every)
+        kept[way] = run(base.replace(**asked.get(way, ONE)), options.every)
         curve = [(seconds, loss_of(picture)) for seconds, picture in kept[way]]
         if way == "single":
             goal, limit = min(loss for _, loss in curve), curve[-1][0]
