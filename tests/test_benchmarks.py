@@ -28,6 +28,14 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             {"goal", "single_seconds_to_goal", "pyramid_best_over_goal"},
         ),
         (
+            ["bases.py", "--size", "32", "--steps", "2", "--ratios", "0.6"],
+            {"goal", "pyramid_0.6_last_over_goal", "fourier_0.25_last_over_goal"},
+        ),
+        (
+            ["memory.py", "--rows", "--size 32 --net vgg16"],
+            {f"--size 32 --net vgg16 {kind}_gb" for kind in ("measured", "estimated")},
+        ),
+        (
             [
                 *("precision.py", "--sizes", "32", "--steps", "1", "--run-size", "32"),
                 *("--run-steps", "1", "--pair", "sample:coffee", "sample:night"),

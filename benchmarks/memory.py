@@ -1,0 +1,77 @@
+"""Peak memory of whole `kstyle stylize` commands, and what `--dry-run` says of them.
+
+    python benchmarks/memory.py [--rows "--size 512" "--size 1024 --tile 512" ...]
+
+A row is the options of a command; it paints the samples, in a process of its own, and
+takes two steps a scale where it does not say how many. The peak is the kernel's own
+(`wait4`), from the first import to the result's file, so Linux or macOS is needed.
+"""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import common
+
+import kstyle
+from kstyle.estimates import peak_bytes
+from kstyle.job import read_pictures
+
+UNIT = 1 if sys.platform == "darwin" else 1024  # bytes, of what wait4 counts in
+ROWS = (
+    "--size 256",
+    "--size 512",
+    "--size 512 --scales auto",
+    "--size 1024",
+    "--size 1024 --tile whole",
+    "--size 1024 --tile 512",
+)
+
+
+def peak(row, logs):
+    """Bytes at the most and seconds of the command with the options of `row`."""
+    words = ["--steps", "2", "--scale-steps", "2", "--scales", "1", "--fit", "off"]
+    command = [sys.executable, "-m", "kstyle", "stylize", "--quiet", *words]
+    begun = time.perf_counter()
+    run = subprocess.Popen(
+        [*command, *shlex.split(row), "--logdir", logs], stdout=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(run.pid, 0)
+    if status:
+        raise SystemExit(f"This command failed: {shlex.join(command)} {row}")
+    return used.ru_maxrss * UNIT, time.perf_counter() - begun
+
+
+def estimated(folder):
+    """Bytes at the most of the run in `folder`, as estimated."""
+    config = kstyle.StyleConfig.from_yaml((folder / "config.yaml").read_text())
+    content, style, *_ = read_pictures(config)
+    return peak_bytes(config, content.size, style.shape[:2])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", default=ROWS)
+    options = parser.parse_args()
+    figures = {}
+    for row in options.rows:
+        with tempfile.TemporaryDirectory() as logs:
+            measured, seconds = peak(row, logs)
+            reckoned = estimated(next(Path(logs).iterdir()))
+        figures |= {
+            f"{row} measured_gb": measured / 1e9,
+            f"{row} estimated_gb": reckoned / 1e9,
+            f"{row} estimated_over_measured": reckoned / measured,
+            f"{row} seconds": seconds,
+        }
+        print(row, f"{measured / 1e9:.2f} GB", f"{reckoned / measured:.2f}", flush=True)
+    common.report("memory", figures)
+
+
+if __name__ == "__main__":
+    main()
