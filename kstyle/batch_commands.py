@@ -33,7 +33,7 @@ def paint(config, content_dir, styles, *, overwrite, dry_run, quiet):
         from kstyle import devices, estimates
 
         with devices.use(config.device):
-            print_total(plan, others, estimates.seconds_per_gflop())
+            print_total(plan, others, estimates.seconds_per_gflop)
         return 0
     from kstyle.batch import run_plan
 

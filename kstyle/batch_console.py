@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from kstyle import console
-from kstyle.batch_plan import seconds
 from kstyle.cli_common import one_line
 from kstyle.estimates import estimate
+from kstyle.schedule import COSTS
 
 WORDS = {"finished": "painted", "there": "there already", "failed": "failed"}
 
@@ -26,7 +26,7 @@ class Lines:
         self.work, self.begun, self.done = [], 0.0, 0
 
     def begin(self, plan, todo):
-        self.work = [seconds(entry, 1.0) for entry in todo]
+        self.work = [work(entry) for entry in todo]
         self.begun = time.perf_counter()
         if not self.quiet:
             click.echo(overview(plan, self.others), err=True)
@@ -87,6 +87,11 @@ def print_end(outcomes, *, quiet):
         counts = {word: statuses.count(status) for status, word in WORDS.items()}
         counts |= {"not done": left}
         click.echo(", ".join(f"{n} {word}" for word, n in counts.items() if n))
+
+
+def work(entry):
+    """What an entry to be painted will take, up to a factor."""
+    return estimate(entry.config, *entry.sizes, COSTS.__getitem__).seconds
 
 
 def print_total(plan, others, speed):

@@ -10,7 +10,7 @@ import itertools
 import os
 from pathlib import Path
 
-from kstyle import estimates, images, saving
+from kstyle import images, saving
 from kstyle.config import StyleConfig
 from kstyle.errors import ConfigError, KStyleError
 from kstyle.job import config_weights, read_style
@@ -213,8 +213,3 @@ def examined(config, style_size, overwrite):
 def finished(path):
     """Whether the picture at `path` is more than what a run that was cut short kept."""
     return "exit" not in saving.read_metadata(path)
-
-
-def seconds(entry, speed, traced=False):
-    """Estimated of an entry to be painted; `speed` and `traced` as for `estimate`."""
-    return estimates.estimate(entry.config, *entry.sizes, speed, traced).seconds

@@ -113,10 +113,10 @@ def print_plan(config, overwrite):
     except ConfigError as error:
         short = str(error)
     explain(wanted)
+    given = config, *sizes, estimates.seconds_per_gflop
     with load_devices().use(config.device):
-        speed = estimates.seconds_per_gflop()
-    scales = estimates.scale_estimates(config, *sizes, speed)
-    console.print_plan(scales, estimates.estimate(config, *sizes, speed), short)
+        scales, whole = estimates.scale_estimates(*given), estimates.estimate(*given)
+    console.print_plan(scales, whole, short)
 
 
 @cli.command()

@@ -6,6 +6,7 @@ the next.
 """
 
 import dataclasses
+import functools
 import itertools
 import statistics
 import time
@@ -21,7 +22,6 @@ from kstyle.footprint import (
 )
 from kstyle.layers import trunk
 from kstyle.resize import fit_long_edge
-from kstyle.schedule import COSTS
 from kstyle.sizes import style_size, usable_scales
 from kstyle.tiles import looked_at, split_stages
 
@@ -30,8 +30,9 @@ TILED = 1.1  # margins, and copies between the stages; benchmarks/scale.py
 START_SECONDS = 1.0  # the extractor, TensorBoard's header, the result's file
 SCALE_SECONDS = 0.5  # to trace a scale's two graphs: a constant, and so much a layer
 LAYER_SECONDS = 0.1
-CALIBRATION_EDGE = 128  # px; the steps of a larger picture cost much the same a GFLOP
+CALIBRATION_EDGE = 256  # px; the steps of a larger picture cost much the same a GFLOP
 GPU_CALIBRATION_EDGE = 1024  # where a GPU has something to do
+ROUNDS = 5  # steps of the calibration
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +49,15 @@ def estimate(config, content_size, style_size, seconds_per_gflop, traced=False):
     """The `Estimate` of the run of `config`.
 
     content_size, style_size: (height, width) of the pictures as loaded, the style
-        already cropped. seconds_per_gflop: what the function of that name measured.
+        already cropped. seconds_per_gflop: a function from a precision to what 1e9
+        operations of a step take in it; the one of that name measures it.
     traced: whether the models are there from a run before.
     Raises: ConfigError: the pictures are too small for the layers.
     """
     given = config, content_size, style_size, seconds_per_gflop
     scales = scale_estimates(*given, traced)
-    look = step_gflop(config, scales[-1][0]) * seconds_per_gflop  # the result's losses
+    # The result's losses.
+    look = step_gflop(config, scales[-1][0]) * seconds_per_gflop("float32")
     return Estimate(
         START_SECONDS + sum(found.seconds for _, found in scales) + look,
         max(found.bytes for _, found in scales),
@@ -79,14 +82,14 @@ def scale_estimates(config, content_size, style_size, seconds_per_gflop, traced=
         look = step_gflop(config, content)
         if tiled:
             look += again_gflop(config, content)
-        operations = (scale.steps + 1) * look * COSTS[scale.precision]
+        operations = (scale.steps + 1) * look
         targets = (forward_gflop(config, s, config.layers()) for s in (content, style))
         operations += sum(targets)
         parameters = sum(row.parameters for row in config_rows(config, content))
         operations *= TILED if tiled else 1
         most, kept = scale_bytes(config, content, style, scale.precision)
         peak = round(left + WEIGHTS * FLOAT * parameters + most)
-        seconds = tracing + operations * seconds_per_gflop
+        seconds = tracing + operations * seconds_per_gflop(scale.precision)
         found.append((content, Estimate(seconds, peak, scale.steps)))
         left += kept
     return found
@@ -151,14 +154,21 @@ def peak_bytes(config, content_size, style_size=None):
     Tiles count where the config has their edge; "auto" is taken for none.
     """
     style_size = style_size or content_size
-    return estimate(config, content_size, style_size, 0.0).bytes
+    return estimate(config, content_size, style_size, no_time).bytes
 
 
-def seconds_per_gflop(rounds=5):
-    """Seconds that this machine now takes for 1e9 operations of a step.
+def no_time(precision):
+    """In place of `seconds_per_gflop`, where the memory alone is asked for."""
+    return 0.0
 
-    The median of `rounds` steps of a small VGG16, after one that traces the graph, on
-    the device that TensorFlow uses now. Imports it, which takes most of the time.
+
+@functools.cache
+def seconds_per_gflop(precision):
+    """Seconds that this machine takes for 1e9 operations of a step in `precision`.
+
+    The median of some steps of a small VGG16, after one that traces the graph, on the
+    device that TensorFlow uses now; measured once in a process. Imports TensorFlow,
+    which takes most of the time.
     """
     import keras
     import numpy as np
@@ -173,12 +183,13 @@ def seconds_per_gflop(rounds=5):
     size = (GPU_CALIBRATION_EDGE if on_gpu else CALIBRATION_EDGE,) * 2
     picture = np.random.default_rng(0).uniform(size=(*size, 3))
     terms = loss_terms({"conv2_2": 8}, {"conv3_1": 200}, tv=200)
-    model = StyleTransfer(build_extractor(net, layers), terms, picture, picture)
+    extractor = build_extractor(net, layers, precision=precision)
+    model = StyleTransfer(extractor, terms, picture, picture)
     model.compile(make_optimizer("lbfgs"))
     ends = []
     clock = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter())
     )
-    model.fit(steps_per_epoch=rounds + 1, callbacks=[clock])
+    model.fit(steps_per_epoch=ROUNDS + 1, callbacks=[clock])
     steps = [after - before for before, after in itertools.pairwise(ends)]
     return statistics.median(steps) / (2 * pass_gflop(net, size, layers, style_layers))

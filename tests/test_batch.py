@@ -371,7 +371,7 @@ def test_one_style_by_its_flag_is_a_single_run(folder, config):
 
 
 def test_a_dry_run_prints_the_total_and_writes_nothing(folder, config, monkeypatch):
-    monkeypatch.setattr("kstyle.estimates.seconds_per_gflop", lambda: 1.0)
+    monkeypatch.setattr("kstyle.estimates.seconds_per_gflop", lambda precision: 1.0)
     result = invoke(config, "--content-dir", folder, "--dry-run")
     assert result.exit_code == 0, result.output
     head, total = result.stdout.splitlines()

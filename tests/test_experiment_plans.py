@@ -210,7 +210,7 @@ def test_the_command_repeats_the_changes_as_they_were():
 
 def test_every_trial_has_an_estimate_done_or_not(write, tmp_path):
     found = plan(write(), logdir=tmp_path)
-    estimates = plans.estimates_of(found, 1.0)
+    estimates = plans.estimates_of(found, lambda precision: 1.0)
     assert set(estimates) == {("pools", "pool=avg"), ("pools", "pool=max")}
     assert all(each.seconds > 0 and each.bytes > 0 for each in estimates.values())
 

@@ -62,8 +62,8 @@ TABLE = {
     "tiling": "extractor layers stage_graphs tiles variables",
     "tiled_model": "graphs losses model stage_graphs targets tiling variables",
     "footprint": "layers tiles",
-    "estimates": "extractor footprint layers losses model optimizers resize schedule "
-    "sizes tiles",
+    "estimates": "extractor footprint layers losses model optimizers resize sizes "
+    "tiles",
     "gpus": "errors",
     "memory": "errors estimates gpus machine",
     "devices": "convolution errors gpus memory",
@@ -87,13 +87,13 @@ TABLE = {
     "pipeline": "callbacks checkpointing checkpoints devices errors guard "
     "interrupts job locks losses optimizers provenance resize results shared start "
     "stopping tensorboard",
-    "batch_plan": "config errors estimates images job memory precision provenance "
-    "resize saving shelf sizes",
+    "batch_plan": "config errors images job memory precision provenance resize saving "
+    "shelf sizes",
     "batch": "batch_plan checkpoints config devices errors job locks pipeline shared",
     "console": "callbacks",
     "loading": "pipeline",
     "cli_common": "errors machine",
-    "batch_console": "batch_plan cli_common console estimates",
+    "batch_console": "cli_common console estimates schedule",
     "batch_commands": "batch batch_console batch_plan cli_common devices errors "
     "estimates loading",
     "verifying": "errors images job losses shared start",
@@ -123,7 +123,7 @@ TABLE = {
     "experiments.trials": "callbacks checkpoints errors experiments.executors "
     "experiments.judging experiments.records experiments.summary files job losses "
     "pipeline recent shared start",
-    "experiments.resources": "errors experiments.plans machine",
+    "experiments.resources": "errors estimates experiments.plans machine",
     "experiments.processes": "experiments.executors experiments.trials loading",
     "experiments.archives": "errors",
     "experiments.cluster": "_version checkpoints errors experiments.archives "
@@ -138,7 +138,7 @@ TABLE = {
     "experiments.progress": "console experiments.console",
     "experiments.commands": "cli_common devices errors estimates experiments.console "
     "experiments.executors experiments.plans experiments.progress experiments.runner "
-    "experiments.trials files loading yaml_options",
+    "experiments.trials files loading schedule yaml_options",
     "run_commands": "cli_common console errors experiments.judging job loading "
     "provenance resuming verifying",
     "cli": "_version batch_commands cli_common config console devices doctor errors "

@@ -155,7 +155,7 @@ def dry_run(options, *more):
 
 @pytest.fixture
 def known_speed(monkeypatch):
-    monkeypatch.setattr("kstyle.estimates.seconds_per_gflop", lambda: 0.0)
+    monkeypatch.setattr("kstyle.estimates.seconds_per_gflop", lambda precision: 0.0)
 
 
 def test_a_dry_run_prints_every_scale_and_the_whole_and_writes_nothing(

@@ -10,6 +10,7 @@ from kstyle.errors import ConfigError
 from kstyle.experiments.executors import NAMES, check_choice
 from kstyle.files import write_text
 from kstyle.loading import load_pipeline
+from kstyle.schedule import COSTS
 from kstyle.yaml_options import read_yaml
 
 TEMPLATE = Path(__file__).parent / "templates" / "experiment.yaml"
@@ -80,15 +81,15 @@ def run(files, changes, listing, dry_run, quiet, executor, workers, address, **c
             from kstyle import devices
 
             with devices.use("auto"):
-                speed = seconds_per_gflop()
-            console.print_estimates(plans, estimates_of(plans, speed))
+                found = estimates_of(plans, seconds_per_gflop)
+            console.print_estimates(plans, found)
             return
         from kstyle.experiments import progress
         from kstyle.experiments.runner import open_executor, run_plans
         from kstyle.experiments.trials import Workplace
 
         here = Workplace()
-        work = {k: v.seconds for k, v in estimates_of(plans, 1.0).items()}
+        work = {k: v.seconds for k, v in estimates_of(plans, COSTS.__getitem__).items()}
         with (
             open_executor(plans, here, *where) as chosen,
             progress.watch(work, quiet=quiet) as watch,

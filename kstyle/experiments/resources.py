@@ -3,6 +3,7 @@
 import os
 
 from kstyle.errors import ConfigError
+from kstyle.estimates import no_time
 from kstyle.experiments.plans import estimates_of
 from kstyle.machine import cores, free_memory
 
@@ -79,6 +80,6 @@ def cpu_workers(plans, wanted):
 
 def memory_needed(plans):
     """`{(experiment, trial): bytes at the most}` of every trial that is to run."""
-    found = estimates_of(plans, 0.0)
+    found = estimates_of(plans, no_time)
     keys = [(each.experiment.name, trial.name) for each in plans for trial in each.todo]
     return {key: found[key].bytes for key in keys}
