@@ -13,9 +13,9 @@ import argparse
 import tempfile
 
 import common
+import keras
 
 import kstyle
-from kstyle.callbacks import EverySteps
 from kstyle.job import prepare
 from kstyle.losses import build_terms
 from kstyle.optimizers import LBFGS
@@ -24,27 +24,19 @@ from kstyle.shared import Shared
 from kstyle.start import transfer
 
 
-class Losses(EverySteps):
-    """The losses of all steps."""
-
-    def __init__(self):
-        super().__init__(1)
-        self.values = []
-
-    def report(self, step, logs):
-        self.values.append(float(logs["loss"]))
-
-
-def losses(job, basis, steps):
+def losses(job, shared, basis, steps):
     """The losses of so many steps of L-BFGS in `basis`, from the content."""
     edge, terms = job.config.size, build_terms(job.config)
     start = job.content_at(edge)
     precision = job.scales[-1].precision
-    model = transfer(job, edge, Shared(), terms, start, precision=precision)
+    model = transfer(job, edge, shared, terms, start, precision=precision)
     model.compile(LBFGS(history=job.config.history, basis=basis))
-    seen = Losses()
+    values = []
+    seen = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: values.append(float(logs["loss"]))
+    )
     model.fit(steps_per_epoch=steps, callbacks=[seen])
-    return seen.values
+    return values
 
 
 def main():
@@ -68,12 +60,13 @@ def main():
 
 def compare(job, bases, steps):
     """The figures of every basis, over pixels."""
-    goal = min(losses(job, Pixels(), steps))
+    shared = Shared()
+    goal = min(losses(job, shared, Pixels(), steps))
     figures = {"goal": goal}
     for name, basis in bases.items():
-        values = losses(job, basis, steps)
-        reached = (step for step, loss in enumerate(values) if loss <= goal)
-        figures[f"{name}_steps_to_goal"] = next(reached, None)
+        values = losses(job, shared, basis, steps)
+        steps_to_goal = common.reached(enumerate(values, 1), goal)
+        figures[f"{name}_steps_to_goal"] = steps_to_goal
         figures[f"{name}_last_over_goal"] = min(values) / goal
     return figures
 

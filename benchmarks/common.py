@@ -64,6 +64,12 @@ def seconds(call, rounds):
     return times
 
 
+def reached(curve, goal):
+    """The first of a curve's `(when, loss)` whose loss is `goal` at the most: when it
+    was, or `None`."""
+    return next((when for when, loss in curve if loss <= goal), None)
+
+
 def process_seconds(*words):
     """The seconds of a command, the start of its process among them."""
     command = [str(word) for word in words]

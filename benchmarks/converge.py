@@ -88,11 +88,6 @@ def judge(config):
     return loss
 
 
-def reached(curve, goal):
-    """Seconds to the first picture whose loss is `goal` at the most, or `None`."""
-    return next((seconds for seconds, loss in curve if loss <= goal), None)
-
-
 def picture_at(pictures, seconds):
     """The last picture that was there after so many seconds, or the first."""
     return [p for s, p in pictures if s <= seconds or s == pictures[0][0]][-1]
@@ -130,7 +125,7 @@ def compare(base, names, options):
         curve = [(seconds, loss_of(picture)) for seconds, picture in kept[way]]
         if way == "single":
             goal, limit = min(loss for _, loss in curve), curve[-1][0]
-        seconds = reached(curve, goal)
+        seconds = common.reached(curve, goal)
         figures |= {
             f"{way}_seconds_to_goal": seconds,
             f"{way}_over_single": seconds and seconds / limit,
