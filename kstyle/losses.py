@@ -12,6 +12,8 @@ import dataclasses
 import keras
 from keras import ops
 
+from kstyle.products import channel_products
+
 # The reference multiplies the style loss by this, out of sight of its options; a style
 # weight of 200 is 0.02 without it.
 STYLE_FACTOR = 1e-4
@@ -28,23 +30,6 @@ def gram_matrix(features):
     batch, height, wide, channels = ops.shape(features)
     flat = ops.reshape(features, (batch, height * wide, channels))
     return channel_products(flat) / ops.cast(height * wide, "float32")
-
-
-def channel_products(flat):
-    """`F^T F` in float32 of `(batch, positions, channels)`.
-
-    With U the gradient that comes down to it, F gets F (U + U^T): one product, as wide
-    as F is. Worked out from F^T F it would be two, both in float32.
-    """
-    fixed = ops.stop_gradient(flat)
-    half = ops.matmul(ops.transpose(fixed, (0, 2, 1)), flat)
-    exact = half
-    if keras.backend.standardize_dtype(flat.dtype) != "float32":
-        wide = ops.cast(fixed, "float32")
-        exact = ops.matmul(ops.transpose(wide, (0, 2, 1)), wide)
-    half = ops.cast(half, "float32")
-    pull = half + ops.transpose(half, (0, 2, 1))  # for its gradient alone
-    return ops.stop_gradient(exact) + (pull - ops.stop_gradient(pull))
 
 
 def total_variation(image, below=None, size=None):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kstyle.convolution import with_slope
 from kstyle.losses import (
     ContentLoss,
     GramLoss,
@@ -65,20 +66,35 @@ def test_the_loss_of_nothing_is_that_of_features_of_zeros():
     assert float(ContentLoss().of_nothing(tall)[0]) == pytest.approx(262.5)
 
 
-def test_the_gradient_of_a_gram_matrix_is_that_of_its_formula():
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("graph", [False, True])
+def test_the_gradient_of_a_gram_matrix_is_that_of_its_formula(graph, dtype):
     # d sum(U * F^T F) / dF = F (U + U^T), also where U is not symmetric. F is 2 x 2.
-    x, pull = features([[[1.0, 2.0]], [[3.0, 4.0]]]), [[[1.0, 4.0], [0.0, 0.0]]]
-    for dtype in ("float32", "bfloat16"):
-        given = tf.cast(x, dtype)
-        with tf.GradientTape() as tape:
-            tape.watch(given)
-            gram = gram_matrix(given)  # divided by its 2 positions
-            total = tf.reduce_sum(gram * pull)
-        np.testing.assert_array_equal(gram, [[[5.0, 7.0], [7.0, 10.0]]])
-        found = tape.gradient(total, given)
-        assert found.dtype == dtype
-        expected = [[[[5.0, 2.0]], [[11.0, 6.0]]]]
-        np.testing.assert_array_equal(tf.cast(found, "float32"), expected)
+    pull = [[[1.0, 4.0], [0.0, 0.0]]]
+
+    def slope_of(x):
+        def losses(x):
+            gram = gram_matrix(x)  # divided by its 2 positions
+            return tf.reduce_sum(gram * pull), gram
+
+        return with_slope(losses, x)
+
+    x = tf.cast(features([[[1.0, 2.0]], [[3.0, 4.0]]]), dtype)
+    gram, found = (tf.function(slope_of) if graph else slope_of)(x)
+    np.testing.assert_array_equal(gram, [[[5.0, 7.0], [7.0, 10.0]]])
+    assert found.dtype == dtype
+    expected = [[[[5.0, 2.0]], [[11.0, 6.0]]]]
+    np.testing.assert_array_equal(tf.cast(found, "float32"), expected)
+
+
+def test_a_graph_has_one_product_for_a_gram_matrix_and_one_for_its_gradient():
+    def losses(x):
+        return tf.reduce_sum(gram_matrix(x)), None
+
+    graph = tf.function(lambda x: with_slope(losses, x)[1])
+    x = tf.ones((1, 2, 2, 3), "bfloat16")
+    ops = graph.get_concrete_function(x).graph.get_operations()
+    assert [op.type for op in ops if "MatMul" in op.type] == ["BatchMatMulV2"] * 2
 
 
 def test_gram_sums_of_bfloat16_are_in_float32():

@@ -1,0 +1,30 @@
+"""The product behind a Gram matrix, `F^T F`, and its gradient in one product more."""
+
+import tensorflow as tf
+
+GRADIENT = "KStyleChannelProducts"
+
+
+def channel_products(flat):
+    """`F^T F` in float32 of `(batch, positions, channels)` in any precision.
+
+    With U the gradient that comes down to it, F gets F (U + U^T): one product, in F's
+    precision. TensorFlow works out two from F^T F, both in float32.
+    """
+    flat = tf.convert_to_tensor(flat)
+    wide = tf.cast(flat, tf.float32)
+    # Not of `tf.transpose`: that would be computed, and takes longer than the product.
+    products = tf.matmul(wide, wide, transpose_a=True)
+    if tf.executing_eagerly():
+        return products
+    # For `tf.gradients`, as in `convolution`; a tape goes through both products.
+    with flat.graph.gradient_override_map({"IdentityN": GRADIENT}):
+        return tf.identity_n([products, flat])[0]
+
+
+@tf.RegisterGradient(GRADIENT)
+def gradient(op, up, _):
+    """Of what `channel_products` returns, at what its `identity_n` takes."""
+    flat = op.inputs[1]
+    both = up + tf.linalg.matrix_transpose(up)
+    return None, tf.matmul(flat, tf.cast(both, flat.dtype))
