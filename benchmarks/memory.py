@@ -42,7 +42,8 @@ def peak(row, logs):
         [*command, *shlex.split(row), "--logdir", logs], stdout=subprocess.DEVNULL
     )
     _, status, used = os.wait4(run.pid, 0)
-    if status:
+    run.returncode = os.waitstatus_to_exitcode(status)  # `run` has not waited itself
+    if run.returncode:
         raise SystemExit(f"This command failed: {shlex.join(command)} {row}")
     return used.ru_maxrss * UNIT, time.perf_counter() - begun
 

@@ -195,7 +195,8 @@ def main():
     else:
         figures = soak(options.minutes, options.seed)
     common.report("soak", figures)
-    sys.exit(figures["unexplained"] > 0)
+    if figures["unexplained"]:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

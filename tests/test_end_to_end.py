@@ -50,9 +50,9 @@ def test_features_of_a_known_photograph_are_the_stored_numbers(net):
 
 
 def problem(net, init):
-    """A real problem of 64 x 96 pixels with the default losses, and L-BFGS."""
-    content = coffee(64, 96)
-    style = resize(kstyle.load_picture("sample:night").pixels, (75, 96))
+    """A real problem of 48 x 64 pixels with the default losses, and L-BFGS."""
+    content = coffee(48, 64)
+    style = resize(kstyle.load_picture("sample:night").pixels, (50, 64))
     config = kstyle.StyleConfig(net=net)
     extractor = kstyle.build_extractor(net, config.layers(), padding=config.padding)
     start = noise_picture(content.shape, seed=0) if init == "noise" else content
