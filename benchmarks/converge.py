@@ -5,7 +5,7 @@
 
 The first way, `single`, takes `--steps` L-BFGS steps in float32 at one scale from the
 content; the loss it ends with is the goal. Every other way has the same losses, and at
-the most as many steps at the last scale (PyTorch half as many again). Pictures are kept
+the most as many steps at the last scale (PyTorch twice as many). Pictures are kept
 every few steps, and one float32 model looks at them afterwards, outside the clock: a
 way's own arithmetic is not its judge. The clock runs from the pictures and weights in
 memory on, so that graphs, targets and coarser scales count. `torch` is a plain PyTorch
@@ -71,7 +71,7 @@ def pytorchs(config, every):
     """The kept pictures of a PyTorch loop with the config's losses at one scale."""
     import torch_loop
 
-    more = config.replace(steps=3 * config.steps // 2)  # it needs more for the goal
+    more = config.replace(steps=2 * config.steps)  # it needs more for the goal
     return torch_loop.run(prepare(more), every)
 
 
