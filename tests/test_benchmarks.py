@@ -48,8 +48,8 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             {"float32_32_step_ms", "float32_xla_32_loss", "float32_32_estimated_gb"},
         ),
         (
-            ["edges.py", "--sizes", "32", "--steps", "1"],
-            {"float32_32_padding_ratio", "bfloat16_32_step_ratio"},
+            ["kernels.py", "--sizes", "32", "--steps", "1"],
+            {"float32_32_padding_ratio", "bfloat16_32_step_gram_ratio"},
         ),
         (
             ["overhead.py", "--size", "32", "--steps", "2", "--rounds", "1"],

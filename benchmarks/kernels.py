@@ -1,0 +1,104 @@
+"""What kstyle computes in its own way against TensorFlow's: paddings, Gram matrices.
+
+    python benchmarks/kernels.py [--sizes 256 512] [--steps 9] [--parts padding gram]
+
+`padding`: by the edges (`kstyle/edges.py`), of the features that conv1_2 pads. `gram`:
+the product and its gradient (`kstyle/products.py`), of the same features. Each alone,
+forward and gradient, and within a step of L-BFGS on the samples with VGG19 and
+`replicate`, in both precisions. All is interleaved, one of ours after one of
+TensorFlow's; milliseconds are medians, and ratios are ours over theirs.
+"""
+
+import argparse
+import statistics
+from unittest import mock
+
+import common
+import tensorflow as tf
+
+import kstyle
+from kstyle import edges, losses
+from kstyle.graphs import own_graph
+
+KINDS = ("float32", "bfloat16")
+CHANNELS = 64  # of conv1_1, which conv1_2 pads
+
+
+def plain_product(flat):
+    """What `channel_products` returns, its gradient left to TensorFlow."""
+    wide = tf.cast(flat, tf.float32)
+    return tf.matmul(wide, wide, transpose_a=True)
+
+
+def padding(x):
+    return edges.pad(x, "replicate")
+
+
+# What is timed alone, and what puts TensorFlow's way in the place of ours.
+PARTS = {
+    "padding": (padding, (edges, "SMALL", float("inf"))),  # nothing is large enough
+    "gram": (losses.gram_matrix, (losses, "channel_products", plain_product)),
+}
+
+
+def interleaved(calls, rounds):
+    """Median milliseconds of each of `calls`, after one of each."""
+    times = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            times[name] += common.seconds(call, 1)
+    return {name: 1e3 * statistics.median(each) for name, each in times.items()}
+
+
+def alone(part, size, kind):
+    """A call that takes `part` of a square picture's features, and a gradient of it."""
+    x = tf.cast(tf.random.normal((1, size, size, CHANNELS)), kind)
+
+    def both():
+        y = part(x)
+        return y, tf.gradients(y, x)[0]
+
+    graph = own_graph(both)
+    with edges.written_in_place():
+        graph()
+    return graph
+
+
+def step(part, size, kind):
+    """A call that takes a step and waits for it."""
+    model = common.problem("vgg19", size, padding="replicate", precision=kind)
+    model.compile(kstyle.make_optimizer("lbfgs"))
+    model.fit()
+    return lambda: model.train_function(None)["loss"].numpy()
+
+
+def compared(make, name, size, kind, rounds):
+    """Milliseconds of TensorFlow's way and of ours; `make` returns a traced call."""
+    part, (place, attribute, theirs) = PARTS[name]
+    with mock.patch.object(place, attribute, theirs):
+        calls = {"theirs": make(part, size, kind)}
+    return interleaved(calls | {"ours": make(part, size, kind)}, rounds)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=(256, 512))
+    parser.add_argument("--steps", type=int, default=9)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    options = parser.parse_args()
+    figures = {"steps": options.steps}
+    for size in options.sizes:
+        for kind in KINDS:
+            for part in options.parts:
+                for name, make in {part: alone, f"step_{part}": step}.items():
+                    times = compared(make, part, size, kind, options.steps)
+                    key = f"{kind}_{size}_{name}"
+                    figures |= {f"{key}_{way}_ms": ms for way, ms in times.items()}
+                    figures[f"{key}_ratio"] = times["ours"] / times["theirs"]
+    common.report("kernels", figures)
+
+
+if __name__ == "__main__":
+    main()
