@@ -97,6 +97,16 @@ def test_a_graph_has_one_product_for_a_gram_matrix_and_one_for_its_gradient():
     assert [op.type for op in ops if "MatMul" in op.type] == ["BatchMatMulV2"] * 2
 
 
+def test_a_gram_matrix_can_be_the_output_of_a_functional_model(tmp_path):
+    picture = keras.Input(batch_shape=(1, 1, 2, 2))
+    model = keras.Model(picture, gram_matrix(picture))
+    assert model.output_shape == (1, 2, 2)
+    x = features([[[1.0, 2.0], [3.0, 4.0]]])
+    model.save(tmp_path / "gram.keras")
+    for each in (model, keras.models.load_model(tmp_path / "gram.keras")):
+        np.testing.assert_array_equal(each(x), [[[5.0, 7.0], [7.0, 10.0]]])
+
+
 def test_gram_sums_of_bfloat16_are_in_float32():
     # The square of 1 + 1/128 needs more digits than bfloat16 has, and so does 257.
     x = tf.fill((1, 257, 1, 1), tf.constant(1 + 1 / 128, "bfloat16"))
