@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from kstyle import edges, machine
+from kstyle.graphs import with_gradient
 
 STRIDES = (1, 1, 1, 1)
 GRADIENT = "KStyleConvolution"
@@ -34,10 +35,8 @@ def convolve(x, kernel, padding):
     y = turned(x, kernel, padding)
     if tf.executing_eagerly():
         return y
-    # For `tf.gradients`. A tape does not see it, and goes through `turned`: to the same
-    # numbers, by way of the slow kernel.
-    with x.graph.gradient_override_map({"IdentityN": GRADIENT + padding}):
-        return tf.identity_n([y, x, kernel])[0]
+    # A tape goes through `turned`: to the same numbers, by way of the slow kernel.
+    return with_gradient(GRADIENT + padding, y, x, kernel)
 
 
 @functools.cache
@@ -80,7 +79,7 @@ def input_gradient(size, kernel, up, padding):
 
 
 def gradients(padding):
-    """Of what `convolve` returns, with respect to what its `identity_n` takes."""
+    """Of what `convolve` returns, at what its node takes."""
 
     def found(op, up, *_):
         _, x, kernel = op.inputs
@@ -96,7 +95,6 @@ def gradients(padding):
     return found
 
 
-# Once for all graphs: `tf.custom_gradient` would keep every graph that it is used in.
 for padding in ("SAME", "VALID"):
     tf.RegisterGradient(GRADIENT + padding)(gradients(padding))
 

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kstyle import machine
-from kstyle.graphs import own_graph
+from kstyle.graphs import own_graph, with_gradient
 
 # TensorFlow has no replicate mode, but "symmetric" repeats the edge pixel, and one
 # pixel is all that a 3 x 3 kernel needs.
@@ -57,9 +57,7 @@ def pad(x, mode, around=AROUND):
     if extra is not None:
         wider = zip(x.shape, np.sum(extra, 1).tolist(), strict=True)
         y = tf.ensure_shape(y, [n and n + more for n, more in wider])
-    # For `tf.gradients`, as in `convolution`.
-    with x.graph.gradient_override_map({"IdentityN": GRADIENT + mode}):
-        return tf.identity_n([y, x, around])[0]
+    return with_gradient(GRADIENT + mode, y, x, around)
 
 
 def padded(x, around, mode):
@@ -73,7 +71,7 @@ def padded(x, around, mode):
 
 
 def gradient(mode):
-    """Of what `pad` returns, with respect to what its `identity_n` takes."""
+    """Of what `pad` returns, at what its node takes."""
 
     def found(op, up, *_):
         _, x, around = op.inputs

@@ -41,6 +41,17 @@ def own_graph(method, signature=None, jit_compile=None):
     )
 
 
+def with_gradient(gradient, y, *inputs):
+    """`y`, made of `inputs` in a graph, with the gradient registered as `gradient`.
+
+    `tf.gradients` alone hears of it: a tape goes the way that `y` was made. Nothing is
+    kept of a graph, as `tf.custom_gradient` does.
+    gradient: of an op with the inputs `y, *inputs`; for `y` it returns `None`.
+    """
+    with y.graph.gradient_override_map({"IdentityN": gradient}):
+        return tf.identity_n([y, *inputs])[0]
+
+
 def pixels(channels, dtype="float32", shape=(None, None, None)):
     """So many channels of any batch, height and width, or of `shape`, for a graph's
     signature."""

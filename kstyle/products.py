@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from kstyle.graphs import with_gradient
+
 GRADIENT = "KStyleChannelProducts"
 
 
@@ -20,14 +22,12 @@ def channel_products(flat):
     products = tf.matmul(wide, wide, transpose_a=True)
     if tf.executing_eagerly():
         return products
-    # For `tf.gradients`, as in `convolution`; a tape goes through both products.
-    with flat.graph.gradient_override_map({"IdentityN": GRADIENT}):
-        return tf.identity_n([products, flat])[0]
+    return with_gradient(GRADIENT, products, flat)
 
 
 @tf.RegisterGradient(GRADIENT)
 def gradient(op, up, _):
-    """Of what `channel_products` returns, at what its `identity_n` takes."""
+    """Of what `channel_products` returns, at what its node takes."""
     flat = op.inputs[1]
     both = up + tf.linalg.matrix_transpose(up)
     return None, tf.matmul(flat, tf.cast(both, flat.dtype))
