@@ -16,12 +16,11 @@ import common
 import keras
 
 import kstyle
-from kstyle.job import prepare
-from kstyle.losses import build_terms
-from kstyle.optimizers import LBFGS
-from kstyle.parameterizations import Fourier, Pixels, Pyramid
-from kstyle.shared import Shared
-from kstyle.start import transfer
+from kstyle.losses.terms import build_terms
+from kstyle.optimizers.lbfgs import LBFGS
+from kstyle.optimizers.parameterization import Fourier, Pixels, Pyramid
+from kstyle.runs.job import prepare
+from kstyle.runs.models import ModelCache, build_model
 
 
 def losses(job, shared, basis, steps):
@@ -29,7 +28,7 @@ def losses(job, shared, basis, steps):
     edge, terms = job.config.size, build_terms(job.config)
     start = job.content_at(edge)
     precision = job.scales[-1].precision
-    model = transfer(job, edge, shared, terms, start, precision=precision)
+    model = build_model(job, edge, shared, terms, start, precision=precision)
     model.compile(LBFGS(history=job.config.history, basis=basis))
     values = []
     seen = keras.callbacks.LambdaCallback(
@@ -60,7 +59,7 @@ def main():
 
 def compare(job, bases, steps):
     """The figures of every basis, over pixels."""
-    shared = Shared()
+    shared = ModelCache()
     goal = min(losses(job, shared, Pixels(), steps))
     figures = {"goal": goal}
     for name, basis in bases.items():

@@ -22,8 +22,8 @@ import numpy as np
 from step import bare_step
 
 import kstyle
-from kstyle.batch import Silent
-from kstyle.resize import resize
+from kstyle.images.picture import resize
+from kstyle.runs.batch import SilentBatchWatch
 
 EVERY = 3  # steps of the batch to one bare step
 SAMPLES = ("sample:coffee", "sample:chelsea", "sample:astronaut", "sample:meadow")
@@ -78,7 +78,7 @@ class Bare(keras.callbacks.Callback):
         )
 
 
-class Watch(Silent):
+class Watch(SilentBatchWatch):
     """Lets the bare steps watch each run, and notes when the first picture is done."""
 
     def __init__(self, bare):

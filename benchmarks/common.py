@@ -11,10 +11,11 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line sets 
 import tensorflow as tf
 
 import kstyle
-from kstyle import estimates, gpus
-from kstyle.machine import cores, cpu_name
-from kstyle.resize import fit_long_edge, resize
-from kstyle.start import noise_picture
+from kstyle.hardware import devices
+from kstyle.hardware.host import cpu_cores, cpu_name
+from kstyle.images.picture import fit_long_edge, resize
+from kstyle.planning import estimates
+from kstyle.runs.initialization import noise_picture
 
 CONTENT_LAYER = "conv4_2"
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
@@ -82,8 +83,8 @@ def machine():
     """The processor, cores and versions that a number belongs to."""
     return {
         "cpu": cpu_name(),
-        "cores": cores(),
-        "gpus": [gpus.name_of(gpu) for gpu in gpus.seen()],
+        "cores": cpu_cores(),
+        "gpus": [devices.device_name(gpu) for gpu in devices.visible_gpus()],
         "tensorflow": tf.__version__,
         "kstyle": kstyle.__version__,
     }

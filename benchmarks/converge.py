@@ -21,12 +21,11 @@ from pathlib import Path
 import common
 
 import kstyle
-from kstyle import pipeline
-from kstyle.callbacks import EverySteps
-from kstyle.job import prepare
-from kstyle.losses import build_terms
-from kstyle.shared import Shared
-from kstyle.start import transfer
+from kstyle.losses.terms import build_terms
+from kstyle.runs import pipeline
+from kstyle.runs.callbacks.periodic import EverySteps
+from kstyle.runs.job import prepare
+from kstyle.runs.models import ModelCache, build_model
 
 ONE = {"scales": 1, "precision": "float32"}
 LOW = {"scales": 1, "precision": "bfloat16"}
@@ -63,7 +62,7 @@ def kstyles(config, every):
     """The kept pictures of a run of `config` as `kstyle stylize` makes it."""
     job = prepare(config)
     kept = Kept(every, max(job.content_at(config.size).shape[:2]))
-    pipeline.run(job, [kept])
+    pipeline.run_job(job, [kept])
     return kept.pictures
 
 
@@ -77,9 +76,9 @@ def pytorchs(config, every):
 
 def judge(config):
     """A function from a picture to its loss in float32."""
-    job, shared = prepare(config), Shared()
+    job, shared = prepare(config), ModelCache()
     start = job.content_at(config.size)
-    model = transfer(job, config.size, shared, build_terms(config), start)
+    model = build_model(job, config.size, shared, build_terms(config), start)
 
     def loss(picture):
         model.image.assign(picture[None])

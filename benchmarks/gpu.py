@@ -24,8 +24,9 @@ import common
 import tensorflow as tf
 
 import kstyle
-from kstyle import devices, footprint, gpus
-from kstyle.job import prepare
+from kstyle.hardware import devices
+from kstyle.planning import calibration, footprint
+from kstyle.runs.job import prepare
 
 
 def model_of(net, size, precision, jit):
@@ -45,7 +46,7 @@ def seconds_of(model, steps):
 def measured(net, size, precision, jit, steps, repeat):
     """The figures of one model: its first steps, the later ones, peak and loss."""
     gc.collect()  # the model before holds itself
-    gpu = bool(gpus.seen())
+    gpu = bool(devices.visible_gpus())
     if gpu:
         tf.config.experimental.reset_memory_stats("GPU:0")
     model = model_of(net, size, precision, jit)
@@ -103,9 +104,9 @@ def main():
         run_torch(options.torch[0], *map(int, options.torch[1:]))
         return
     figures = {"net": options.net, "steps": options.steps}
-    with devices.use("auto"):
+    with devices.use_device("auto"):
         for precision in options.precisions:
-            peak = devices.matmul_peak(precision, 4096, rounds=3)
+            peak = calibration.matmul_peak(precision, 4096, rounds=3)
             figures[f"{precision}_product_gflops"] = peak
         for size in options.sizes:
             figures |= of_size(size, options)

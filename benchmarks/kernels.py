@@ -17,8 +17,9 @@ import common
 import tensorflow as tf
 
 import kstyle
-from kstyle import edges, losses
-from kstyle.graphs import own_graph
+from kstyle.losses import style, terms
+from kstyle.ops import padding as padding_module
+from kstyle.ops.tf_utils import model_function
 
 KINDS = ("float32", "bfloat16")
 CHANNELS = 64  # of conv1_1, which conv1_2 pads
@@ -31,13 +32,16 @@ def plain_product(flat):
 
 
 def padding(x):
-    return edges.pad(x, "replicate")
+    return padding_module.pad_features(x, "replicate")
 
 
 # What is timed alone, and what puts TensorFlow's way in the place of ours.
 PARTS = {
-    "padding": (padding, (edges, "SMALL", float("inf"))),  # nothing is large enough
-    "gram": (losses.gram_matrix, (losses, "channel_products", plain_product)),
+    "padding": (
+        padding,
+        (padding_module, "SMALL", float("inf")),
+    ),  # nothing is large enough
+    "gram": (style.gram_matrix, (terms, "channel_products", plain_product)),
 }
 
 
@@ -60,8 +64,8 @@ def alone(part, size, kind):
         y = part(x)
         return y, tf.gradients(y, x)[0]
 
-    graph = own_graph(both)
-    with edges.written_in_place():
+    graph = model_function(both)
+    with padding_module.written_in_place():
         graph()
     return graph
 

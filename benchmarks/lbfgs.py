@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 import kstyle
-from kstyle.callbacks import EverySteps
+from kstyle.runs.callbacks.periodic import EverySteps
 
 
 class Losses(EverySteps):

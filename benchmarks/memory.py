@@ -19,8 +19,8 @@ from pathlib import Path
 import common
 
 import kstyle
-from kstyle.estimates import peak_bytes
-from kstyle.job import read_pictures
+from kstyle.planning.estimates import peak_bytes
+from kstyle.runs.inputs import read_pictures
 
 UNIT = 1 if sys.platform == "darwin" else 1024  # bytes, of what wait4 counts in
 ROWS = (

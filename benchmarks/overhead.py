@@ -22,11 +22,11 @@ import common
 import keras
 
 import kstyle
-from kstyle import pipeline, results
-from kstyle.callbacks import Curve, Progress
-from kstyle.guard import Guard
-from kstyle.job import prepare
-from kstyle.shared import Shared
+from kstyle.runs import pipeline, results
+from kstyle.runs.callbacks.divergence import DivergenceGuard
+from kstyle.runs.callbacks.periodic import LossCurve, ProgressReport
+from kstyle.runs.job import prepare
+from kstyle.runs.models import ModelCache
 
 # What each callback does anew when it reports, and how often it does by default.
 DEFAULTS = kstyle.StyleConfig()
@@ -107,19 +107,21 @@ def timed(callback):
 def callbacks(size, steps):
     """Milliseconds of a step, of each callback, and of the end of a run."""
     every = {"report_every": 1, "snapshot_every": 1, "checkpoint_every": "1"}
-    clock, shared = Clock(), Shared()
+    clock, shared = Clock(), ModelCache()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         config = kstyle.StyleConfig(
             size=size, scales=1, steps=steps + 1, logdir=folder, **every
         )
         job = prepare(config)
-        others = [Curve(), Progress(lambda *_: None, 1, job.scales)]
-        watchers = pipeline.open_watchers(stack, job, None, others, Guard(job))
-        model = pipeline.scale_model(job, job.scales[0], shared, None)
+        others = [LossCurve(), ProgressReport(lambda *_: None, 1, job.scales)]
+        watchers = pipeline.open_callbacks(
+            stack, job, None, others, DivergenceGuard(job)
+        )
+        model = pipeline.build_scale_model(job, job.scales[0], shared, None)
         spent = {type(each).__name__: timed(each) for each in watchers}
         model.fit(steps_per_epoch=steps + 1, callbacks=[clock, *watchers])
         result = common.seconds(
-            lambda: results.finish(job, model.pixels(), "finished"), 3
+            lambda: results.write_result(job, model.pixels(), "finished"), 3
         )
     step = statistics.median(clock.seconds[1:])  # the first one traces
     figures = {"step_ms": 1e3 * step, "result_ms": 1e3 * statistics.median(result)}

@@ -20,7 +20,7 @@ from pathlib import Path
 import common
 
 import kstyle
-from kstyle.job import prepare
+from kstyle.runs.job import prepare
 
 ONE_SCALE = ("--scales", "1", "--checkpoint-every", "0", "--snapshot-every", "0")
 

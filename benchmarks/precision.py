@@ -17,7 +17,8 @@ from pathlib import Path
 import common
 
 import kstyle
-from kstyle import devices, precision
+from kstyle.hardware import precision
+from kstyle.planning import calibration
 
 KINDS = ("float32", "bfloat16")
 PAIRS = (
@@ -75,12 +76,14 @@ def main():
     parser.add_argument("--run-size", type=int, default=256)
     parser.add_argument("--run-steps", type=int, default=60)
     options = parser.parse_args()
-    fast = precision.why_slow("auto") is None
+    fast = precision.why_bfloat16_is_slow("auto") is None
     if not fast:
         print("This machine has no units for bfloat16: expect it to be slower here.")
     figures = {"bfloat16_units": fast, "steps": options.steps}
     for kind in KINDS:
-        figures[f"{kind}_product_gflops"] = devices.matmul_peak(kind, 1024, rounds=3)
+        figures[f"{kind}_product_gflops"] = calibration.matmul_peak(
+            kind, 1024, rounds=3
+        )
     for size in options.sizes:
         times = step_seconds(size, options.steps)
         figures |= {f"{kind}_{size}_ms": 1e3 * times[kind] for kind in KINDS}

@@ -21,10 +21,10 @@ import common
 import keras
 
 import kstyle
-from kstyle import estimates
-from kstyle.machine import free_memory
-from kstyle.resize import resize
-from kstyle.tiled_model import TiledTransfer
+from kstyle.hardware.host import free_memory
+from kstyle.images.picture import resize
+from kstyle.planning import estimates
+from kstyle.transfer.tiled_transfer import TiledTransfer
 
 SIZES, FULL = (256, 512, 1024), (2048, 3840, 7680)
 

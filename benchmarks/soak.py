@@ -27,9 +27,9 @@ import kstyle
 from kstyle import experiments
 from kstyle.errors import KStyleError
 from kstyle.experiments.runner import Silent
-from kstyle.layers import PADDINGS, layer_names
-from kstyle.machine import resident_memory
-from kstyle.sample_pictures import sample_names
+from kstyle.hardware.host import resident_memory
+from kstyle.images.samples import sample_names
+from kstyle.networks.vgg import PADDINGS, layer_names
 
 SETTLED = 50  # trials, or a tenth, after which memory should not grow any more
 SAMPLES = [f"sample:{name}" for name in sample_names()]

@@ -18,10 +18,11 @@ import keras
 import tensorflow as tf
 
 import kstyle
-from kstyle import devices, tensorboard
-from kstyle.callbacks import LossCSV
-from kstyle.convolution import with_slope
-from kstyle.losses import IMAGE
+from kstyle.losses.base import IMAGE
+from kstyle.ops.convolution import value_and_gradient
+from kstyle.planning import calibration
+from kstyle.runs.callbacks import tensorboard
+from kstyle.runs.callbacks.periodic import LossCSV
 
 
 def bare_step(model):
@@ -36,7 +37,7 @@ def bare_step(model):
             loss = model.compute_losses(features)["loss"]
             return loss, loss
 
-        loss, slope = with_slope(losses, model.picture_now())
+        loss, slope = value_and_gradient(losses, model.picture_now())
         optimizer.apply([slope], [model.image])
         return loss
 
@@ -70,8 +71,8 @@ def paired_seconds(model, steps):
         with open(f"{folder}/losses.csv", "w") as file:
             watchers = [
                 LossCSV(file, 10),
-                tensorboard.Scalars(writer, 10),
-                tensorboard.Snapshots(writer, Path(folder) / "snapshots", 50),
+                tensorboard.ScalarEvents(writer, 10),
+                tensorboard.SnapshotEvents(writer, Path(folder) / "snapshots", 50),
                 pair,
             ]
             model.fit(steps_per_epoch=steps + 1, callbacks=watchers)
@@ -89,7 +90,7 @@ def main():
     model.compile(kstyle.make_optimizer("adam"))
     bare, fit = paired_seconds(model, options.steps)
     gflop = common.step_gflop(options.net, options.size, options.size)
-    peak = devices.matmul_peak()
+    peak = calibration.matmul_peak()
     rate = gflop / statistics.median(bare)
     figures = {
         "size": options.size,

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from kstyle.extractor import MEAN_RGB
-from kstyle.layers import trunk
-from kstyle.losses import STYLE_FACTOR
+from kstyle.losses.style import STYLE_FACTOR
+from kstyle.networks.extractor import MEAN_RGB
+from kstyle.networks.vgg import trunk
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 PAD_MODES = {"replicate": "replicate", "reflect": "reflect", "same": "constant"}

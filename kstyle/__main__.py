@@ -1,5 +1,5 @@
 """`python -m kstyle`."""
 
-from kstyle.cli import cli
+from kstyle.cli.main import cli
 
 cli(prog_name="kstyle")

@@ -43,7 +43,7 @@ class ExperimentError(KStyleError, RuntimeError):
     """Trials of an experiment have failed, or what they left cannot be written."""
 
 
-def sentence(error):
+def error_sentence(error):
     """What a record says of an error: our own words, or the kind and its message."""
     if isinstance(error, KStyleError):
         return str(error)

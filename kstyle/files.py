@@ -1,6 +1,7 @@
 """Files that are whole or absent: everything kstyle writes goes through here."""
 
 import contextlib
+import logging
 import os
 import secrets
 import stat
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pydantic_core
 
+from kstyle.errors import ConfigError
 
-def no_file(path):
+
+def why_unreadable(path):
     """Why nothing can be read from `path`, in words; `None` for a regular file.
 
     To open a device or a pipe could wait for ever, so this is asked before.
@@ -86,3 +89,75 @@ def new_folder(parent, name):
             folder.mkdir(parents=True)
             return folder
     raise FileExistsError(f"{Path(parent) / name}: ten thousand runs of this name")
+
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+    import msvcrt
+
+log = logging.getLogger("kstyle")
+
+LOCK_FILE = ".lock"
+
+
+@contextlib.contextmanager
+def lock_folder(folder):
+    """Hold `folder` for the block; it is made if need be.
+
+    The system lets go of the lock when the process ends, however it ends, so a file
+    that a killed process leaves locks nobody out.
+    Raises: ConfigError: another process holds it, or there can be no such folder.
+    """
+    path = Path(folder) / LOCK_FILE
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = open_locked(path)
+    except BlockingIOError:
+        raise ConfigError(
+            f"{folder} is in use by another kstyle. Wait until that has ended."
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written to ({error.strerror or error}). Name another "
+            "with --logdir."
+        ) from None
+    try:
+        yield
+    finally:
+        # Before it is closed: whoever opens it afterwards makes a new one.
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def open_locked(path):
+    """A handle of the locked file `path`. Raises: BlockingIOError: it is taken."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            lock_handle(handle)
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
+                return handle
+        except FileNotFoundError:
+            pass  # its last holder removed it after we had opened it
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def lock_handle(handle):
+    """Lock an open file, or raise `BlockingIOError`."""
+    try:
+        if fcntl is None:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except PermissionError as error:  # how Windows says it
+        raise BlockingIOError(str(error)) from None
+    except OSError as error:  # some network file systems have no locks
+        log.warning("no locks here (%s): run one process at a time", error)

@@ -22,10 +22,10 @@ with warnings.catch_warnings():
     import tensorflow  # noqa: E402, F401
 
 import kstyle  # noqa: E402
-from kstyle.extractor import build_extractor  # noqa: E402
-from kstyle.losses import loss_terms  # noqa: E402
-from kstyle.model import StyleTransfer  # noqa: E402
-from kstyle.optimizers import make_optimizer  # noqa: E402
+from kstyle.losses.terms import loss_terms  # noqa: E402
+from kstyle.networks.extractor import build_extractor  # noqa: E402
+from kstyle.optimizers.factory import make_optimizer  # noqa: E402
+from kstyle.transfer.style_transfer import StyleTransfer  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +127,7 @@ def room(monkeypatch):
 
     def make(most):
         monkeypatch.setattr(
-            "kstyle.memory.shortage",
+            "kstyle.planning.memory_fit.memory_shortage",
             lambda config, *_: (
                 "Too little."
                 if config.history > most and config.tile == "off"

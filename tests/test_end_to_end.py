@@ -7,9 +7,9 @@ import pytest
 from scipy.optimize import minimize
 
 import kstyle
-from kstyle.losses import build_terms
-from kstyle.resize import resize
-from kstyle.start import noise_picture
+from kstyle.images.picture import resize
+from kstyle.losses.terms import build_terms
+from kstyle.runs.initialization import noise_picture
 
 pytestmark = pytest.mark.end_to_end
 

@@ -11,14 +11,18 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from kstyle.config import StyleConfig
+from kstyle.cli.options import config_options, merge_options
+from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
-from kstyle.layers import NETS, PADDINGS, layer_names, minimum_size
-from kstyle.options import chosen_options, config_options
-from kstyle.resize import crop_box, fit_long_edge, parse_crop
-from kstyle.schedule import COARSEST, plan_scales
-from kstyle.sizes import style_size, usable_scales
-from kstyle.tiles import spans, split_stages, stage_edge, tiles
+from kstyle.images.picture import crop_box, fit_long_edge, parse_crop
+from kstyle.networks.vgg import NETWORKS, PADDINGS, layer_names, minimum_size
+from kstyle.planning.scales import (
+    COARSEST_EDGE,
+    plan_scales,
+    style_size_at,
+    usable_scales,
+)
+from kstyle.tiling.geometry import axis_spans, make_tiles, split_stages, stage_edge
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.load_profile("fixed")
@@ -31,7 +35,7 @@ positive = st.floats(5e-324, 1e300, **finite)
 shares = st.floats(0.001, 0.999)
 naturals, counts = st.integers(0, 2**63), st.integers(1, 2**63)
 edges = st.integers(1, 65_535)
-nets = st.sampled_from(sorted(NETS))
+nets = st.sampled_from(sorted(NETWORKS))
 sizes = st.tuples(st.integers(1, 9000), st.integers(1, 9000))
 numbers = st.one_of(
     *(st.integers(0, 10**9 - 1).map(str), st.integers(0, 100).map("{}%".format)),
@@ -108,7 +112,7 @@ def test_a_config_is_equal_when_read_from_its_own_yaml(given):
 @click.pass_context
 def resolve(context, **_):
     """The config that the command line makes."""
-    return StyleConfig(**chosen_options(context, None))
+    return StyleConfig(**merge_options(context, None))
 
 
 def flags(config):
@@ -195,7 +199,7 @@ def test_a_style_picture_keeps_its_aspect_at_every_scale(
     size, edge, full, style_edge, factor
 ):
     config = StyleConfig(size=full, style_size=style_edge, style_scale=factor)
-    found = style_size(config, size, edge)
+    found = style_size_at(config, size, edge)
     wanted = (style_edge / min(size) if style_edge else min(1, full / max(size))) * (
         factor * edge / full
     )
@@ -243,7 +247,7 @@ def test_scales_grow_and_end_at_the_size(size, scales, steps, scale_steps):
     assert found[0] >= 1 and found[-1] == size
     assert [scale.steps for scale in plan] == [scale_steps] * (len(plan) - 1) + [steps]
     if scales == "auto":
-        assert len(plan) == 1 or found[0] >= COARSEST - 0.5
+        assert len(plan) == 1 or found[0] >= COARSEST_EDGE - 0.5
         assert all(b / a == pytest.approx(2**0.5, rel=0.01) for a, b in pairs(found))
 
 
@@ -265,13 +269,13 @@ def test_every_scale_that_is_used_is_large_enough_for_its_layers(
     try:
         plan = usable_scales(config, content, style)
     except ConfigError:  # only where the full size is too small as well
-        full = fit_long_edge(content, size), style_size(config, style, size)
+        full = fit_long_edge(content, size), style_size_at(config, style, size)
         assert min(map(min, full)) < least
         return
     assert plan[-1].edge == size
     for scale in plan:
         assert min(fit_long_edge(content, scale.edge)) >= least
-        assert min(style_size(config, style, scale.edge)) >= least
+        assert min(style_size_at(config, style, scale.edge)) >= least
 
 
 def run_layers(stage, values, borders, padding):
@@ -295,7 +299,10 @@ def run_layers(stage, values, borders, padding):
 
 @many
 @given(
-    st.sampled_from(sorted(NETS)), st.integers(1, 400), st.integers(1, 300), st.data()
+    st.sampled_from(sorted(NETWORKS)),
+    st.integers(1, 400),
+    st.integers(1, 300),
+    st.data(),
 )
 def test_tiles_compute_every_position_once_and_as_the_whole_does(
     net, length, edge, data
@@ -308,7 +315,7 @@ def test_tiles_compute_every_position_once_and_as_the_whole_does(
         looked_at = data.draw(st.sets(st.sampled_from(stage))) | {stage[-1]}
         whole = run_layers(stage, signal, (1, 1), padding)
         size = stage_edge(edge, number, stage)
-        cut = spans(stage, len(signal), size, padding, sorted(looked_at))
+        cut = axis_spans(stage, len(signal), size, padding, sorted(looked_at))
         for layer in looked_at:
             ends = [span.inside[layer] for span in cut]
             assert ends[0][0] == 0 and ends[-1][1] == len(whole[layer])
@@ -332,7 +339,7 @@ def test_tiles_compute_every_position_once_and_as_the_whole_does(
 def test_tiles_cover_a_picture_exactly_once(size, edge):
     stage = split_stages(layer_names("vgg19"))[0]
     wanted = ["conv1_1", stage[-1]]
-    cut = tiles(stage, size, stage_edge(edge, 0, stage), "replicate", wanted)
+    cut = make_tiles(stage, size, stage_edge(edge, 0, stage), "replicate", wanted)
     for layer, part in (("conv1_1", 1), (stage[-1], 4)):
         covered = np.zeros((1, size[0] // part, size[1] // part, 1), int)
         for tile in cut:

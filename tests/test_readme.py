@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 import kstyle
-from kstyle.cli import cli
-from kstyle.config import StyleConfig
-from kstyle.yaml_options import read_config_file
+from kstyle.cli.main import cli
+from kstyle.config.strict_yaml import read_config_file
+from kstyle.config.style_config import StyleConfig
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import argparse
 import numpy as np
 
 import kstyle
-from kstyle.resize import fit_long_edge, resize
+from kstyle.images.picture import fit_long_edge, resize
 
 GAP = 8  # px of white around each picture
 

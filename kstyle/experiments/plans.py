@@ -6,17 +6,17 @@ import shlex
 from pathlib import Path
 
 from kstyle.errors import ConfigError, KStyleError
-from kstyle.estimates import estimate
-from kstyle.experiments.findings import checked
-from kstyle.experiments.reading import Experiment, read_experiment
+from kstyle.experiments.definition.experiment_file import Experiment, read_experiment
+from kstyle.experiments.findings.rules import check_findings
 from kstyle.experiments.records import split_finished
-from kstyle.experiments.score_names import SCORES
-from kstyle.job import read_pictures
-from kstyle.precision import explain, resolved
+from kstyle.experiments.scoring.names import SCORES
+from kstyle.hardware.precision import explain_precision, resolve_precision
+from kstyle.planning.estimates import estimate_run
+from kstyle.runs.inputs import read_pictures
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class ExperimentPlan:
     """One experiment, its folder, the records of what is done, and the other trials.
 
     `sizes`: `{trial name: ((height, width) of the content, of the style)}` as read.
@@ -53,30 +53,32 @@ def plan(
     Raises: KStyleError: something cannot work.
     """
     plans, wanted, only = [], [], [only] if isinstance(only, str) else only
-    for path in find_files([files] if isinstance(files, (str, Path)) else files):
+    for path in find_experiment_files(
+        [files] if isinstance(files, (str, Path)) else files
+    ):
         whole = read_experiment(path, changes, quick=quick, pairs=pairs)
         folder = Path(logdir) / whole.name
         wanted += [trial.config for trial in whole.trials]
-        experiment = with_findings(on_this_machine(whole))
+        experiment = with_findings(with_resolved_precision(whole))
         if only:
-            experiment = chosen(experiment, only)
-        sizes = {trial.name: check(trial) for trial in experiment.trials}
+            experiment = select_trials(experiment, only)
+        sizes = {trial.name: check_trial(trial) for trial in experiment.trials}
         split = split_finished(experiment, folder, overwrite=overwrite)
-        command = command_of(path, quick, only, pairs, changes)
-        plans.append(Plan(experiment, folder, *split, sizes, command))
+        command = rerun_command(path, quick, only, pairs, changes)
+        plans.append(ExperimentPlan(experiment, folder, *split, sizes, command))
     names = [each.experiment.name for each in plans]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"Two experiments are called {name!r}. Rename a file.")
-    explain(*wanted)
+    explain_precision(*wanted)
     return plans
 
 
-def on_this_machine(experiment):
+def with_resolved_precision(experiment):
     """The experiment with every trial's precision decided: it is part of the trial, and
     a checkpoint or a finished record of another precision is another trial's."""
     trials = [
-        dataclasses.replace(trial, config=resolved(trial.config))
+        dataclasses.replace(trial, config=resolve_precision(trial.config))
         for trial in experiment.trials
     ]
     return dataclasses.replace(experiment, trials=tuple(trials))
@@ -85,13 +87,13 @@ def on_this_machine(experiment):
 def with_findings(experiment):
     """The experiment with its findings checked and filled in."""
     try:
-        findings = tuple(checked(experiment.findings, experiment, SCORES))
+        findings = tuple(check_findings(experiment.findings, experiment, SCORES))
     except ConfigError as error:
         raise ConfigError(f"{experiment.path}: {error}") from None
     return dataclasses.replace(experiment, findings=findings)
 
 
-def command_of(path, quick, only, pairs, changes):
+def rerun_command(path, quick, only, pairs, changes):
     """The command that runs the same, its files by name alone; values as in YAML."""
     words = ["kstyle", "experiment", "run", Path(path).name]
     words += ["--quick"] if quick else []
@@ -105,7 +107,7 @@ def command_of(path, quick, only, pairs, changes):
     return shlex.join(map(str, words))
 
 
-def chosen(experiment, only):
+def select_trials(experiment, only):
     """The experiment with those trials alone whose name holds one of `only`."""
     trials = [t for t in experiment.trials if any(word in t.name for word in only)]
     if not trials:
@@ -117,7 +119,7 @@ def chosen(experiment, only):
     return dataclasses.replace(experiment, trials=tuple(trials))
 
 
-def check(trial):
+def check_trial(trial):
     """Read the trial's pictures and plan its scales. Returns the pictures' sizes."""
     try:
         content, style, _, _ = read_pictures(trial.config)
@@ -126,14 +128,14 @@ def check(trial):
     return content.size, style.shape[:2]
 
 
-def estimates_of(plans, seconds_per_gflop):
+def estimate_trials(plans, seconds_per_gflop):
     """`{(experiment, trial): estimates.Estimate}` of every trial, done or not."""
     found = {}
     for each in plans:
         for trial in each.experiment.trials:
             table = trial.kind == "table"  # one look at the picture
             config = trial.config.replace(steps=0) if table else trial.config
-            found[each.experiment.name, trial.name] = estimate(
+            found[each.experiment.name, trial.name] = estimate_run(
                 config, *each.sizes[trial.name], seconds_per_gflop
             )
     return found
@@ -141,12 +143,14 @@ def estimates_of(plans, seconds_per_gflop):
 
 def builtin_folder():
     """The experiments that come with kstyle: in the package, or beside a checkout's."""
-    here = Path(__file__).parents[1]
-    inside = here / "configs" / "experiments"
-    return inside if inside.is_dir() else here.parent / "configs" / "experiments"
+    package = Path(__file__).parents[1]
+    installed = package / "data" / "configs" / "experiments"
+    if installed.is_dir():
+        return installed
+    return package.parent / "configs" / "experiments"
 
 
-def find_files(words):
+def find_experiment_files(words):
     """The experiment files that `words` name, each once: paths, built-in names, "all".
 
     Raises: ConfigError: a word is neither.

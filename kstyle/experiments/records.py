@@ -8,10 +8,10 @@ from pathlib import Path
 
 from kstyle.errors import ConfigError
 from kstyle.files import json_text, write_text
-from kstyle.fingerprints import picture_hashes, weights_hash
-from kstyle.job import stem
+from kstyle.runs.job import safe_stem
+from kstyle.runs.provenance import picture_hashes, weights_hash
 
-FILE = "record.json"
+RECORD_FILE = "record.json"
 BENCH_EVENTS = ".bench"  # ends the name of an event file that is about the experiment
 # Options that say where something is computed or written and how often, not what.
 BOOKKEEPING = {
@@ -20,7 +20,7 @@ BOOKKEEPING = {
 }
 
 
-def fingerprint(trial):
+def trial_fingerprint(trial):
     """A hash of all that decides a trial's result: options, pictures, weights."""
     config = trial.config
     options = config.model_dump(mode="json", exclude=BOOKKEEPING)
@@ -45,11 +45,11 @@ def new_record(experiment, trial):
         "fitted": {},
         "status": "failed",
         "error": None,
-        "hash": fingerprint(trial),
+        "hash": trial_fingerprint(trial),
         "folder": trial.name,
         "picture": None,
-        "content": stem(trial.config.content),
-        "style": stem(trial.config.style),
+        "content": safe_stem(trial.config.content),
+        "style": safe_stem(trial.config.style),
         **{"steps": 0, "seconds": 0.0, "losses": {}, "weights": {}, "scores": {}},
         **{"curve": {}, "table": None},
     }
@@ -58,7 +58,7 @@ def new_record(experiment, trial):
 def read_record(folder):
     """The record in a trial's folder; `None` where there is none that can be read."""
     try:
-        text = (Path(folder) / FILE).read_text(encoding="utf-8")
+        text = (Path(folder) / RECORD_FILE).read_text(encoding="utf-8")
         record = {"fitted": {}, "label": ""} | json.loads(text)  # the first have none
         for key in ("scores", "losses"):  # what is no number is a text in JSON
             record[key] = {name: float(value) for name, value in record[key].items()}
@@ -77,24 +77,24 @@ def finished_record(folder):
     return record if kept else None
 
 
-def find_twin(logdir, digest):
+def find_identical_trial(logdir, digest):
     """The folder of a finished trial of any experiment with that hash, or `None`."""
-    for path in sorted(Path(logdir).glob(f"*/*/{FILE}")):
-        if known_hash(path, path.stat().st_mtime_ns) == digest:
+    for path in sorted(Path(logdir).glob(f"*/*/{RECORD_FILE}")):
+        if cached_record_hash(path, path.stat().st_mtime_ns) == digest:
             if finished_record(path.parent) is not None:
                 return path.parent
     return None
 
 
 @functools.lru_cache(maxsize=4096)
-def known_hash(path, changed):
+def cached_record_hash(path, changed):
     """The hash in a record's file: every trial asks for that of all others."""
     del changed  # part of the key alone
     record = read_record(path.parent)
     return record and record["hash"]
 
 
-def adopt(twin, folder, record):
+def copy_identical_trial(twin, folder, record):
     """Make `folder` a copy of the run in `twin`; what that adds to `record`.
 
     What TensorBoard was told of the twin's own experiment stays behind.
@@ -108,7 +108,7 @@ def adopt(twin, folder, record):
 
 def write_record(folder, record):
     """Write `record` into a trial's folder, whole or not at all."""
-    write_text(Path(folder) / FILE, json_text(record, indent=1) + "\n")
+    write_text(Path(folder) / RECORD_FILE, json_text(record, indent=1) + "\n")
 
 
 def split_finished(experiment, folder, *, overwrite=False):
@@ -122,8 +122,8 @@ def split_finished(experiment, folder, *, overwrite=False):
     finished, todo, others = {}, [], []
     for trial in experiment.trials:
         record = finished_record(folder / trial.name)
-        if record is not None and record["hash"] == fingerprint(trial):
-            finished[trial.name] = refreshed(record, experiment, trial)
+        if record is not None and record["hash"] == trial_fingerprint(trial):
+            finished[trial.name] = relabelled_record(record, experiment, trial)
         else:
             todo.append(trial)
             others += [trial.name] if record is not None else []
@@ -136,14 +136,14 @@ def split_finished(experiment, folder, *, overwrite=False):
     return finished, todo
 
 
-def refreshed(record, experiment, trial):
+def relabelled_record(record, experiment, trial):
     """A finished record under the labels that the experiment's file has now."""
     kept = new_record(experiment.name, trial)
     keys = ("experiment", "label", "part", "axes", "repeats", "options")
     return record | {key: kept[key] for key in keys}
 
 
-def flat(record):
+def flat_row(record):
     """A record as one row of a table: `{column: number or text}`."""
     row = {key: record[key] for key in ("experiment", "trial", "part", "kind")}
     row |= record["axes"] | record["repeats"]

@@ -3,12 +3,12 @@
 import contextlib
 
 from kstyle.errors import ExperimentError
-from kstyle.experiments.executors import Task, check_choice
+from kstyle.experiments.execution.pool import Task, check_executor
+from kstyle.experiments.execution.trial import LocalExecutor, WorkerContext
 from kstyle.experiments.plans import plan
-from kstyle.experiments.records import flat
-from kstyle.experiments.summary import sum_up
-from kstyle.experiments.trials import Local, Workplace
-from kstyle.locks import locked
+from kstyle.experiments.records import flat_row
+from kstyle.experiments.reporting.summary import summarize
+from kstyle.files import lock_folder
 
 
 class Silent:
@@ -43,8 +43,8 @@ def run(files, *, watch=None, executor="local", workers=None, address=None, **ch
     Raises: KStyleError: something cannot work; nothing has run then. A trial that
         fails later is a row with an `error`, and the others go on.
     """
-    check_choice(executor, workers, address)
-    plans, here = plan(files, **choices), Workplace()
+    check_executor(executor, workers, address)
+    plans, here = plan(files, **choices), WorkerContext()
     with open_executor(plans, here, executor, workers, address) as chosen:
         return run_plans(plans, watch or Silent(), here, chosen)
 
@@ -55,29 +55,31 @@ def open_executor(plans, here, executor="local", workers=None, address=None):
     here: this process's `trials.Workplace`. Raises: ConfigError: it cannot work.
     """
     if executor == "local":
-        return Local(here)
-    from kstyle.gpus import leave_gpus
+        return LocalExecutor(here)
+    from kstyle.hardware.devices import hide_gpus
 
-    gpus = leave_gpus()
+    gpus = hide_gpus()
     if executor == "processes":
-        from kstyle.experiments.processes import Processes
-        from kstyle.experiments.resources import share
+        from kstyle.experiments.execution.processes import ProcessPool
+        from kstyle.experiments.execution.resources import worker_environments
 
-        return Processes(share(plans, workers, gpus))
-    from kstyle.experiments.ray_executor import Ray
+        return ProcessPool(worker_environments(plans, workers, gpus))
+    from kstyle.experiments.execution.ray import RayPool
 
-    return Ray(plans, workers, address)
+    return RayPool(plans, workers, address)
 
 
 def run_plans(plans, watch, here, executor):
     """Run every `Plan`, one after the other. Returns a row a trial, as `run`."""
     rows = []
     for each in plans:
-        rows += [flat(record) for record in run_plan(each, watch, here, executor)]
+        rows += [
+            flat_row(record) for record in run_experiment(each, watch, here, executor)
+        ]
     return rows
 
 
-def run_plan(each, watch, here, executor):
+def run_experiment(each, watch, here, executor):
     """Run what is to do of one experiment. Returns all its records, in file order.
 
     However it ends, what is finished is summed up.
@@ -85,7 +87,7 @@ def run_plan(each, watch, here, executor):
     """
     records, folder = dict(each.finished), each.folder
     tasks = [Task(each.experiment.name, trial, folder) for trial in each.todo]
-    with locked(folder):
+    with lock_folder(folder):
         watch.begin(each.experiment, each.todo, len(each.finished))
         try:
             with contextlib.closing(executor.run(tasks, watch.step)) as ended:
@@ -95,14 +97,14 @@ def run_plan(each, watch, here, executor):
         finally:
             names = [trial.name for trial in each.experiment.trials]
             found = [records[name] for name in names if name in records]
-            watch.summary(summary_of(each, found, here.bench(folder)))
+            watch.summary(write_summary(each, found, here.bench(folder)))
     return found
 
 
-def summary_of(each, records, bench):
+def write_summary(each, records, bench):
     """`sum_up`, a full disk being the user's affair and not a bug."""
     try:
-        return sum_up(each.experiment, each.folder, records, bench, each.command)
+        return summarize(each.experiment, each.folder, records, bench, each.command)
     except OSError as error:
         raise ExperimentError(
             f"The report in {each.folder} cannot be written: {error}. The finished "

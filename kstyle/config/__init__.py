@@ -1,0 +1,1 @@
+"""The options of a run: fields, types, YAML and solved layer weights."""

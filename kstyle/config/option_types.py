@@ -1,0 +1,117 @@
+"""The kinds of values that options take, their spelling, what a wrong one is told."""
+
+import difflib
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from kstyle.errors import ConfigError
+
+
+def parse_layers(value):
+    """`"conv3_1:2,conv4_1"`, a list of such, or a mapping, to `{layer: weight}`."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, str):
+        value = [part for part in value.split(",") if part.strip()]
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("give layers as 'conv3_1:2,conv4_1' or as a mapping")
+    layers = {}
+    for part in value:
+        name, _, weight = str(part).strip().partition(":")
+        if name in layers:
+            raise ValueError(f"layer {name!r} is named twice")
+        layers[name] = weight or 1.0
+    return layers
+
+
+def parse_scales(value):
+    """`"auto"`, a count, or long edges as `"128,256,512"` or a list."""
+    if isinstance(value, str) and value != "auto":
+        value = [part.strip() for part in value.split(",")]
+        value = value[0] if len(value) == 1 else value
+    return no_bool(value)
+
+
+def empty_as_none(value):
+    return None if value in ("", "none") else no_bool(value)
+
+
+def no_bool(value):
+    """YAML reads `yes` and `on` as true, which Python would take for 1."""
+    if isinstance(value, bool):
+        raise ValueError("give a number, not yes or no")
+    return value
+
+
+def check_device(value):
+    if not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,3})?", value):
+        raise ValueError("give auto, cpu, gpu or gpu:N")
+    return value
+
+
+def parse_interval(value):
+    """`("steps", 50)` of "50", `("seconds", 60.0)` of "60s"; a number of 0 is never.
+
+    Raises: ValueError: it is neither.
+    """
+    found = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?) ?s", value)
+    if found is None:
+        raise ValueError("give steps as '50', seconds as '60s', or '0' for never")
+    steps, seconds = found.groups()
+    return ("steps", int(steps)) if steps else ("seconds", float(seconds))
+
+
+def as_interval(value):
+    """The text of an interval, checked; YAML reads steps as a number."""
+    text = str(no_bool(value)).strip()
+    parse_interval(text)
+    return text
+
+
+def parse_off(value):
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else no_bool(value)
+
+
+def as_integer(value):
+    """A choice among numbers, also as a flag or the environment spells it."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+NumberCheck = BeforeValidator(no_bool)
+Weight = Annotated[float, NumberCheck, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, NumberCheck, Field(gt=0, allow_inf_nan=False)]
+Average = Annotated[float, NumberCheck, Field(ge=0, lt=1)]
+Natural = Annotated[int, NumberCheck, Field(ge=0)]
+Count = Annotated[int, NumberCheck, Field(ge=1)]
+EdgeLength = Annotated[int, NumberCheck, Field(ge=1, le=65_535)]
+TileEdge = Annotated[int, NumberCheck, Field(ge=128, le=65_535)]
+TileOption = Annotated[Literal["off", "whole"] | TileEdge, BeforeValidator(parse_off)]
+FitOption = Annotated[Literal["auto", "off"], BeforeValidator(parse_off)]
+EdgeLengths = Annotated[tuple[EdgeLength, ...], Field(min_length=1)]
+ScalesOption = Annotated[
+    Literal["auto"] | EdgeLength | EdgeLengths, BeforeValidator(parse_scales)
+]
+DeviceOption = Annotated[str, AfterValidator(check_device)]
+LayerWeights = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]
+IntervalOption = Annotated[str, BeforeValidator(as_interval)]
+
+
+def explain_validation(error, fields):
+    """One sentence for the first thing that pydantic found wrong."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, ConfigError):  # ours, already a sentence
+        return str(cause)
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(place, fields, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"Known: {sorted(fields)}."
+        return f"Unknown option {place!r}. {hint}"
+    name, value = first["loc"][0], first["input"]
+    wanted = first["msg"].removeprefix("Value error, ")
+    if len({part["loc"] for part in error.errors() if part["loc"][0] == name}) > 1:
+        place, wanted = name, f"expected {fields[name].description}"  # of several kinds
+    return f"{place}: {wanted[0].lower()}{wanted[1:]}. Received: {value!r}"

@@ -1,0 +1,1 @@
+"""Files that come with kstyle: network weights and sample pictures."""

@@ -1,0 +1,1 @@
+"""Experiment files: axes, parts and trials."""

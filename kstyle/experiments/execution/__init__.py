@@ -1,0 +1,1 @@
+"""Where trials run: in turn, in processes, on a Ray cluster."""

@@ -1,0 +1,1 @@
+"""Findings: rules, measured quantities and verdicts."""

@@ -1,0 +1,1 @@
+"""Reports of an experiment: pages, charts, tables and TensorBoard events."""

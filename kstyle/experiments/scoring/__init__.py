@@ -1,0 +1,1 @@
+"""Scores of a result, measured by one fixed network."""

@@ -1,0 +1,1 @@
+"""The machine: processor, memory, devices, precision and TensorFlow's start."""

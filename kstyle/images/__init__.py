@@ -1,0 +1,1 @@
+"""Picture files and arrays: reading, writing, colour, sizes and crops."""

@@ -1,0 +1,120 @@
+"""Sizes, crops and resampling of pictures held as NumPy arrays."""
+
+import dataclasses
+import re
+
+import numpy as np
+from PIL import Image
+
+from kstyle.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """An upright sRGB picture.
+
+    pixels: float32 `(height, width, 3)` in [0, 1], not multiplied by alpha.
+    alpha: float32 `(height, width)` in [0, 1], or `None` when all of it is opaque.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+
+    @property
+    def size(self):
+        """`(height, width)`."""
+        return self.pixels.shape[:2]
+
+    def resized(self, size):
+        """The same picture at `size`, `(height, width)`."""
+        alpha = None if self.alpha is None else resize(self.alpha, size)
+        return Picture(resize(self.pixels, size), alpha)
+
+
+SQUARE_CROPS = ("left", "center", "right")
+CROP_EXAMPLE = f"Use {', '.join(SQUARE_CROPS)}, or X,Y,W,H such as 25%,0,50%,100%."
+
+
+def resize(array, size):
+    """Resample `(H, W, C)` or `(H, W)` in [0, 1] to `size`, `(height, width)`.
+
+    Lanczos, widened to the old pixels when the picture shrinks, so that fine patterns
+    average out instead of making new ones. Returns: float32, clipped to [0, 1].
+    """
+    array = np.asarray(array, np.float32)
+    height, width = size
+    if array.shape[:2] == (height, width):
+        return array
+    bands = array.reshape(*array.shape[:2], -1)
+    result = np.empty((height, width, bands.shape[-1]), np.float32)
+    # Pillow resamples floats one band at a time, and its sizes are (width, height).
+    for number in range(bands.shape[-1]):
+        band = Image.fromarray(np.ascontiguousarray(bands[..., number]))
+        band = band.resize((width, height), Image.Resampling.LANCZOS)
+        result[..., number] = band  # one at a time: a large one is half a gigabyte
+    np.clip(result, 0.0, 1.0, out=result)
+    return result.reshape(height, width, *array.shape[2:])
+
+
+def fit_long_edge(size, edge):
+    """`(height, width)` of the same shape as `size` whose longer edge is `edge`."""
+    return scale_size(size, edge / max(size))
+
+
+def scale_size(size, factor):
+    """`size` with both edges times `factor`, halves rounded up, at least one pixel."""
+    height, width = (max(1, int(n * factor + 0.5)) for n in size)
+    return height, width
+
+
+def parse_crop(text):
+    """Check a crop before there is a picture.
+
+    text: `left`, `center` or `right` (the largest square there; of a portrait, left is
+        the top and right the bottom), or `X,Y,W,H`, each in pixels or with `%`.
+
+    Returns: the name, or four pairs (number, whether it is a percentage).
+    Raises: ConfigError: `text` is neither.
+    """
+    name = text.strip().lower()
+    if name in SQUARE_CROPS:
+        return name
+    parts = [part.strip() for part in name.split(",")]
+    found = [
+        re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(%?)", part, re.ASCII) for part in parts
+    ]
+    if len(found) != 4 or not all(found):
+        raise ConfigError(f"{text!r} is not a crop. {CROP_EXAMPLE}")
+    return tuple((float(match[1]), match[2] == "%") for match in found)
+
+
+def crop_box(text, size):
+    """`(top, left, bottom, right)` in pixels of crop `text` in a picture of `size`.
+
+    Raises: ConfigError: `text` is no crop, or the box is empty or not all inside.
+    """
+    spec = parse_crop(text)
+    height, width = size
+    if isinstance(spec, str):
+        edge = min(size)
+        # Of the rest on the long axis, nothing, half or all lies before the square.
+        part = SQUARE_CROPS.index(spec)
+        top, left = (height - edge) * part // 2, (width - edge) * part // 2
+        return top, left, top + edge, left + edge
+    lengths = (width, height, width, height)
+    x, y, w, h = (
+        int(number * (length / 100 if percent else 1) + 0.5)
+        for (number, percent), length in zip(spec, lengths, strict=True)
+    )
+    if w < 1 or h < 1 or x + w > width or y + h > height:
+        raise ConfigError(
+            f"crop {text!r} is empty or reaches outside the picture, which is {width} "
+            f"wide and {height} high. {CROP_EXAMPLE}"
+        )
+    return y, x, y + h, x + w
+
+
+def crop(array, text):
+    """The part of `(H, W, …)` that `text` names; see `parse_crop`."""
+    top, left, bottom, right = crop_box(text, array.shape[:2])
+    return array[top:bottom, left:right]

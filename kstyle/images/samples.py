@@ -1,0 +1,48 @@
+"""The built-in pictures, by name, and that they are the ones that were released."""
+
+import hashlib
+from pathlib import Path
+
+from kstyle.errors import ImageError
+
+SAMPLE_FOLDER = Path(__file__).parents[1] / "data" / "samples"
+SAMPLE_SHA256 = {  # of NAME.jpg
+    "astronaut": "de49b3df0083ef798bd38a6e76aa2e8324763df7f3f944c833081abe3bb8fa2d",
+    "chelsea": "5ca0cac0d16756ef8fd198e58eb750521b1b8b3b9d978593f19b8a6142b9621a",
+    "coffee": "dd8bb6e4ae34deabeb4337a0a71c42939a13e20d88a23853bb0f628f403a1f7c",
+    "meadow": "765a5ba1cbdc2172829e9f10baa31586b7e9dd1c59c3a1b004fa3acdf65af9f2",
+    "night": "d8284430549b12f5d00702439b12dc31e8bee9790488ccfe845257350dc5fb23",
+    "window": "3d69875e86fd788e973b40094777ca03518256784cfaf2c8d4090cbe9f706a94",
+}
+
+
+def sample_names():
+    """The names that `load_picture("sample:NAME")` knows."""
+    return sorted(SAMPLE_SHA256)
+
+
+def picture_file(path):
+    """The path of the file behind `sample:NAME`; other paths as they are.
+
+    Raises: ImageError: no sample is called so, or its file is not, byte for byte, the
+        one that was released.
+    """
+    name = str(path).removeprefix("sample:")
+    if name == str(path):
+        return Path(path)
+    if name not in SAMPLE_SHA256:
+        raise ImageError(f"no sample is called {name!r}. There are {sample_names()}.")
+    path, expected = SAMPLE_FOLDER / f"{name}.jpg", SAMPLE_SHA256[name]
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ImageError(
+            f"kstyle's own picture sample:{name} cannot be read ({error}). Reinstall "
+            "kstyle."
+        ) from None
+    if digest != expected:
+        raise ImageError(
+            f"kstyle's own picture sample:{name} is damaged: SHA-256 is {digest}, "
+            f"expected {expected}. Reinstall kstyle."
+        )
+    return path

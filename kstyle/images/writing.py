@@ -1,0 +1,223 @@
+"""Picture files: writing, the check before it, and the record inside."""
+
+import json
+import logging
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image, PngImagePlugin
+
+from kstyle.errors import ConfigError, ImageError
+from kstyle.files import atomic_path
+from kstyle.images import color_profiles, high_bit_depth
+from kstyle.images.picture import Picture
+from kstyle.images.reading import READABLE, reading, regular_file
+
+log = logging.getLogger("kstyle")
+
+WRITABLE_BITS = {
+    ".png": (8, 16),
+    ".jpg": (8,),
+    ".jpeg": (8,),
+    ".tif": (8, 16),
+    ".tiff": (8, 16),
+    ".webp": (8,),
+    ".bmp": (8,),
+}
+OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".bmp")
+DESCRIPTION, SOFTWARE = 270, 305  # TIFF and EXIF tags
+
+
+def check_writable(path, *, bits=8, alpha=False, overwrite=False):
+    """Check before a long run that `save_picture` will be able to write `path`.
+
+    Nothing is made or changed. alpha: whether the picture has one; it is only logged
+    when the file type will lose it.
+
+    Raises: ConfigError: the suffix is not known, the type cannot hold `bits`, or the
+        file exists and `overwrite` is false. ImageError: `path` is a folder, or its
+        folder can neither be written to nor made.
+    """
+    path = Path(path)
+    _check_type(path, bits)
+    _check_name(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ImageError(f"{path} is a folder or device. Name a file for the result.")
+    if os.path.isfile(path) and not overwrite:
+        raise ConfigError(f"{path} exists. Name another file, or give --overwrite.")
+    folder = next(p for p in path.absolute().parents if os.path.lexists(p))
+    if not os.path.isdir(folder):
+        raise ImageError(f"{folder} is not a folder. Name another place for {path}.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ImageError(f"{folder} may not be written to. Name another place.")
+    if alpha and path.suffix.lower() in OPAQUE_SUFFIXES:
+        log.info("%s cannot hold transparency; it is put over white", path)
+
+
+def _check_name(path):
+    """Refuse a name that no file can have: too long, or with a NUL in it."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # said better further on
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(
+            f"{path} cannot be made: {reason}. Use another name."
+        ) from None
+
+
+def _check_type(path, bits):
+    allowed = WRITABLE_BITS.get(path.suffix.lower())
+    if allowed is None:
+        raise ConfigError(
+            f"{path}: {path.suffix or 'no suffix'} is not a type that can be written. "
+            f"Use one of {', '.join(WRITABLE_BITS)}."
+        )
+    if bits not in allowed:
+        others = ", ".join(s for s, depths in WRITABLE_BITS.items() if bits in depths)
+        raise ConfigError(
+            f"{path}: {path.suffix} holds {allowed[0]} bits a sample, not {bits}. "
+            + (f"Use one of {others}." if others else "Use 8 or 16.")
+        )
+
+
+def save_picture(path, picture, *, bits=8, quality=95, metadata=None):
+    """Write a picture as the type that the suffix of `path` names.
+
+    The file is whole or not there: what was there before stays on an error. Missing
+    folders are made. All types but BMP get an sRGB profile and the metadata.
+
+    picture: a `Picture`, or `(H, W, 3)` or `(1, H, W, 3)` in [0, 1]; clipped.
+    bits: 8, or 16 for PNG and TIFF. Rounded to nearest.
+    quality: 1 to 100, for JPEG (with full colour resolution) and WebP.
+    metadata: `{str: str}` for `read_metadata`.
+
+    Alpha is kept in PNG, TIFF and WebP; in JPEG and BMP the picture is put over white.
+
+    Raises: ConfigError: as `check_writable`. ImageError: the numbers are not a picture,
+        or the file system or the file type refuses.
+    """
+    path = Path(path)
+    _check_type(path, bits)
+    samples = _levels(
+        _planes(picture, opaque=path.suffix.lower() in OPAQUE_SUFFIXES), bits
+    )
+    text = json.dumps(metadata) if metadata else None  # all ASCII, so any tag holds it
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            _write(temporary, samples, text, quality)
+    except (OSError, ValueError, struct.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(
+            f"{path} cannot be written ({reason}). Name another place or type, or "
+            "make room."
+        ) from error
+
+
+def _write(path, samples, text, quality):
+    """uint8 or uint16 samples as the type of the suffix, straight to `path`."""
+    if path.suffix.lower() in (".tif", ".tiff"):
+        _write_tiff(path, samples, text)
+    elif samples.dtype == np.uint16:
+        high_bit_depth.write_deep_png(path, samples, text)
+    else:
+        _write_shallow(path, samples, text, quality)
+
+
+def _planes(picture, *, opaque):
+    """Checked float32 `(H, W, 3 or 4)`, not clipped; without alpha if `opaque`."""
+    if not isinstance(picture, Picture):
+        picture = Picture(np.asarray(picture))
+    pixels, alpha = np.asarray(picture.pixels, np.float32), picture.alpha
+    if pixels.ndim == 4 and pixels.shape[0] == 1:
+        pixels = pixels[0]
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        raise ImageError(f"a picture is (height, width, 3), not {pixels.shape}.")
+    planes = pixels
+    if alpha is not None:
+        alpha = np.asarray(alpha, np.float32)[..., None]
+        if alpha.shape[:2] != pixels.shape[:2]:
+            raise ImageError(f"alpha {alpha.shape[:2]} does not fit {pixels.shape}.")
+        planes = np.concatenate([pixels, alpha], axis=-1)
+    if not np.isfinite(planes).all():
+        raise ImageError("the picture holds NaN or infinity, so it is not written.")
+    return _over_white(planes) if alpha is not None and opaque else planes
+
+
+def _over_white(planes):
+    """`(H, W, 4)` without its alpha, as it looks on white: `(H, W, 3)`."""
+    planes, cover = np.clip(planes, 0, 1), np.clip(planes[..., 3:], 0, 1)
+    return planes[..., :3] * cover + (1 - cover)
+
+
+def _levels(samples, bits):
+    """Floats, clipped to [0, 1], to whole levels, to nearest (halves up)."""
+    kind, top = np.uint16 if bits == 16 else np.uint8, np.float32(2**bits - 1)
+    # Some rows at once: copies of a large picture in floats would be the run's peak.
+    strips = np.array_split(samples, 1 + len(samples) // 256)
+    rounded = (np.floor(np.clip(x, 0, 1) * top + np.float32(0.5)) for x in strips)
+    return np.concatenate([x.astype(kind) for x in rounded])
+
+
+def _write_shallow(path, samples, text, quality):
+    """8-bit PNG, JPEG, WebP or BMP."""
+    image = Image.fromarray(samples)
+    suffix = path.suffix.lower()
+    options = {"icc_profile": color_profiles.SRGB_BYTES}
+    if suffix == ".png" and text:
+        options["pnginfo"] = info = PngImagePlugin.PngInfo()
+        info.add_itxt("kstyle", text)
+        info.add_text("Software", "kstyle")
+    elif suffix in (".jpg", ".jpeg", ".webp"):
+        options |= {"quality": quality, "exif": _exif(text)}
+        options |= {"exact": True} if suffix == ".webp" else {"subsampling": 0}
+    elif suffix == ".bmp":
+        options = {}
+    image.save(path, **options)
+
+
+def _exif(text):
+    exif = Image.Exif()
+    if text:
+        exif[DESCRIPTION] = text
+        exif[SOFTWARE] = "kstyle"
+    return exif
+
+
+def _write_tiff(path, samples, text):
+    plain_bytes, data = 7, color_profiles.SRGB_BYTES
+    tifffile.imwrite(
+        path,
+        samples,
+        photometric="rgb",
+        extrasamples=["unassalpha"] if samples.shape[2] == 4 else None,
+        compression="zlib",
+        predictor=True,
+        description=text,
+        software="kstyle",
+        extratags=[(color_profiles.TIFF_TAG, plain_bytes, len(data), data, True)],
+        metadata=None,  # else the library writes a description of its own
+    )
+
+
+def read_metadata(path):
+    """The `metadata` that `save_picture` put into `path`; `{}` if there is none.
+
+    Raises: ImageError: `path` is not a picture file that can be read.
+    """
+    path = regular_file(Path(path))
+    with reading(path), Image.open(path, formats=READABLE) as image:
+        text = image.info.get("kstyle")
+        if image.format != "PNG":
+            exif = image.getexif()
+            text = exif.get(DESCRIPTION) if exif.get(SOFTWARE) == "kstyle" else None
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,1 @@
+"""The terms of the loss: content, style and total variation."""

@@ -1,0 +1,1 @@
+"""The feature networks: layers, weights and the extractor."""

@@ -1,0 +1,1 @@
+"""TensorFlow operations behind plain functions: convolution, padding, graphs."""

@@ -1,0 +1,1 @@
+"""The optimisers of the picture and the variables that they optimise."""

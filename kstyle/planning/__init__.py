@@ -1,0 +1,1 @@
+"""Scales, memory and time of a run, computed before it starts."""

@@ -1,0 +1,1 @@
+"""Keras callbacks of a run: logs, checkpoints, divergence, early stops."""

@@ -1,0 +1,1 @@
+"""Features and gradients of large pictures, tile by tile."""

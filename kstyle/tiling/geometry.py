@@ -1,0 +1,200 @@
+"""Where the tiles of a large picture lie: stages, margins and borders, as arithmetic.
+
+The network is cut into stages that end at a pooling, and each stage is run tile by
+tile. Only a stage's input and output exist for the whole picture, so a tile needs a
+margin no wider than what its own stage sees beyond it: a few positions. Rows and
+columns are alike, so all is worked out for one axis. Intervals are (start, stop).
+"""
+
+import dataclasses
+import itertools
+import math
+
+# `pool1` is not among them: its output would be the largest array of all.
+STAGE_ENDS = ("pool2", "pool3", "pool4")
+
+
+@dataclasses.dataclass(frozen=True)
+class AxisSpan:
+    """One axis of one tile of a stage.
+
+    read: what the tile takes of the stage's input, its margins among it.
+    border: 1 or 0 for each end: whether the tile touches the picture's true border
+        there, and is padded.
+    inside: `{layer: interval}` that is this tile's own, in the layer's positions.
+    crop: the same intervals in what the tile computes of the layer.
+    """
+
+    read: tuple[int, int]
+    border: tuple[int, int]
+    inside: dict
+    crop: dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """A tile of a stage; `sizes`: `{layer: (height, width)}` of the whole layers."""
+
+    rows: AxisSpan
+    columns: AxisSpan
+    sizes: dict
+
+    @property
+    def read(self):
+        """The index of what it takes from `(batch, height, width, channels)`."""
+        return tile_index(self.rows.read, self.columns.read)
+
+    @property
+    def borders(self):
+        """((top, bottom), (left, right)), each 1 where the tile is padded."""
+        return self.rows.border, self.columns.border
+
+    def place(self, layer):
+        """The index of its own part of the whole layer."""
+        return tile_index(self.rows.inside[layer], self.columns.inside[layer])
+
+    def crops(self, layers):
+        """[[(top, bottom), (left, right)]] of its own part of what it computes."""
+        return [(self.rows.crop[name], self.columns.crop[name]) for name in layers]
+
+    def share(self, layer):
+        """Which part of the layer's positions is the tile's own."""
+        inside = (self.rows.inside[layer], self.columns.inside[layer])
+        return math.prod(b - a for a, b in inside) / math.prod(self.sizes[layer])
+
+
+def tile_index(rows, columns):
+    return slice(None), slice(*rows), slice(*columns)
+
+
+def split_stages(names):
+    """The layers `names`, from the picture down, as a tuple of stages."""
+    stages, stage = [], []
+    for name in names:
+        stage.append(name)
+        if name in STAGE_ENDS:
+            stages.append(tuple(stage))
+            stage = []
+    return (*stages, tuple(stage)) if stage else tuple(stages)
+
+
+def recomputed_layers(stage, names):
+    """The layers of `stage` down to the deepest of `names`, and to what pools it: the
+    gradient of a pooling wants its input."""
+    depth = max((stage.index(name) + 1 for name in names if name in stage), default=0)
+    while depth < len(stage) and is_pool(stage[depth]):
+        depth += 1
+    return stage[:depth]
+
+
+def stage_boundary_values(whole):
+    """Values of whole layers that are held at once between the stages.
+
+    whole: `{layer: its values}`. The outputs of all stages, and a gradient of one.
+    """
+    ends = [whole[name] for name in STAGE_ENDS if name in whole]
+    return sum(ends) + max(ends, default=0)
+
+
+def total_stride(layers):
+    """Positions of a stage's input from one output of the last of `layers` to the
+    next."""
+    return 2 ** sum(is_pool(name) for name in layers)
+
+
+def is_pool(name):
+    return name.startswith("pool")
+
+
+def stage_edge(tile, number, stage):
+    """The edge of the tiles of stage `number` (from 0) in positions of its input.
+
+    `tile`: that of the first stage, in pixels. It halves from one stage to the next:
+    four times fewer positions of twice the channels take half of the memory at the
+    most, and the margins, as wide in every stage, cost less than if it quartered.
+    """
+    step = total_stride(stage)
+    return max(step, (tile >> number) // step * step)
+
+
+def layer_lengths(stage, length, padding):
+    """How long each layer of `stage` is on an axis whose input has `length`."""
+    found = {}
+    for name in stage:
+        if is_pool(name):
+            length //= 2  # an odd last one is dropped
+        elif padding == "valid":
+            length -= 2
+        found[name] = length
+    return found
+
+
+def axis_spans(stage, length, edge, padding, wanted):
+    """The `Span`s of one axis, so that every layer is covered once.
+
+    length: of the stage's input. edge: of a tile at the most, a multiple of the stage's
+        stride.
+    wanted: the layers that are looked at; the last of the stage among them.
+    """
+    whole = layer_lengths(stage, length, padding)
+    strides = {n: total_stride(stage[: i + 1]) for i, n in enumerate(stage)}
+    last = stage[-1]
+    # Counted in the shortest layer, so that no tile is without positions in any; the
+    # last tile takes what the others, which lose rows to a pooling, have over. Even
+    # shares take less memory than full edges and a rest, and are of fewer sizes.
+    count = math.ceil(whole[last] * strides[last] / edge)
+    even = math.ceil(whole[last] / count) * strides[last]
+
+    def interior(name, tile):
+        start, stop = (k * even // strides[name] for k in (tile, tile + 1))
+        return start, (whole[name] if tile == count - 1 else stop)
+
+    found = []
+    for tile in range(count):
+        inside = {name: interior(name, tile) for name in wanted}
+        read = input_interval(stage, inside, length, whole, padding)
+        border = (int(read[0] == 0), int(read[1] == length))
+        crop = layer_crops(stage, inside, read, border, padding)
+        found.append(AxisSpan(read, border, inside, crop))
+    return found
+
+
+def input_interval(stage, inside, length, whole, padding):
+    """The interval of the stage's input from which `inside` can be computed."""
+    before = dict(zip(stage, (length, *whole.values()), strict=False))
+    start, stop = inside[stage[-1]]
+    for name in reversed(stage):
+        if name in inside:
+            start, stop = min(start, inside[name][0]), max(stop, inside[name][1])
+        if is_pool(name):
+            start, stop = 2 * start, 2 * stop
+        elif padding == "valid":
+            stop += 2
+        else:
+            start, stop = max(0, start - 1), min(before[name], stop + 1)
+    return start, stop
+
+
+def layer_crops(stage, inside, read, border, padding):
+    """`{layer: interval}` of `inside` in what is computed from `read`.
+
+    At a true border, where the layers pad, a tile that touches the border in the input
+    touches it in every layer; elsewhere each convolution takes one off.
+    """
+    origin, found = read[0], {}
+    for name in stage:
+        if is_pool(name):
+            origin //= 2  # even here: `spans` cuts at multiples of the stride
+        elif padding != "valid":
+            origin += 1 - border[0]
+        if name in inside:
+            found[name] = tuple(end - origin for end in inside[name])
+    return found
+
+
+def make_tiles(stage, size, edge, padding, wanted):
+    """The `Tile`s of a stage whose input is `size`, (height, width)."""
+    axes = [axis_spans(stage, length, edge, padding, wanted) for length in size]
+    each = [layer_lengths(stage, length, padding) for length in size]
+    sizes = {name: (each[0][name], each[1][name]) for name in stage}
+    return [Tile(rows, columns, sizes) for rows, columns in itertools.product(*axes)]

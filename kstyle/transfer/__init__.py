@@ -1,0 +1,1 @@
+"""The Keras model whose trainable weight is the picture."""

@@ -1,0 +1,372 @@
+"""The command line: what it prints, what it refuses, and with which exit code."""
+
+import hashlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+import kstyle
+from kstyle.cli.main import cli
+from kstyle.config.style_config import StyleConfig
+from kstyle.networks.vgg import layer_names
+
+PICTURES = ("content", "style")
+
+
+def invoke(*arguments, env=None):
+    """The outcome of `kstyle ARGUMENTS`, run in this process."""
+    return CliRunner().invoke(cli, list(map(str, arguments)), env=env)
+
+
+def command(options, *more):
+    """The words of `stylize` for `options`, a mapping of the config's names."""
+    words = [options[name] for name in PICTURES if name in options]
+    for name, value in options.items():
+        if name not in PICTURES:
+            words += [f"--{name.replace('_', '-')}", value]
+    return ["stylize", *map(str, words), *more]
+
+
+def run_python(*arguments, **kwargs):
+    """A real process, with what a user's machine would have."""
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **kwargs,
+    )
+
+
+# ---------------------------------------------------------------- help and tables
+
+
+def test_help_lists_the_commands_and_every_option():
+    commands = invoke("--help").stdout
+    for name in ("stylize", "layers", "weights", "samples"):
+        assert f"  {name} " in commands
+    text = invoke("stylize", "--help").stdout
+    for name in StyleConfig.model_fields:
+        if name not in PICTURES:
+            assert re.search(rf"--{name.replace('_', '-')}\b", text), name
+    for flag in (
+        "-o, --output",
+        "--config",
+        "--overwrite",
+        "--quiet",
+        "CONTENT",
+        "STYLE",
+    ):
+        assert flag in text
+
+
+def test_help_and_version_of_a_fresh_process_load_neither_tensorflow_nor_keras():
+    code = (
+        "import sys, kstyle, kstyle.cli\n"
+        "try: kstyle.cli.cli(['stylize', '--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "heavy = {'tensorflow', 'keras', 'scipy', 'h5py', 'tensorboard'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    out, err = run_python("-c", code).communicate(timeout=60)
+    assert out.splitlines()[-1] == "[]", err
+
+
+def test_the_module_can_be_run_and_says_its_version():
+    process = run_python("-m", "kstyle", "--version")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert out == f"kstyle, version {kstyle.__version__}\n"
+
+
+@pytest.mark.parametrize("net", ["vgg16", "vgg19"])
+def test_layers_prints_every_layer_of_the_network(net):
+    lines = invoke("layers", "--net", net).stdout.splitlines()
+    names = [
+        word for line in lines for word in line.split() if word in layer_names(net)
+    ]
+    assert tuple(names) == layer_names(net)
+    (row,) = (line for line in lines if "conv1_1" in line)
+    # 3 x 3 x 3 x 64 + 64 parameters; 2 x 27 x 64 x 224 x 224 operations
+    for figure in ("224 x 224", "64", "1,792", "0.173"):
+        assert figure in row
+
+
+def test_layers_of_a_small_input_with_valid_padding_ends_where_nothing_is_left():
+    text = invoke("layers", "--net", "vgg16", "--size", 14, "--padding", "valid").stdout
+    assert "conv2_2" in text  # 14, 12, 10, 5, 3, 1
+    assert "pool2" not in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--net", "vgg17"), ("--size", "0"), ("--size", "x"), ("--padding", "zero")],
+)
+def test_layers_refuses_what_does_not_exist(words):
+    result = invoke("layers", *words)
+    assert result.exit_code == 2
+    assert f"Invalid value for '{words[0]}'" in result.stderr
+
+
+def test_weights_prints_each_network_and_source(tmp_path):
+    text = invoke("weights", env={"KERAS_HOME": str(tmp_path)}).stdout
+    for net in ("vgg16", "vgg19"):
+        head, keras = text.split(f"{net} --weights keras\n")
+        builtin = head.split(f"{net} --weights builtin\n")[1]
+        blob = (
+            Path(kstyle.__file__).parent / "data" / "weights" / f"{net}.npz"
+        ).read_bytes()
+        assert f"{len(blob) / 1e6:.1f} MB\n" in builtin
+        assert hashlib.sha256(blob).hexdigest() + "\n" in builtin
+        assert re.match(r"  there: +yes\n", builtin)
+        assert re.match(r"  there: +no\n  licence: CC BY 4.0", keras)
+
+
+def test_samples_prints_names_that_can_be_used():
+    names = invoke("samples").stdout.split()
+    assert len(names) >= 6
+    for name in names:
+        assert kstyle.load_picture(name).pixels.ndim == 3
+    defaults = StyleConfig()
+    assert {defaults.content, defaults.style} <= set(names)
+
+
+# ------------------------------------------------------------------------ refusals
+
+BAD_INPUT = {  # changed options: exit code, and what the message must say
+    "a missing content": ({"content": "nothing.png"}, 1, "nothing.png"),
+    "a missing style": ({"style": "nothing.png"}, 1, "nothing.png"),
+    "a missing init": ({"init": "nothing.png"}, 1, "nothing.png"),
+    "an unknown sample": ({"content": "sample:coffe"}, 1, "coffee"),
+    "a text for a picture": ({"content": "text.png"}, 1, "not a picture"),
+    "an unknown network": ({"net": "vgg17"}, 2, "'vgg16', 'vgg19'"),
+    "an unknown layer": ({"style_layers": "conv11"}, 2, "Did you mean 'conv1_1'"),
+    "a layer named twice": ({"style_layers": "conv1_1,conv1_1"}, 2, "named twice"),
+    "a negative weight": ({"style_weight": -1}, 2, "style_weight"),
+    "a negative layer weight": ({"style_layers": "conv1_1:-2"}, 2, "conv1_1"),
+    "a weight that is no number": ({"tv_weight": "nan"}, 2, "tv_weight"),
+    "a word for a number": ({"steps": "many"}, 2, "Received: 'many'"),
+    "a size of nothing": ({"size": 0}, 2, "size"),
+    "a method that is none": ({"style_weights": "equal"}, 2, "not a method"),
+    "a share of more than all": ({"style_weights": "equal-loss:2"}, 2, "between 0 and"),
+    "a wrong crop": ({"style_crop": "middle"}, 2, "'middle' is not a crop"),
+    "scales that shrink": ({"scales": "16,8"}, 2, "must grow"),
+    "an output that exists": ({"output": "there.png"}, 2, "--overwrite"),
+    "an output of no type": ({"output": "out.psd"}, 2, ".psd"),
+    "an output below a file": ({"output": "text.png/out.png"}, 1, "not a folder"),
+    "a run's folder below a file": ({"logdir": "text.png"}, 2, "--logdir"),
+    "weights that are missing": ({"weights": "nothing.npz"}, 1, "nothing.npz"),
+    "weights that are none": ({"weights": "text.png"}, 1, "text.png"),
+    "a picture too small": ({"padding": "valid", "size": 9}, 2, "need 10 each way"),
+    "a missing config": ({"config": "nothing.yaml"}, 2, "nothing.yaml"),
+    "an unknown key in a config": ({"config": "key.yaml"}, 2, "Did you mean 'steps'"),
+    "a wrong type in a config": ({"config": "type.yaml"}, 2, "seed"),
+    "a key twice in a config": ({"config": "twice.yaml"}, 2, "'seed' is given twice"),
+}
+
+
+@pytest.fixture
+def bad_files(tmp_path, monkeypatch):
+    """The files that `BAD_INPUT` names, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    texts = {
+        "text.png": "no picture",
+        "key.yaml": "stepz: 3",
+        "type.yaml": "seed: [1]",
+        "twice.yaml": "seed: 1\nseed: 2",
+    }
+    for name, text in texts.items():
+        Path(name).write_text(text)
+    kstyle.save_picture("there.png", np.zeros((2, 2, 3)))
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_refused_in_one_sentence(case, small_run, bad_files, monkeypatch):
+    changes, code, expected = BAD_INPUT[case]
+    monkeypatch.setattr("kstyle.cli.main.load_pipeline", refuse_to_load)
+    result = invoke(*command(small_run | changes))
+    assert result.exit_code == code, result.output
+    assert isinstance(result.exception, SystemExit)  # no traceback for the user
+    assert result.stdout == ""
+    *usage, message = result.stderr.splitlines()
+    assert message.startswith("Error: ")
+    assert expected in message
+    assert all(line.startswith(("Usage: ", "Try ")) or not line for line in usage)
+    assert not Path("logs").exists()
+
+
+def refuse_to_load():
+    pytest.fail("TensorFlow would be loaded before the input is refused")
+
+
+def test_an_unknown_option_or_command_is_refused_with_the_close_name():
+    for words in (["stylize", "--stepz", "3"], ["stylise"], ["stylize", "a", "b", "c"]):
+        result = invoke(*words)
+        assert result.exit_code == 2
+        assert "Traceback" not in result.output
+    assert "--steps" in invoke("stylize", "--stepz", "3").stderr
+
+
+def test_a_bug_keeps_its_traceback(small_run, monkeypatch):
+    def break_down(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("kstyle.runs.job.prepare", break_down)
+    assert isinstance(invoke(*command(small_run)).exception, ZeroDivisionError)
+
+
+# ------------------------------------------------------------------------ real runs
+
+
+def test_a_run_in_a_pipe_prints_plain_lines_and_where_the_picture_is(
+    small_run, tmp_path
+):
+    output = tmp_path / "out.png"
+    result = invoke(*command(small_run | {"output": output}))
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output  # no colours, no cursor
+
+    lines = result.stderr.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "step 0/4",
+        "step 2/4",
+        "step 4/4",
+    ]
+    assert re.fullmatch(r"step 0/4: loss [\d.e+]+", lines[0])
+    for line in lines[1:]:
+        pattern = r"step ./4: loss [\d.e+]+, [\d.]+ steps/s, ETA \d+:\d\d"
+        assert re.fullmatch(pattern, line)
+
+    first, last = result.stdout.splitlines()
+    assert re.fullmatch(
+        rf"wrote {re.escape(str(output))} \(18 x 12, 4 steps, [\d.]+ s\)", first
+    )
+    (folder,) = (tmp_path / "logs").iterdir()
+    assert last == f"tensorboard --logdir {folder}"
+    assert kstyle.load_picture(output).size == (12, 18)
+
+
+def test_a_terminal_shows_a_bar_with_loss_speed_and_what_is_left(
+    small_run, monkeypatch
+):
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=100)
+    monkeypatch.setattr("kstyle.cli.console.Console", lambda **_: terminal)
+    result = invoke(*command(small_run))
+    assert "wrote " in result.stdout
+    assert "step " not in result.stderr  # no plain lines beside the bar
+    pattern = r"stylize .*4/4.* loss .*\d.* steps/s .*ETA .*0:00"
+    assert re.search(pattern, screen.getvalue())
+
+
+def test_quiet_prints_the_path_and_nothing_else(small_run):
+    result = invoke(*command(small_run, "--quiet"))
+    assert (result.exit_code, result.stderr) == (0, "")
+    (line,) = result.stdout.splitlines()
+    assert kstyle.load_picture(line).size == (12, 18)
+
+
+def test_a_folder_with_a_blank_can_be_pasted_into_a_shell(small_run, tmp_path):
+    options = small_run | {"logdir": tmp_path / "my logs", "steps": 0}
+    line = invoke(*command(options)).stdout.splitlines()[-1]
+    assert re.fullmatch(r"tensorboard --logdir '.*/my logs/[^ ]*'", line)
+
+
+def test_all_losses_are_printed_as_a_table_before_the_run(small_run):
+    options = small_run | {"weights": "builtin", "net": "vgg16", "steps": 0}
+    result = invoke(*command(options, "--all-losses"))
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    names = [word for line in lines for word in line.split() if word[:4] in _KINDS]
+    assert tuple(names) == layer_names("vgg16")[:13]
+    assert lines[-1].startswith("tensorboard")
+
+
+_KINDS = ("conv", "pool")
+
+
+def test_solved_weights_are_printed_as_they_would_be_typed(small_run):
+    options = small_run | {"steps": 1, "snapshot_every": 0}
+    solving = options | {"style_weights": "equal-loss:0.8"}
+    result = invoke(*command(solving))
+    assert result.exit_code == 0, result.output
+    line, wrote, _ = result.stdout.splitlines()
+    number = r"[\d.e+-]+"
+    layers = f"conv1_1:({number}),conv2_1:({number})"
+    pattern = f"--style-layers {layers} --content-weight ({number})"
+    assert len(set(re.fullmatch(pattern, line).groups())) == 3
+
+    path = Path(wrote.removeprefix("wrote ").split(" (")[0])
+    again = invoke(*command(options), *line.split(), "--quiet").stdout.strip()
+    assert Path(again).read_bytes() == path.read_bytes()
+
+
+def test_solved_weights_are_not_printed_when_quiet(small_run):
+    options = small_run | {"style_weights": "equal-loss", "steps": 0}
+    (line,) = invoke(*command(options, "--quiet")).stdout.splitlines()
+    assert kstyle.load_picture(line).size == (12, 18)
+
+
+def test_weights_that_cannot_be_solved_are_refused_in_one_sentence(small_run):
+    same = {"style": small_run["content"], "style_weights": "auto"}
+    result = invoke(*command(small_run | same))
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: style_weights: style layer conv1_1 starts with")
+
+
+def test_the_config_of_a_run_repeats_it_and_a_flag_still_wins(small_run, tmp_path):
+    options = small_run | {"init": "noise", "seed": 9, "steps": 2}
+    first = invoke(*command(options), "--quiet").stdout.strip()
+    saved = Path(first).parent / "config.yaml"
+    again = invoke("stylize", "--config", saved, "--quiet").stdout.strip()
+    assert first != again
+    assert Path(first).read_bytes() == Path(again).read_bytes()
+    shorter = invoke("stylize", "--config", saved, "--steps", 1, "-q").stdout.strip()
+    text = (Path(shorter).parent / "config.yaml").read_text()
+    assert StyleConfig.from_yaml(text) == StyleConfig(**options).replace(steps=1)
+
+
+def test_ctrl_c_before_the_first_step_exits_130_in_words(small_run, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kstyle.cli.main.load_pipeline", interrupt)
+    result = invoke(*command(small_run))
+    assert result.exit_code == 130
+    assert "Interrupted before there was a picture" in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
+def test_ctrl_c_keeps_the_picture_and_exits_130(small_run, heard_interrupts):
+    options = small_run | {"steps": 1_000_000, "report_every": 1, "snapshot_every": 0}
+    process = run_python("-m", "kstyle", *command(options))
+    lines = []
+    try:
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith("step 2/"):
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, lines + [err]
+    assert all(line.startswith("step ") for line in lines), lines  # TensorFlow is quiet
+    assert "Traceback" not in err
+    found = re.fullmatch(
+        r"interrupted, kept (.*) \(18 x 12, .* s\)\ntensorboard --logdir .*\n", out
+    )
+    assert found, out
+    assert kstyle.load_picture(found[1]).size == (12, 18)

@@ -1,0 +1,160 @@
+"""Layer weights from the start: each rule with numbers that can be worked by hand."""
+
+import math
+
+import pytest
+
+from kstyle.config.layer_balance import (
+    BalanceMethod,
+    equalized_weights,
+    parse_balance_method,
+    round_weights,
+    solve_content_weight,
+    solve_layer_weights,
+)
+from kstyle.config.style_config import StyleConfig
+from kstyle.errors import ConfigError
+
+
+def make_config(**options):
+    """Style of two layers of weight 1, content of one."""
+    layers = {"style_layers": "conv1_1,conv2_1", "content_layers": "conv1_2"}
+    return StyleConfig(**layers | {"style_weight": 3} | options)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "number"),
+    [
+        ("init-loss:1000", "init-loss", 1000.0),
+        ("init-loss:1e-3", "init-loss", 0.001),
+        ("equal-loss", "equal-loss", None),
+        ("equal-loss:0.8", "equal-loss", 0.8),
+        ("equal-gradient", "equal-gradient", None),
+        ("equal-gradient:.5", "equal-gradient", 0.5),
+        ("auto", "equal-gradient", 0.8),
+    ],
+)
+def test_a_method_is_a_name_and_a_number(text, name, number):
+    assert parse_balance_method(text) == BalanceMethod(name, number)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "equal", "Equal-loss", "auto:0.5", "loss:0.5", "0.8", ":0.8"),
+        *("init-loss", "init-loss:", "init-loss:0", "init-loss:-1", "init-loss:inf"),
+        *("equal-loss:", "equal-loss:0", "equal-loss:1", "equal-loss:nan"),
+        *("equal-gradient:x", "equal-gradient:-0.5", "equal-gradient:0.5:0.5"),
+    ],
+)
+def test_another_text_is_refused_with_the_forms_and_an_example(text):
+    with pytest.raises(ConfigError) as caught:
+        parse_balance_method(text)
+    message = str(caught.value)
+    assert message.startswith(f"style_weights: {text!r} is not a method.")
+    assert "init-loss:FLOOR, equal-loss[:SHARE] or equal-gradient[:SHARE]" in message
+    assert "such as equal-loss:0.8" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("text", ["equal-loss", "equal-gradient:0.8", "init-loss:2"])
+def test_a_method_is_written_as_it_is_typed(text):
+    assert str(parse_balance_method(text)) == text
+
+
+def test_equalised_layers_carry_the_same_and_together_what_they_did():
+    # 1 * 2 + 1 * 6 = 8: each 4.
+    weights = equalized_weights({"a": 1.0, "b": 1.0}, {"a": 2.0, "b": 6.0})
+    assert weights == pytest.approx({"a": 2.0, "b": 2 / 3})
+    # 3 * 2 + 1 * 6 = 12: each 6.
+    weights = equalized_weights({"a": 3.0, "b": 1.0}, {"a": 2.0, "b": 6.0})
+    assert weights == pytest.approx({"a": 3.0, "b": 1.0})
+
+
+def test_a_layer_of_weight_zero_keeps_it_and_shares_in_nothing():
+    given, values = {"a": 1.0, "off": 0.0, "b": 1.0}, {"a": 2.0, "off": 0.0, "b": 6.0}
+    weights = equalized_weights(given, values)
+    assert weights == pytest.approx({"a": 2.0, "off": 0.0, "b": 2 / 3})
+    assert list(weights) == list(given)
+
+
+@pytest.mark.parametrize("weights", [{}, {"a": 0.0}])
+def test_style_without_a_weight_is_refused(weights):
+    with pytest.raises(ConfigError, match="no style layer has a weight"):
+        equalized_weights(weights, {"a": 1.0})
+
+
+@pytest.mark.parametrize("method", ["init-loss:1", "equal-loss", "equal-gradient:0.8"])
+@pytest.mark.parametrize("value", [0.0, math.inf, math.nan])
+def test_a_layer_that_starts_with_nothing_to_weigh_is_refused_by_name(method, value):
+    style, content = {"conv1_1": 1.0, "conv2_1": value}, {"conv1_2": 1.0}
+    with pytest.raises(ConfigError, match=f"layer conv2_1 starts .*value {value:g}"):
+        solve_layer_weights(parse_balance_method(method), make_config(), style, content)
+
+
+@pytest.mark.parametrize("name", ["equal-loss", "equal-gradient"])
+def test_without_a_share_the_content_keeps_its_weight(name):
+    style, content = {"conv1_1": 2.0, "conv2_1": 6.0}, {"conv1_2": 0.0}
+    options = solve_layer_weights(
+        BalanceMethod(name, None), make_config(), style, content
+    )
+    assert options == {"style_layers": {"conv1_1": 2.0, "conv2_1": 0.666667}}
+
+
+@pytest.mark.parametrize("name", ["equal-loss", "equal-gradient"])
+def test_with_a_share_content_gets_what_style_leaves(name):
+    style, content = {"conv1_1": 2.0, "conv2_1": 6.0}, {"conv1_2": 5.0}
+    config = make_config(content_layers="conv1_2:2", content_weight=99)
+    options = solve_layer_weights(BalanceMethod(name, 0.8), config, style, content)
+    # Style carries 3 * (4 + 4) = 24, a share of 0.8 of 30; content 0.6 * 2 * 5 = 6.
+    assert options["style_layers"] == {"conv1_1": 2.0, "conv2_1": 0.666667}
+    assert options["content_weight"] == pytest.approx(0.6, rel=1e-6)
+
+
+def test_the_share_counts_every_content_layer_with_its_weight():
+    config = make_config(content_layers="conv1_1:2,conv1_2:0,conv2_1:1")
+    content = {"conv1_1": 3.0, "conv1_2": 50.0, "conv2_1": 4.0}
+    # 3 * 1 * 10 = 30 is half; the other half is 2 * 3 + 0 + 1 * 4 = 10 times 3.
+    assert solve_content_weight(0.5, config, {"a": 1.0}, {"a": 10.0}, content) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("layers", "content"),
+    [
+        ("", {}),
+        ("conv1_2:0", {"conv1_2": 5.0}),
+        ("conv1_2", {"conv1_2": 0.0}),
+        ("conv1_2", {"conv1_2": math.nan}),
+    ],
+)
+def test_a_content_without_a_loss_can_have_no_share(layers, content):
+    config = make_config(content_layers=layers)
+    with pytest.raises(ConfigError, match="the content has no loss"):
+        solve_content_weight(0.8, config, {"a": 1.0}, {"a": 1.0}, content)
+
+
+def test_a_style_of_weight_zero_can_have_no_share():
+    style, content = {"conv1_1": 2.0, "conv2_1": 6.0}, {"conv1_2": 5.0}
+    with pytest.raises(ConfigError, match="style_weight is 0"):
+        solve_layer_weights(
+            BalanceMethod("equal-loss", 0.8),
+            make_config(style_weight=0),
+            style,
+            content,
+        )
+
+
+def test_init_loss_raises_to_the_floor_what_is_below_it():
+    config = make_config(style_layers="conv1_1:5,conv1_2:7,conv2_1:9")
+    style = {"conv1_1": 2.0, "conv1_2": 4.0, "conv2_1": 6.0}
+    options = solve_layer_weights(
+        BalanceMethod("init-loss", 4.0), config, style, {"conv1_2": 0.0}
+    )
+    assert options == {"style_layers": {"conv1_1": 2.0, "conv1_2": 7.0, "conv2_1": 9.0}}
+
+
+def test_solved_numbers_have_six_digits():
+    assert round_weights({"a": 200 / 3, "b": 1e-9 / 3}) == {
+        "a": 66.6667,
+        "b": 3.33333e-10,
+    }

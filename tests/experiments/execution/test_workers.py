@@ -1,0 +1,290 @@
+"""Trials in processes and on a Ray cluster that are killed, and what is left then."""
+
+import csv
+import dataclasses
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from kstyle import experiments, load_picture
+from kstyle.errors import ConfigError
+from kstyle.experiments.execution import ray as ray_module
+from kstyle.runs import checkpoint
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/locks"),
+    # Ray 2.53 leaves processes and files of its own to the garbage collector.
+    pytest.mark.filterwarnings(
+        r"ignore:(?s).*ResourceWarning:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
+TIMED = {"seconds", "seconds_to_near"}
+LONGEST = 240  # seconds that a process is waited for
+STEPS = 120
+
+
+@pytest.fixture
+def experiment(pools, monkeypatch):
+    """Two trials of 120 small steps, with a checkpoint every 5."""
+    # The command line sets this after TensorFlow is here; the workers would obey it.
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    return pools(base={"steps": STEPS, "checkpoint_every": "5", "report_every": 20})
+
+
+def holder(folder):
+    """The id of the process that has a run's folder locked, or `None`."""
+    try:
+        inode = os.stat(folder / ".lock").st_ino
+    except FileNotFoundError:
+        return None
+    for line in Path("/proc/locks").read_text().splitlines():
+        words = line.split()
+        if words[1] == "FLOCK" and words[5].endswith(f":{inode}"):
+            return int(words[4])
+    return None
+
+
+def when(ready):
+    """What `ready()` returns once that is true."""
+    end = time.monotonic() + LONGEST
+    while not (found := ready()):
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    return found
+
+
+def at_work(folder, past=0):
+    """The process at work in a trial's folder, once its checkpoint is past a step."""
+    state = checkpoint.read_checkpoint(folder)
+    return state is not None and state.step > past and holder(folder)
+
+
+def kill_one(folder, left):
+    """SIGKILL the process at work in `folder`; append the state that is left there."""
+    os.kill(when(lambda: at_work(folder)), signal.SIGKILL)
+    left.append(checkpoint.read_checkpoint(folder))
+
+
+def run_and_kill(experiment, logdir, **choices):
+    """Run it, one trial's worker being killed. Returns (rows, the state it left)."""
+    left = []
+    folder = logdir / "pools" / "pool=avg"
+    killer = threading.Thread(target=kill_one, args=(folder, left), daemon=True)
+    killer.start()
+    rows = experiments.run(experiment, logdir=logdir, workers=2, **choices)
+    killer.join()
+    return rows, left[0]
+
+
+def table(folder):
+    """What is in `trials.csv` but for what a clock says."""
+    with open(folder / "trials.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if k not in TIMED} for row in rows]
+
+
+def same_as(whole, folder, state):
+    """Everything in the experiment's `folder` is as in `whole`; and its first trial
+    has gone on from `state`, as the times of the steps before it show."""
+    assert table(folder) == table(whole)
+    for trial in ("pool=avg", "pool=max"):
+        pictures = [load_picture(f / trial / "result.png") for f in (whole, folder)]
+        np.testing.assert_array_equal(*(picture.pixels for picture in pictures))
+        texts = [(f / trial / "losses.csv").read_bytes() for f in (whole, folder)]
+        assert texts[0] == texts[1]
+    record = json.loads((folder / "pool=avg" / "record.json").read_text())
+    seconds, before = record["curve"]["seconds"], state.curve["seconds"]
+    assert 5 <= len(before) - 1 < STEPS
+    assert seconds[: len(before)] == before
+
+
+@pytest.fixture
+def whole(experiment, tmp_path):
+    """The folder of the experiment as the local executor leaves it."""
+    experiments.run(experiment, logdir=tmp_path / "whole")
+    return tmp_path / "whole" / "pools"
+
+
+def test_a_worker_process_that_is_killed_costs_nothing(
+    experiment, whole, tmp_path, caplog
+):
+    rows, state = run_and_kill(experiment, tmp_path / "logs", executor="processes")
+    assert [row["status"] for row in rows] == ["finished"] * 2
+    assert "pool=avg: Its process was ended by SIGKILL" in caplog.text
+    same_as(whole, tmp_path / "logs" / "pools", state)
+
+
+def is_gone(process):
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return status.rpartition(")")[2].split()[0] == "Z"
+
+
+def test_workers_end_with_their_parent_and_ctrl_c_leaves_checkpoints(
+    experiment, tmp_path, heard_interrupts
+):
+    words = ["experiment", "run", experiment, "--logdir", tmp_path / "logs"]
+    words += ["--executor", "processes", "--workers", "1", "--set", "steps=100000"]
+    words += ["--set", "optimizer=adam"]  # L-BFGS would find no better one soon
+    command = [sys.executable, "-m", "kstyle", *map(str, words)]
+    folder = tmp_path / "logs" / "pools" / "pool=avg"
+    step = 0
+    for end, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, **pipes, start_new_session=True) as parent:
+            try:
+                worker = when(lambda past=step: at_work(folder, past))
+                assert worker != parent.pid
+                parent.send_signal(end)
+                _, errors = parent.communicate(timeout=60)
+            finally:
+                parent.kill()
+        assert parent.returncode == code, errors
+        assert b"Traceback" not in errors
+        when(lambda gone=worker: is_gone(gone))
+        before, step = step, checkpoint.read_checkpoint(folder).step
+        assert step > before
+
+
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="ray is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def own_ray():
+    """A Ray of this machine for two trials at once, as the executor starts it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("RAY_ADDRESS", "TF_ENABLE_ONEDNN_OPTS", *ray_module.PRIVATE_RAY):
+            patch.delenv(name, raising=False)
+        patch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # to be forgotten afterwards
+        patch.setattr(ray_module, "cores", lambda: 2)
+        ray, own = ray_module.connect_ray(None)
+        assert own
+        yield ray
+        ray.shutdown()
+        for name in ray_module.PRIVATE_RAY:
+            os.environ.pop(name, None)
+
+
+@pytest.mark.cluster
+@needs_ray
+def test_a_ray_worker_that_is_killed_costs_nothing(
+    experiment, whole, own_ray, tmp_path, caplog
+):
+    _, state = run_and_kill(experiment, tmp_path / "logs", executor="ray")
+    assert "pool=avg: Its worker was lost" in caplog.text
+    same_as(whole, tmp_path / "logs" / "pools", state)
+
+
+@pytest.mark.cluster
+@needs_ray
+def test_a_ray_worker_that_sees_no_folder_of_ours_sends_everything_back(
+    pools, experiment, whole, own_ray, tmp_path, monkeypatch
+):
+    mark = ray_module.RayPool.mark
+    elsewhere = {"marker": Path("elsewhere")}
+    monkeypatch.setattr(
+        ray_module.RayPool,
+        "mark",
+        lambda *a: dataclasses.replace(mark(*a), **elsewhere),
+    )
+    monkeypatch.chdir(tmp_path)  # whose files are sent
+    base = yaml.safe_load(experiment.read_text())["base"]
+    pools(base=base | {"content": "content.png", "style": "style.png"})
+    folder, left = Path("logs/pools/pool=avg"), []
+
+    def kill():
+        kept = when(lambda: checkpoint.read_checkpoint(folder))
+        places = Path(tempfile.gettempdir()).glob(f"kstyle-*/{folder}")
+        (place,) = [place for place in places if holder(place)]
+        os.kill(holder(place), signal.SIGKILL)
+        shutil.rmtree(place.parents[2])
+        left.append(kept)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    experiments.run(experiment, logdir="logs", executor="ray")
+    killer.join()
+    same_as(whole, Path("logs/pools"), left[0])
+    assert not list(Path("logs").glob(".site*"))
+
+
+@pytest.mark.cluster
+@needs_ray
+def test_a_ray_of_our_own_listens_on_loopback_alone(own_ray):
+    (machine,) = own_ray.nodes()
+    assert machine["NodeManagerAddress"] == "127.0.0.1"
+    tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    rows = [line.split() for text in tables for line in text.splitlines()[1:]]
+    local = [row[1].split(":") for row in rows if row[3] == "0A"]  # listening
+    ports = {int(port, 16): address for address, port in local}
+    loopback = ("0100007F", "0000000000000000FFFF00000100007F")
+    for name in ("NodeManagerPort", "ObjectManagerPort"):
+        assert ports[machine[name]] in loopback
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+@needs_ray
+def test_an_address_where_nobody_answers_is_refused_at_once(monkeypatch):
+    # Ray itself may be at work for another test, and is not to be loaded before that.
+    ray = types.SimpleNamespace(is_initialized=lambda: False)
+    for name in ("ray", "ray.util", "ray.util.scheduling_strategies"):
+        monkeypatch.setitem(sys.modules, name, ray)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=f"--address {address}: no Ray cluster"):
+            ray_module.connect_ray(address)
+
+
+LATE = """
+import ray
+from kstyle.errors import ConfigError
+from kstyle.experiments.ray_executor import connect
+for _ in range(2):  # the first call may not make the second one look well
+    try:
+        connect(None)
+    except ConfigError as error:
+        print(error)
+assert not ray.is_initialized()
+"""
+
+
+@needs_ray
+def test_a_ray_imported_too_early_is_not_started_open_to_the_network():
+    private = {"RAY_ADDRESS", *ray_module.PRIVATE_RAY}
+    own = {name: value for name, value in os.environ.items() if name not in private}
+    told = subprocess.run(
+        [sys.executable, "-c", LATE], env=own, capture_output=True, text=True
+    )
+    lines = told.stdout.splitlines()
+    assert told.returncode == 0, told.stderr
+    assert len(lines) == 2
+    assert all("ray was imported before kstyle could keep it" in x for x in lines)
+    assert "RAY_AUTH_MODE=token" in lines[0]
+
+
+def test_without_ray_one_sentence_says_what_to_install(
+    experiment, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r'pip install "kstyle\[cluster\]"'):
+        experiments.run(experiment, logdir=tmp_path / "logs", executor="ray")
+    assert not (tmp_path / "logs").exists()

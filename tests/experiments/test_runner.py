@@ -1,0 +1,371 @@
+"""Whole experiments on tiny pictures: what runs, what is kept, what is said."""
+
+import csv
+import errno
+import io
+import json
+import re
+from pathlib import Path
+
+import click.testing
+import numpy as np
+import pytest
+import yaml
+from rich.console import Console
+
+import kstyle
+from kstyle import experiments
+from kstyle.cli.experiment_console import WorkClock
+from kstyle.cli.main import cli
+from kstyle.errors import ConfigError, ExperimentError
+from kstyle.experiments import runner
+from kstyle.experiments.execution import trial as trial_module
+from kstyle.experiments.plans import plan
+from kstyle.experiments.scoring.names import SCORES
+from kstyle.files import lock_folder
+from kstyle.runs import checkpoint
+
+
+def run(path, tmp_path, **choices):
+    return experiments.run(path, logdir=tmp_path / "logs", **choices)
+
+
+def invoke(*words):
+    return click.testing.CliRunner().invoke(cli, ["experiment", *map(str, words)])
+
+
+def test_every_trial_is_a_row_with_its_axes_losses_and_scores(pools, tmp_path):
+    rows = run(pools(), tmp_path)
+    assert [row["trial"] for row in rows] == ["pool=avg", "pool=max"]
+    assert [row["pool"] for row in rows] == ["avg", "max"]
+    assert {row["status"] for row in rows} == {"finished"}
+    assert all(row["steps"] == 2 and row["seconds"] > 0 for row in rows)
+    assert rows[0]["loss"] != rows[1]["loss"]
+    for row in rows:
+        assert set(SCORES) <= set(row)
+        assert all(np.isscalar(value) or value is None for value in row.values())
+
+
+def test_an_experiment_leaves_runs_records_tables_and_pages(pools, tmp_path):
+    run(pools(), tmp_path)
+    folder = tmp_path / "logs" / "pools"
+    names = {path.name for path in folder.iterdir()}
+    assert {"pool=avg", "pool=max", "trials.csv", "trials.jsonl"} <= names
+    assert {"verdicts.json", "report.html", "contact_sheet.png"} <= names
+    assert (folder.parent / "index.html").exists()
+    with open(folder / "trials.csv", newline="") as file:
+        assert [row["pool"] for row in csv.DictReader(file)] == ["avg", "max"]
+    for trial in ("pool=avg", "pool=max"):
+        kept = {path.name for path in (folder / trial).iterdir()}
+        assert {"config.yaml", "losses.csv", "record.json", "result.png"} <= kept
+
+
+def test_finished_trials_are_not_run_again(pools, tmp_path, monkeypatch):
+    before = run(pools(), tmp_path)
+    monkeypatch.setattr(trial_module, "prepare", None)  # running would fail
+    assert run(pools(), tmp_path) == before
+
+
+def test_only_what_is_missing_is_run(pools, tmp_path):
+    run(pools(), tmp_path, only=["avg"])
+    record = tmp_path / "logs/pools/pool=avg/record.json"
+    before = record.stat().st_mtime_ns
+    rows = run(pools(), tmp_path)
+    assert len(rows) == 2
+    assert record.stat().st_mtime_ns == before
+
+
+def test_other_options_are_refused_until_overwrite_is_given(pools, tmp_path):
+    run(pools(), tmp_path)
+    with pytest.raises(ConfigError, match="--overwrite"):
+        run(pools(), tmp_path, changes={"steps": 1})
+    rows = run(pools(), tmp_path, changes={"steps": 1}, overwrite=True)
+    assert [row["steps"] for row in rows] == [1, 1]
+
+
+def test_a_trial_without_weights_fails_with_the_remedy_and_the_others_run(
+    pools, tmp_path
+):
+    path = pools(axes={"weights": {"mine": pools_weights(pools), "none": "no.npz"}})
+    result = invoke("run", path, "--logdir", tmp_path / "logs")
+    assert result.exit_code == 1
+    assert (
+        "failed: weights=none: The weights 'no.npz' cannot be opened" in result.output
+    )
+    rows = run(path, tmp_path)
+    assert [row["status"] for row in rows] == ["finished", "failed"]
+    report = (tmp_path / "logs/pools/report.html").read_text()
+    assert "cannot be opened" in report
+
+
+def pools_weights(pools):
+    return yaml.safe_load(pools().read_text())["base"]["weights"]
+
+
+def test_a_run_that_diverges_is_recorded_and_the_next_one_runs(pools, tmp_path):
+    # The first has no start, the second one never moves; the second leaves a picture.
+    axes = {"p": {"huge": {"style_weight": 1e38}, "slow": {"learning_rate": 1e-9}}}
+    axes["p"]["well"] = {"style_weight": 100}
+    path = pools(axes=axes, base={"steps": 12})
+    rows = run(path, tmp_path)
+    assert [row["status"] for row in rows] == ["failed", "failed", "finished"]
+    assert "the weights are too large for 32-bit numbers" in rows[0]["error"]
+    assert "no pixel has changed in 10 steps" in rows[1]["error"]
+    assert [row["picture"] for row in rows] == [
+        *(None, "p=slow/result.png", "p=well/result.png")
+    ]
+    record = tmp_path / "logs/pools/p=slow/record.json"
+    assert json.loads(record.read_text())["steps"] == rows[1]["steps"] == 10
+    assert "no pixel has changed" in (tmp_path / "logs/pools/report.html").read_text()
+
+
+def test_nothing_runs_if_one_trial_cannot(pools, tmp_path):
+    path = pools(axes={"content": {"here": "sample:coffee", "gone": "gone.png"}})
+    with pytest.raises(kstyle.errors.ImageError, match="content=gone"):
+        run(path, tmp_path)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_ctrl_c_keeps_what_is_finished_and_sums_it_up(pools, tmp_path, monkeypatch):
+    def interrupted(trial, *others):
+        if trial.name == "pool=max":
+            raise KeyboardInterrupt
+        return original(trial, *others)
+
+    original = trial_module.run_picture_trial
+    monkeypatch.setattr(trial_module, "picture_trial", interrupted)
+    result = invoke("run", pools(), "--logdir", tmp_path / "logs")
+    assert result.exit_code == 130
+    monkeypatch.undo()
+    folder = tmp_path / "logs" / "pools"
+    assert len((folder / "trials.jsonl").read_text().splitlines()) == 1
+    assert len(run(pools(), tmp_path)) == 2
+
+
+def test_a_full_disk_leaves_the_finished_trials_readable(pools, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run(pools(), tmp_path, only=["avg"])
+    before = (tmp_path / "logs/pools/report.html").read_bytes()
+    monkeypatch.setattr("kstyle.files.os.replace", full)
+    with pytest.raises(ExperimentError, match="No space left"):
+        run(pools(), tmp_path)
+    assert (tmp_path / "logs/pools/report.html").read_bytes() == before
+    kept = json.loads((tmp_path / "logs/pools/pool=avg/record.json").read_text())
+    assert kept["status"] == "finished"
+    monkeypatch.undo()
+    assert [row["status"] for row in run(pools(), tmp_path)] == ["finished"] * 2
+
+
+def test_the_initial_losses_are_a_table_everywhere(pools, tmp_path):
+    parts = {"losses": {"kind": "table", "axes": {"init": ["content", "noise"]}}}
+    path = pools(parts=parts, base={"weights": "builtin"})  # to the deepest layer
+    result = invoke("run", path, "--logdir", tmp_path / "logs")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("unweighted initial losses: losses,init=") == 2
+    folder = tmp_path / "logs" / "pools"
+    with open(folder / "losses,init=content" / "initial_losses.csv") as file:
+        rows = {row["layer"]: row for row in csv.DictReader(file)}
+    assert float(rows["conv2_1"]["content"]) == 0
+    assert float(rows["conv2_1"]["style"]) > 0
+    assert "conv2_1" in (folder / "report.html").read_text()
+
+
+def test_findings_become_verdicts_in_the_terminal_and_on_disk(pools, tmp_path):
+    finding = {
+        "claim": "the losses are alike",
+        "ratio": {"value": "end/loss", "of": {"pool": "avg"}, "to": {"pool": "avg"}},
+        "confirmed": "0.9 .. 1.1",
+    }
+    result = invoke("run", pools(findings=[finding]), "--logdir", tmp_path / "logs")
+    assert re.search(r"confirmed\W+1\W+1\W+the losses are alike", result.output)
+    about = json.loads((tmp_path / "logs/pools/verdicts.json").read_text())
+    assert about["verdicts"][0]["verdict"] == "confirmed"
+
+
+def test_a_finding_about_a_score_that_does_not_exist_is_refused(pools, tmp_path):
+    finding = {
+        "claim": "x",
+        "ratio": {"value": "beauty", "of": {"pool": "avg"}, "to": {"pool": "max"}},
+        "confirmed": "> 1",
+    }
+    with pytest.raises(ConfigError, match="beauty"):
+        run(pools(findings=[finding]), tmp_path)
+
+
+def test_list_prints_trials_and_differences_and_runs_nothing(pools, tmp_path):
+    result = invoke("run", pools(), "--list", "--logdir", tmp_path / "logs")
+    assert result.exit_code == 0
+    assert re.search(r"pool=max\W+to run\W+pool=max", result.output)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_dry_run_prints_time_and_memory_and_runs_nothing(pools, tmp_path):
+    result = invoke("run", pools(), "--dry-run", "--logdir", tmp_path / "logs")
+    assert result.exit_code == 0
+    assert re.search(r"pool=max\W+to run\W+0:\d\d\W+\d\.\d GB", result.output)
+    assert "in all, estimated" in result.output
+    assert not (tmp_path / "logs").exists()
+
+
+def test_what_may_be_passed_on_of_an_experiment_holds_no_folder_of_this_machine(
+    pools, tmp_path
+):
+    path = pools(axes={"weights": [pools_weights(pools)]})
+    assert [row["trial"] for row in run(path, tmp_path)] == ["weights=tiny.npz"]
+    folder = tmp_path / "logs/pools"
+    pages = [folder / name for name in ("report.html", "verdicts.json", "trials.csv")]
+    events = list(folder.rglob("events*"))
+    assert len(events) == 3  # of the experiment, of the run, of its judge
+    home = str(Path(pools_weights(pools)).parent).encode()
+    for file in (*pages, folder.parent / "index.html", *events):
+        text = file.read_bytes()
+        assert str(tmp_path).encode() not in text and home not in text, file
+
+
+def test_new_writes_a_template_that_can_be_planned(tmp_path):
+    path = tmp_path / "mine.yaml"
+    assert invoke("new", path).exit_code == 0
+    (each,) = plan(path, logdir=tmp_path)
+    assert len(each.experiment.trials) == 20
+    before = path.read_text()
+    result = invoke("new", path)
+    assert result.exit_code == 2 and "exists" in result.output
+    assert path.read_text() == before
+
+
+def test_a_trial_of_another_experiment_is_copied_and_not_run_again(
+    pools, tmp_path, monkeypatch
+):
+    path = pools()
+    rows = run(path, tmp_path)
+    other = path.with_name("again.yaml")
+    text = yaml.safe_load(path.read_text())
+    text["axes"] = {"pooling": {"soft": {"pool": "avg"}}}
+    other.write_text(yaml.safe_dump(text))
+    monkeypatch.setattr(trial_module, "prepare", None)  # running would fail
+    (row,) = run(other, tmp_path)
+    assert (row["trial"], row["pooling"]) == ("pooling=soft", "soft")
+    same = ("loss", "seconds", "style_distance", "stroke_scale")
+    assert [row[key] for key in same] == [rows[0][key] for key in same]
+    folder = tmp_path / "logs" / "again" / "pooling=soft"
+    assert (folder / "result.png").exists()
+    assert len(list(folder.glob("*.bench"))) == 1
+
+
+def test_a_terminal_shows_a_bar_for_the_experiment_and_one_for_the_trial(
+    pools, tmp_path, monkeypatch
+):
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=120)
+    monkeypatch.setattr("kstyle.cli.experiment_console.Console", lambda **_: terminal)
+    result = invoke("run", pools(), "--logdir", tmp_path / "logs")
+    assert result.exit_code == 0, result.output
+    shown = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
+    assert re.search(r"pools .*2/2 trials +ETA 0:00", shown)
+    assert re.search(r"pool=max .*2/2 +loss \d[\d.e+]* +ETA 0:00", shown)
+    assert "wrote " in result.stdout and "2/2" not in result.stdout
+
+
+def test_what_is_left_is_reckoned_from_the_work_that_is_done(monkeypatch):
+    now = iter((100.0, 130.0, 160.0, 190.0))
+    monkeypatch.setattr("time.perf_counter", lambda: next(now))
+    clock = WorkClock({"small": 1.0, "large": 3.0})
+    clock.parts["small"] = 0.5
+    assert clock.left() == pytest.approx(30 * 3.5 / 0.5)
+    clock.finish("small")
+    assert clock.left() == pytest.approx(60 * 3)
+    clock.finish("large")
+    assert clock.left() == 0
+
+
+def test_pairs_and_set_change_every_trial(pools, tmp_path):
+    words = ["run", pools(), "--list", "--set", "style-weight=7"]
+    words += ["--pair", "sample:coffee", "sample:night"]
+    result = invoke(*words, "--pair", "sample:chelsea", "sample:window")
+    assert result.exit_code == 0, result.output
+    assert "pool=max,pair=coffee+night" in result.output
+    odd = invoke("run", pools(), "--list", "--set", "style=!!int ''")
+    assert "!!int ''" in odd.output  # no YAML, so it is the file's name
+    assert "pool=avg,pair=chelsea+window" in result.output
+
+
+def test_an_experiment_that_is_being_run_is_not_run_a_second_time(pools, tmp_path):
+    with lock_folder(tmp_path / "logs" / "pools"):
+        result = invoke("run", pools(), "--logdir", tmp_path / "logs")
+    assert result.exit_code == 2
+    assert "pools is in use by another kstyle" in result.output
+    assert not list((tmp_path / "logs" / "pools").iterdir())
+
+
+def killed(path, place, step):
+    """Ends a process that runs `path` in `place`, as far as a test can, at a step."""
+
+    def kill(trial, done, *_):
+        if done == step:
+            raise SystemExit
+
+    watch = runner.Silent()
+    watch.step = kill
+    with pytest.raises(SystemExit):
+        run(path, place, watch=watch)
+
+
+def run_on(path, place):
+    """The rows of running `path` in `place`, and the steps that it was heard of."""
+    heard, watch = [], runner.Silent()
+    watch.step = lambda trial, done, *_: heard.append(done)
+    return run(path, place, watch=watch), heard
+
+
+@pytest.mark.parametrize("solved", [None, "equal-gradient:0.5"])
+def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(
+    pools, tmp_path, solved
+):
+    base = {"steps": 6, "checkpoint_every": "2", "style_weights": solved}
+    path = pools(base=base, axes={"pool": ["avg"]})
+    (whole,) = run(path, tmp_path / "whole")
+
+    killed(path, tmp_path, step=5)
+    folder = tmp_path / "logs" / "pools" / "pool=avg"
+    assert checkpoint.read_checkpoint(folder).step == 4
+    config = (folder / "config.yaml").read_text()
+    assert ("were solved by" in config) == (solved is not None)
+    (row,), heard = run_on(path, tmp_path)
+    assert row["status"] == "finished" and heard == [4, 5, 6]
+    assert (folder / "config.yaml").read_text() == config
+    pixels, others = (
+        kstyle.load_picture(place / "result.png").pixels
+        for place in (folder, tmp_path / "whole/logs/pools/pool=avg")
+    )
+    np.testing.assert_array_equal(pixels, others)
+    same = [name for name in SCORES if name != "seconds_to_near"]
+    assert [row[name] for name in same] == [whole[name] for name in same]
+    record = json.loads((folder / "record.json").read_text())
+    assert record["curve"]["step"] == list(range(7))
+    assert record["curve"]["seconds"] == sorted(record["curve"]["seconds"])
+
+
+@pytest.mark.parametrize("most", [10, 3])
+def test_a_trial_goes_on_with_the_pairs_that_it_was_begun_with(
+    pools, tmp_path, room, most
+):
+    path = pools(base={"steps": 4, "checkpoint_every": "1"}, axes={"pool": ["avg"]})
+    room(5)
+    (whole,) = run(path, tmp_path / "whole")
+    killed(path, tmp_path, step=3)
+    room(most)
+    (row,), heard = run_on(path, tmp_path)
+    assert heard == [2, 3, 4]
+    assert (row["status"], row["loss"]) == ("finished", whole["loss"])
+    used = {"history": 5} if most > 5 else {"history": 5, "tile": "whole"}
+    folder = tmp_path / "logs/pools/pool=avg"
+    record, about = (
+        json.loads((folder / name).read_text()) for name in ("record.json", "run.json")
+    )
+    assert "history" not in record["options"] and record["fitted"] == used
+    assert about["config"] | used == about["config"]
+    assert {k: row[f"fitted/{k}"] for k in used} == used
+    report = (tmp_path / "logs/pools/report.html").read_text()
+    assert "5, to fit the memory" in report

@@ -1,0 +1,163 @@
+"""Where a run is computed, and what is said where its device cannot do it."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kstyle import StyleConfig, stylize
+from kstyle.errors import ConfigError, OutOfMemoryError
+from kstyle.experiments.records import BOOKKEEPING
+from kstyle.hardware import devices
+from kstyle.transfer.style_transfer import StyleTransfer
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen", "name"),
+    [
+        ("auto", 0, None),
+        ("auto", 2, None),
+        ("cpu", 2, "/CPU:0"),
+        ("gpu", 2, "/GPU:0"),
+        ("gpu:1", 2, "/GPU:1"),
+    ],
+)
+def test_a_device_is_chosen_by_its_name(wanted, seen, name):
+    assert devices.choose_device(wanted, seen) == name
+
+
+def test_a_gpu_that_is_not_there_is_refused_with_what_to_do():
+    with pytest.raises(ConfigError, match="sees no GPU. Use --device cpu"):
+        devices.choose_device("gpu", 0)
+    with pytest.raises(ConfigError, match="sees 2 GPU.* Use gpu:1 or less"):
+        devices.choose_device("gpu:2", 2)
+
+
+def test_a_run_on_a_missing_gpu_leaves_no_folder(small_run, tmp_path):
+    with pytest.raises(ConfigError, match="--device gpu"):
+        stylize(StyleConfig(**small_run, device="gpu"))
+    assert not (tmp_path / "logs").exists()
+
+
+def test_every_gpu_grows_its_memory_before_anything_is_placed(monkeypatch):
+    grown = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a", "b"])
+    monkeypatch.setattr(
+        *(tf.config.experimental, "set_memory_growth"),
+        lambda gpu, on: grown.append((gpu, on)),
+    )
+    with devices.use_device("cpu"):
+        assert grown == [("a", True), ("b", True)]
+
+
+def test_the_processor_gives_the_picture_that_it_gives_when_chosen(
+    small_run, monkeypatch
+):
+    placed, make = [], StyleTransfer._variable
+
+    def watched(self, name, value, **kwargs):
+        placed.append(tf.zeros(()).device)
+        return make(self, name, value, **kwargs)
+
+    monkeypatch.setattr(StyleTransfer, "_variable", watched)
+    one, other = (
+        stylize(StyleConfig(**small_run | {"steps": 1}, device=name))
+        for name in ("auto", "cpu")
+    )
+    np.testing.assert_array_equal(one.picture.pixels, other.picture.pixels)
+    assert placed
+    assert all(name.endswith("CPU:0") for name in placed)
+
+
+def test_the_device_is_no_part_of_what_an_experiment_computes():
+    assert "device" in BOOKKEEPING
+
+
+ONEDNN = "Operation received an exception: could not create a primitive"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        tf.errors.ResourceExhaustedError(None, None, "OOM"),
+        tf.errors.AbortedError(None, None, ONEDNN),
+    ],
+)
+def test_a_run_whose_memory_ends_says_so_in_a_sentence(error, small_run, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("kstyle.runs.pipeline.fit_scale", fail)
+    with pytest.raises(OutOfMemoryError, match="18 px.*--tile 512") as caught:
+        stylize(StyleConfig(**small_run))
+    assert caught.value.exit_code == 1
+
+
+def test_what_was_aborted_for_another_reason_is_not_taken_for_memory(
+    small_run, monkeypatch
+):
+    def fail(*_):
+        raise tf.errors.AbortedError(None, None, "the server went away")
+
+    monkeypatch.setattr("kstyle.runs.pipeline.fit_scale", fail)
+    with pytest.raises(tf.errors.AbortedError):
+        stylize(StyleConfig(**small_run))
+
+
+def test_a_gpu_is_called_by_its_number_and_its_maker_s_name(monkeypatch):
+    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    details = {gpu: {"device_name": "NVIDIA H200"}}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.get)
+    assert devices.device_name(gpu) == "GPU:0 (NVIDIA H200)"
+    details[gpu] = {}
+    assert devices.device_name(gpu) == "GPU:0"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [("auto", (7, 5)), ("gpu", (7, 5)), ("gpu:1", (9, 0)), ("cpu", None)],
+)
+def test_the_capability_is_that_of_the_gpu_that_is_chosen(wanted, found, monkeypatch):
+    about = {"a": {"compute_capability": (7, 5)}, "b": {"compute_capability": (9, 0)}}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a", "b"])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", about.get)
+    assert devices.gpu_capability(wanted) == found
+
+
+def test_a_machine_without_a_gpu_has_no_capability():
+    assert devices.gpu_capability("auto") is None
+
+
+@pytest.mark.parametrize(
+    ("driver", "given", "found"),
+    [(True, None, "1"), (True, "0", "0"), (False, None, None)],
+)
+def test_the_command_line_asks_a_gpu_for_the_same_bits_unless_told_otherwise(
+    driver, given, found, tmp_path
+):
+    code = "import os, kstyle.cli; print(os.environ.get('TF_DETERMINISTIC_OPS'))"
+    assert said(code, driver, given, tmp_path) == str(found)
+
+
+def test_the_products_speed_is_measured_where_the_same_bits_are_asked_for(tmp_path):
+    code = "from kstyle import devices; print(devices.matmul_peak(size=8, rounds=1))"
+    assert float(said(code, False, "1", tmp_path)) > 0
+
+
+def said(code, driver, given, folder):
+    """The last line of a process with the variable `given`, and a GPU's driver or none
+    that can be found."""
+    if driver:
+        (folder / "nvidia-smi").write_text("#!/bin/sh\n")
+        (folder / "nvidia-smi").chmod(0o755)
+    environment = os.environ | {"PATH": str(folder)}
+    environment.pop("TF_DETERMINISTIC_OPS", None)
+    environment |= {} if given is None else {"TF_DETERMINISTIC_OPS": given}
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]

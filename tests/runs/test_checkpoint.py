@@ -1,0 +1,389 @@
+"""A run that was ended at any moment goes on, and ends as if nothing had happened."""
+
+import contextlib
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kstyle import StyleConfig, load_picture, save_picture
+from kstyle.cli.main import cli
+from kstyle.errors import ConfigError
+from kstyle.files import lock_folder
+from kstyle.runs import checkpoint, pipeline
+from kstyle.runs.job import reopen_run
+
+
+class Killed(Exception):
+    """What stands for the end of the process."""
+
+
+class KillAt(keras.callbacks.Callback):
+    """Ends the run at a global step, before its checkpoint."""
+
+    def __init__(self, step, error=Killed):
+        super().__init__()
+        self.step, self.error = step, error
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.global_step) == self.step:
+            raise self.error
+
+
+@pytest.fixture
+def options(small_run):
+    """Two scales of 5 and 6 steps, a checkpoint every 2."""
+    more = {"scales": "12,18", "scale_steps": 5, "steps": 6, "checkpoint_every": "2"}
+    return small_run | more | {"report_every": 1}
+
+
+def killed(options, step, error=Killed):
+    """The folder of a run that ended at `step`."""
+    before = set(folders(options))
+    with pytest.raises(error):
+        pipeline.stylize(StyleConfig(**options), [KillAt(step, error)])
+    (folder,) = set(folders(options)) - before
+    return folder
+
+
+def folders(options):
+    logs = StyleConfig(**options).logdir
+    return [entry.path for entry in os.scandir(logs)] if os.path.isdir(logs) else []
+
+
+def go_on(folder, **choices):
+    job, state = reopen_run(folder, **choices)
+    return pipeline.run_job(job, state=state)
+
+
+def rows_of(folder):
+    with open(os.path.join(folder, "losses.csv"), newline="") as file:
+        return list(csv.reader(file))
+
+
+def steps_of(folder, tag):
+    """The steps of a tag in all of a run's event files."""
+    accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    return [event.step for event in accumulator.Tensors(tag)]
+
+
+# In the first scale; before the second one's first checkpoint; in the second.
+@pytest.mark.parametrize(
+    ("optimizer", "moments"),
+    [("lbfgs", [(4, 2), (6, 5), (10, 8)]), ("adam", [(10, 8)])],
+)
+def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(options, optimizer, moments):
+    options |= {"optimizer": optimizer}
+    whole = pipeline.stylize(StyleConfig(**options))
+    assert not (whole.folder / "state.npz").exists()
+    for step, kept in moments:
+        folder = killed(options, step)
+        assert checkpoint.read_checkpoint(folder).step == kept
+        result = go_on(folder)
+        np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
+        assert result.losses == whole.losses
+        assert (result.steps, str(result.folder)) == (11, folder)
+        assert rows_of(folder) == rows_of(whole.folder)
+        assert steps_of(folder, "loss") == list(range(12))
+        assert steps_of(folder, "snapshot") == steps_of(whole.folder, "snapshot")
+
+
+def test_a_scale_that_ended_early_stays_ended(options):
+    options |= {"scale_steps": 60, "steps": 60, "checkpoint_every": "4"}
+    options |= {"stop_when_still": 255}  # always: each scale ends when 50 can be told
+    whole = pipeline.stylize(StyleConfig(**options))
+    result = go_on(killed(options, 52))
+    assert result.steps == whole.steps == 100
+    np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
+
+
+def test_a_run_that_took_tiles_and_was_killed_before_a_checkpoint_goes_on(
+    options, room
+):
+    folder = killed(options, 4)
+    room(1)  # too little for its pairs
+    job, _ = reopen_run(folder)
+    assert job.config.tile == "whole"  # and the process ends before it is kept
+    room(10)
+    job, state = reopen_run(folder)
+    assert (job.config.tile, job.asked.tile) == ("whole", "off")
+    assert pipeline.run_job(job, state=state).steps == 11
+
+
+def test_a_run_without_a_checkpoint_starts_again_in_its_folder(options):
+    options |= {"checkpoint_every": "0", "scales": 1}
+    whole = pipeline.stylize(StyleConfig(**options))
+    folder = killed(options, 4)
+    result = go_on(folder)
+    np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
+    assert rows_of(folder) == rows_of(whole.folder)
+    assert steps_of(folder, "loss") == list(range(7))
+
+
+def test_ctrl_c_leaves_a_state_of_its_last_step(options):
+    whole = pipeline.stylize(StyleConfig(**options))
+    options |= {"checkpoint_every": "3600s"}
+
+    class Press(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if int(self.model.global_step) == 7:
+                raise KeyboardInterrupt
+
+    result = pipeline.stylize(StyleConfig(**options), [Press()])
+    assert result.interrupted and checkpoint.read_checkpoint(result.folder).step == 7
+    again = go_on(result.folder)
+    np.testing.assert_array_equal(again.picture.pixels, whole.picture.pixels)
+
+
+def test_a_finished_run_is_left_alone(options):
+    folder = pipeline.stylize(StyleConfig(**options | {"steps": 1})).folder
+    before = {path: path.read_bytes() for path in folder.glob("*.*")}
+    result = CliRunner().invoke(cli, ["resume", str(folder)])
+    assert (result.exit_code, "finished" in result.output) == (0, True)
+    assert {path: path.read_bytes() for path in folder.glob("*.*")} == before
+
+
+def refused(folder, words):
+    """Resuming is refused in one line that has `words`, and nothing is changed."""
+    losses = rows_of(folder)
+    result = CliRunner().invoke(cli, ["resume", str(folder)])
+    assert result.exit_code == 2
+    assert words in result.output and len(result.output.splitlines()) == 1
+    assert rows_of(folder) == losses
+
+
+def test_what_has_changed_since_is_refused_by_name(options, random_picture):
+    folder = killed(options, 10)
+    path, config = os.path.join(folder, "config.yaml"), StyleConfig(**options)
+    with open(path, "w") as file:
+        file.write(config.replace(style_weight=7, steps=9).to_yaml())
+    refused(folder, "something else for style_weight, steps")
+    with open(path, "w") as file:
+        file.write(config.to_yaml())
+    save_picture(options["style"], random_picture(14, 18, seed=3))
+    refused(folder, "something else for the style picture's file")
+    save_picture(options["style"], random_picture(14, 18, seed=1))
+    arrays = dict(np.load(options["weights"]))
+    np.savez(options["weights"], **arrays, more=np.zeros(1))
+    refused(folder, "something else for the weights' file")
+    np.savez(options["weights"], **arrays)
+    assert go_on(folder).steps == 11
+
+
+def test_a_file_that_is_no_state_is_refused(options):
+    folder = killed(options, 4)
+    path = os.path.join(folder, "state.npz")
+    with open(path, "rb") as file:
+        whole = file.read()
+    pickled = np.array([{}], dtype=object)
+    state = checkpoint.read_checkpoint(folder)
+    for size in (0, 10, len(whole) // 2, len(whole) - 1):
+        with open(path, "wb") as file:
+            file.write(whole[:size])
+        refused(folder, "is not a state that kstyle can go on from")
+    for arrays in ({"image": np.zeros(3)}, {"about": pickled}, {"about": np.zeros(2)}):
+        np.savez(path, **arrays)
+        refused(folder, "is not a state that kstyle can go on from")
+    np.savez_compressed(path, about=np.arange(999))
+    with open(path, "r+b") as file:  # what zlib refuses, not the archive
+        file.seek(60)
+        file.write(b"\xff" * 40)
+    refused(folder, "is not a state that kstyle can go on from")
+    for other in (
+        {"step": 9},
+        {"scale": 1},
+        {"scale": 7},
+        {"image": state.image[:, 1:]},
+    ):
+        checkpoint.write_checkpoint(folder, dataclasses.replace(state, **other))
+        refused(folder, "is of other sizes or steps than the run")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    result = CliRunner().invoke(cli, ["resume", str(tmp_path)])
+    assert result.exit_code == 2 and "it has no config.yaml" in result.output
+
+
+def test_two_processes_do_not_write_into_one_folder(options):
+    folder = killed(options, 4)
+    job, state = reopen_run(folder)
+    with lock_folder(folder):
+        refused(folder, "is in use by another kstyle")
+        with pytest.raises(ConfigError, match="in use"):
+            pipeline.run_job(job, state=state)
+    assert not os.path.exists(os.path.join(folder, ".lock"))
+
+
+def test_a_full_disk_costs_the_checkpoint_and_not_the_run(options, monkeypatch, caplog):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kstyle.runs.checkpoint.np.savez", full)
+    result = pipeline.stylize(StyleConfig(**options))
+    assert result.steps == 11 and "no checkpoint at step 2" in caplog.text
+
+
+def test_seconds_decide_where_they_are_asked_for(options, monkeypatch):
+    written = []
+
+    def keep(folder, state):
+        written.append(state.step)
+
+    monkeypatch.setattr("kstyle.runs.callbacks.checkpoint.write_state", keep)
+    clock = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(
+        "kstyle.runs.callbacks.checkpoint.time.monotonic", lambda: next(clock)
+    )
+    options |= {"checkpoint_every": "25s", "scales": 1, "steps": 9}
+    pipeline.stylize(StyleConfig(**options))
+    # Each look at the clock is 10 s later; a state looks twice itself.
+    assert written == [3, 5, 7, 9]
+
+
+@pytest.mark.parametrize("text", ["often", "-1", "1.5", "5m", "", "s", True])
+def test_an_interval_is_steps_or_seconds(text):
+    with pytest.raises(ConfigError, match="checkpoint_every"):
+        StyleConfig(checkpoint_every=text)
+
+
+def cut_and_bytes(tmp_path, text):
+    (tmp_path / "losses.csv").write_bytes(text)
+    checkpoint.truncate_loss_csv(tmp_path / "losses.csv", 20)
+    return (tmp_path / "losses.csv").read_bytes()
+
+
+def test_rows_that_are_half_written_go(tmp_path):
+    head = b"step,loss\r\n10,3.0\r\n"
+    for tail in (b"", b"20", b"20,", b"20,1.", b"30,1.0\r\n", b"\0\0\r\n", b"20\r\n"):
+        assert cut_and_bytes(tmp_path, head + tail) == head
+    assert cut_and_bytes(tmp_path, head + b"20,1.0\r\n") == head + b"20,1.0\r\n"
+    assert cut_and_bytes(tmp_path, b"step,lo") == b""
+
+
+@pytest.fixture
+def start():
+    """A function that starts `kstyle WORDS` as a process, ended with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def call(*words):
+            command = [sys.executable, "-m", "kstyle", *map(str, words)]
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            process = stack.enter_context(subprocess.Popen(command, **pipes))
+            stack.callback(process.kill)
+            return process
+
+        yield call
+
+
+def stylize_words(options, logs):
+    words = [options["content"], options["style"], "--logdir", logs]
+    for name in ("weights", "content_layers", "style_layers", "size"):
+        words += [f"--{name.replace('_', '-')}", options[name]]
+    # Long enough to be met in the second scale, however late this process looks.
+    words += ["--scales", "12,18", "--scale-steps", "40", "--steps", "400"]
+    return ["stylize", *words, "--checkpoint-every", "1", "--report-every", "10"]
+
+
+def kill_when(process, ready):
+    """SIGKILL as soon as `ready()`."""
+    end = time.monotonic() + 240
+    while not ready():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_process_that_is_killed_twice_still_ends_with_the_same_pixels(
+    options, start, tmp_path
+):
+    logs, whole = tmp_path / "killed", tmp_path / "whole"
+
+    def step():
+        found = [checkpoint.read_checkpoint(folder) for folder in logs.glob("*")]
+        return found[0].step if found and found[0] else 0
+
+    # The unbroken run is a process too: the command line turns oneDNN on, which rounds
+    # otherwise than what this process has.
+    unbroken = start(*stylize_words(options, whole))
+    kill_when(start(*stylize_words(options, logs)), lambda: step() >= 5)
+    (folder,), (whole,) = logs.iterdir(), whole.iterdir()
+    first = step()
+    (folder / ".12345678.part.npz").write_bytes(b"half a state")
+    kill_when(start("resume", folder), lambda: step() >= max(first, 39) + 3)
+    assert not (folder / ".12345678.part.npz").exists()
+    for process in (start("resume", folder), unbroken):
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+    assert not (folder / "state.npz").exists()
+    np.testing.assert_array_equal(
+        load_picture(folder / "result.png").pixels,
+        load_picture(whole / "result.png").pixels,
+    )
+    assert rows_of(folder) == rows_of(whole)
+    assert steps_of(folder, "loss") == steps_of(whole, "loss")
+
+
+# A run that ends its own process at the n-th call of a function: when half a checkpoint
+# is written, when all of it is but has no name yet, or before a scale.
+KILLER = """
+import json, os, signal, sys
+from kstyle import checkpoints, files, pipeline
+from kstyle.config import StyleConfig
+
+moment, calls, options = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+module, name = {
+    "write": (checkpoints.np, "savez"),
+    "rename": (files.os, "replace"),
+    "scale": (pipeline, "scale_model"),
+}[moment]
+function = getattr(module, name)
+
+def call(*args, **kwargs):
+    global calls
+    calls -= moment != "rename" or str(args[1]).endswith("state.npz")
+    if not calls:
+        if moment == "write":
+            with open(args[0], "wb") as file:
+                file.write(b"PK half a state")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(*args, **kwargs)
+
+setattr(module, name, call)
+pipeline.stylize(StyleConfig(**options))
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "calls", "kept"),
+    [("write", 3, 4), ("rename", 3, 4), ("scale", 2, 5)],  # states of 2, 4, 5, 6, ...
+)
+def test_a_process_killed_within_a_checkpoint_or_between_scales_loses_nothing(
+    options, moment, calls, kept, monkeypatch
+):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)  # as it is in here
+    whole = pipeline.stylize(StyleConfig(**options))
+    before = set(folders(options))
+    words = [sys.executable, "-c", KILLER, moment, str(calls), json.dumps(options)]
+    ended = subprocess.run(words, capture_output=True, timeout=240)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    (folder,) = set(folders(options)) - before
+    assert checkpoint.read_checkpoint(folder).step == kept
+    leftovers = [name for name in os.listdir(folder) if ".part" in name]
+    assert len(leftovers) == (moment != "scale")
+    result = go_on(folder)
+    np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
+    assert rows_of(folder) == rows_of(whole.folder)
+    assert steps_of(folder, "loss") == list(range(12))
+    assert not [name for name in os.listdir(folder) if ".part" in name]

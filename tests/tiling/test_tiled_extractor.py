@@ -1,0 +1,188 @@
+"""Tiles change the memory, not the result: losses, gradients, targets, pictures."""
+
+import numpy as np
+import pytest
+
+from kstyle import StyleConfig, save_picture, stylize
+from kstyle.errors import ConfigError
+from kstyle.losses.terms import loss_terms
+from kstyle.networks.extractor import build_extractor
+from kstyle.optimizers.factory import make_optimizer
+from kstyle.planning.estimates import peak_bytes
+from kstyle.tiling import geometry
+from kstyle.transfer.style_transfer import StyleTransfer, compute_targets
+from kstyle.transfer.tiled_transfer import TiledTransfer, compute_tiled_targets
+
+CONTENT = {"conv2_2": 8, "pool3": 3}
+STYLE = {"conv1_1": 100, "pool1": 50, "conv3_1": 200, "conv4_1": 40, "conv5_1": 90}
+LAYERS = list(CONTENT | STYLE)
+
+
+@pytest.fixture(scope="module")
+def make_pair():
+    """A function that makes the whole and the tiled model of the same problem."""
+    built = {}
+
+    def make(picture, size=(54, 37), edge=16, layers=LAYERS, **terms):
+        pool, padding = terms.pop("pool", "avg"), terms.pop("padding", "replicate")
+        key = (pool, padding, tuple(layers))
+        if key not in built:
+            built[key] = build_extractor("vgg16", layers, pool=pool, padding=padding)
+        terms = loss_terms(*(terms or {"content": CONTENT, "style": STYLE}).values(), 3)
+        given = (built[key], terms, picture(*size), picture(35, 42, seed=1) ** 2)
+        start = picture(*size, seed=2)
+        pair = (
+            StyleTransfer(*given, start),
+            TiledTransfer(*given, start, edge=edge),
+        )
+        for model in pair:
+            model.compile(make_optimizer("adam"))
+        return pair
+
+    return make
+
+
+def assert_equal_looks(pair):
+    """The losses and the gradients agree to 1e-4 of the whole one's."""
+    whole, tiled = ({k: float(v) for k, v in m.look().items()} for m in pair)
+    assert tiled == pytest.approx(whole, rel=1e-4)
+    slope, other = (m.gradient.numpy() for m in pair)
+    assert np.linalg.norm(slope) > 0
+    assert np.linalg.norm(other - slope) <= 1e-4 * np.linalg.norm(slope)
+
+
+@pytest.mark.parametrize(
+    ("pool", "padding"), [("avg", "replicate"), ("max", "same"), ("max", "reflect")]
+)
+def test_losses_and_gradient_are_those_of_the_whole(
+    make_pair, random_picture, pool, padding
+):
+    assert_equal_looks(make_pair(random_picture, pool=pool, padding=padding))
+
+
+@pytest.mark.parametrize(("pool", "padding"), [("max", "replicate"), ("avg", "same")])
+def test_layers_that_no_loss_looks_at_pull_by_their_signs(
+    make_pair, random_picture, pool, padding
+):
+    deep = {"content": {"conv3_1": 8}, "style": {"conv4_1": 40}}
+    pair = make_pair(
+        random_picture,
+        *((54, 61), 16, ["conv3_1", "conv4_1"]),
+        **deep,
+        pool=pool,
+        padding=padding,
+    )
+    stages = pair[1].net.graphs
+    assert list(stages[0].rest.layers) == list(stages[0].layers)
+    assert list(stages[1].rest.layers) == ["conv3_2", "conv3_3", "pool3"]
+    assert not stages[2].rest.layers
+    assert_equal_looks(pair)
+
+
+def test_valid_padding_too(make_pair, random_picture):
+    shallow = {"content": {"conv2_1": 8}, "style": {"conv1_1": 9, "conv3_2": 20}}
+    layers = ["conv1_1", "conv2_1", "conv3_2"]
+    pair = make_pair(random_picture, padding="valid", layers=layers, **shallow)
+    assert_equal_looks(pair)
+
+
+def test_weights_of_zero_and_gradient_norms_too(make_pair, random_picture):
+    measured = {"content": {"conv2_2": 0}, "style": {"conv1_1": 9, "conv3_1": 0}}
+    layers = ["conv1_1", "conv2_2", "conv3_1"]
+    pair = make_pair(random_picture, layers=layers, **measured)
+    assert_equal_looks(pair)
+    whole, tiled = (m.gradient_norms() for m in pair)
+    assert {k: float(v) for k, v in tiled.items()} == pytest.approx(
+        {k: float(v) for k, v in whole.items()}, rel=1e-4
+    )
+    assert float(tiled["content/conv2_2"]) == 0
+
+
+def test_targets_are_those_of_the_whole_pictures(make_pair, random_picture):
+    _, tiled = make_pair(random_picture)
+    pictures = {"content": random_picture(37, 54), "style": random_picture(35, 42)}
+    whole = compute_targets(tiled.extractor, tiled.terms, pictures)
+    for tag, found in compute_tiled_targets(
+        tiled.extractor, tiled.terms, pictures, 16
+    ).items():
+        scale = np.abs(whole[tag]).max()
+        np.testing.assert_allclose(found / scale, whole[tag] / scale, atol=1e-5)
+
+
+# ------------------------------------------------------------------------- geometry
+
+
+def test_stages_end_at_the_second_pooling_and_at_each_after():
+    names = ["conv1_1", "pool1", "conv2_1", "pool2", "conv3_1", "pool3", "conv4_1"]
+    assert geometry.split_stages(names) == (
+        *(("conv1_1", "pool1", "conv2_1", "pool2"), ("conv3_1", "pool3")),
+        ("conv4_1",),
+    )
+
+
+def test_a_span_reads_one_position_a_convolution_and_pads_at_the_ends_alone():
+    stage = ("conv3_1", "conv3_2", "pool3")
+    first, second = geometry.axis_spans(stage, 13, 8, "same", ("conv3_1", "pool3"))
+    assert (first.read, first.border) == ((0, 8), (1, 0))
+    assert first.inside == {"conv3_1": (0, 6), "pool3": (0, 3)}
+    assert (second.read, second.border) == ((4, 13), (0, 1))
+    # The pooling drops the thirteenth, which is conv3_1's all the same.
+    assert second.inside == {"conv3_1": (6, 13), "pool3": (3, 6)}
+    assert second.crop == {"conv3_1": (1, 8), "pool3": (0, 3)}
+
+
+def test_valid_padding_reads_to_one_side_and_shrinks():
+    first, second = geometry.axis_spans(
+        ("conv1_1", "conv1_2"), 10, 4, "valid", ("conv1_2",)
+    )
+    assert (first.read, second.read) == ((0, 7), (3, 10))
+    assert second.inside == {"conv1_2": (3, 6)}
+
+
+def test_tiles_have_even_shares_of_an_axis_in_whole_strides():
+    found = geometry.axis_spans(("conv1_1", "pool1"), 101, 40, "same", ("pool1",))
+    # Fifty positions in three tiles of twenty at the most: seventeen each, and the rest
+    assert [span.inside["pool1"] for span in found] == [(0, 17), (17, 34), (34, 50)]
+
+
+def test_tiles_halve_from_stage_to_stage_down_to_the_stride():
+    stages = ("pool1", "pool2"), ("pool3",), ("pool4",), ("conv5_1",)
+    for tile, edges in ((1024, [1024, 512, 256, 128]), (8, [8, 4, 2, 1])):
+        assert [geometry.stage_edge(tile, i, s) for i, s in enumerate(stages)] == edges
+
+
+# ---------------------------------------------------------------------------- a run
+
+
+def test_a_run_in_tiles_or_with_features_computed_twice_ends_in_the_same_picture(
+    small_run, random_picture, tmp_path
+):
+    save_picture(tmp_path / "wide.png", random_picture(20, 140))
+    options = small_run | {"content": str(tmp_path / "wide.png"), "size": 140}
+    options |= {"scales": 1, "steps": 3, "optimizer": "adam"}
+    whole, *tiled = (
+        stylize(StyleConfig(**options, tile=tile)).picture.pixels
+        for tile in ("off", 128, "whole")
+    )
+    for picture in tiled:
+        assert np.abs(picture - whole).max() <= 1 / 255
+        assert not np.array_equal(picture, whole)  # another order of sums
+    assert not np.array_equal(whole, random_picture(20, 140))
+
+
+def test_tiles_are_written_as_a_number_or_off_or_whole():
+    assert StyleConfig.from_yaml("tile: off").tile == "off"
+    assert StyleConfig(tile="whole").tile == "whole"
+    with pytest.raises(ConfigError, match="tile"):
+        StyleConfig(tile=64)
+
+
+def test_tiles_lower_the_estimate_of_memory():
+    config = StyleConfig(size=7680, scales=1, optimizer="adam", precision="float32")
+    whole, tiled = (
+        peak_bytes(config.replace(tile=tile), (4320, 7680)) for tile in ("off", 1024)
+    )
+    assert tiled < whole / 6
+    rough = config.replace(tile=1024, precision="bfloat16")
+    # What a run took.
+    assert peak_bytes(rough, (4326, 7680)) == pytest.approx(7.48e9, rel=0.2)
