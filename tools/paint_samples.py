@@ -1,4 +1,4 @@
-"""Make the sample pictures of `kstyle/samples/`: photographs and paintings.
+"""Make the sample pictures of `kstyle/data/samples/`: photographs and paintings.
 
 For maintainers; kstyle itself never runs it. The content photographs are taken out of
 the scikit-image wheel, which is opened as an archive and never installed. Get it with
@@ -25,7 +25,7 @@ WHEEL_SHA256 = "74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af
 CONTENTS = ("coffee", "chelsea", "astronaut")  # CC0, CC0, public domain
 LONG_EDGE = 640
 SEED = 1889
-SAMPLES = Path(__file__).resolve().parent.parent / "kstyle" / "samples"
+SAMPLES = Path(__file__).resolve().parent.parent / "kstyle" / "data" / "samples"
 
 
 def read_contents(wheel):
