@@ -21,7 +21,7 @@ format:  ## format the code and fix what ruff can fix
 	ruff format .
 
 layers:  ## directions of imports, see docs/architecture.md
-	lint-imports
+	PYTHONPATH=. lint-imports
 
 types:  ## type hints
 	mypy

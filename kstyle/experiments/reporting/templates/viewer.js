@@ -1,4 +1,4 @@
-// Enlarges pictures, all that needs a script. Escape closes a dialog without our help.
+// Enlarge pictures; the rest of the page needs no script. Browsers close a dialog on Escape.
 const viewer = document.getElementById("viewer");
 const zooms = [...document.querySelectorAll(".zoom")];
 let current = 0;
