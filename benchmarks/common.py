@@ -1,19 +1,26 @@
 """What the benchmarks share: the problem, the clock, the machine, the last line."""
 
+import importlib.util
 import json
 import os
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line sets it
 
+import numpy as np
 import tensorflow as tf
 
 import kstyle
 from kstyle.hardware import devices
 from kstyle.hardware.host import cpu_cores, cpu_name
 from kstyle.images.picture import fit_long_edge, resize
+from kstyle.losses.style import STYLE_FACTOR
+from kstyle.networks.extractor import MEAN_RGB
+from kstyle.networks.vgg import trunk
 from kstyle.planning import estimates
 from kstyle.runs.initialization import noise_picture
 
@@ -77,6 +84,59 @@ def process_seconds(*words):
     begun = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - begun
+
+
+def has_torch():
+    """Whether PyTorch is installed; it is not imported."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def write_problem(path, job):
+    """Write what `torch_loop.py` needs of a job at its full size to `path`, an .npz."""
+    config = job.config
+    layers = trunk(config.net, config.layers())
+    content = {k: config.content_weight * w for k, w in config.content_layers.items()}
+    style = {k: config.style_weight * w for k, w in config.style_layers.items()}
+    options = {
+        "layers": [(k, "conv" if k in job.weights.layers else "pool") for k in layers],
+        "pool": config.pool,
+        "padding": config.padding,
+        "mean_rgb": MEAN_RGB,
+        "content_weights": content,
+        "style_weights": style,
+        "style_factor": STYLE_FACTOR,
+        "tv_weight": config.tv_weight,
+    }
+    arrays = {
+        "content": job.content_at(config.size),
+        "style": job.style_at(config.size),
+    }
+    for name, (kernel, bias) in job.weights.layers.items():
+        arrays |= {f"{name}/kernel": kernel, f"{name}/bias": bias}
+    np.savez(path, options=json.dumps(options), **arrays)
+
+
+def torch_command(problem, steps, every=None, out=None):
+    """The command that runs `torch_loop.py` on a file of `write_problem`."""
+    script = Path(__file__).with_name("torch_loop.py")
+    command = [sys.executable, script, problem, "--steps", steps]
+    command += ["--every", every] if every else []
+    command += ["--out", out] if out else []
+    return [str(word) for word in command]
+
+
+def torch_pictures(job, steps, every, folder):
+    """`[(seconds, picture)]` of `torch_loop.py`, and the device that it used.
+
+    folder: where its files go. Raises: subprocess.CalledProcessError: it failed.
+    """
+    problem, out = Path(folder) / "problem.npz", Path(folder) / "torch.npz"
+    write_problem(problem, job)
+    command = torch_command(problem, steps, every, out)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    with np.load(out) as kept:
+        pictures = list(zip(kept["seconds"].tolist(), kept["pictures"], strict=True))
+    return pictures, json.loads(done.stdout.splitlines()[-1])["device"]
 
 
 def machine():

@@ -13,7 +13,6 @@ loop in float32 (`torch_loop.py`), if torch is installed.
 """
 
 import argparse
-import importlib.util
 import tempfile
 import time
 from pathlib import Path
@@ -68,10 +67,10 @@ def kstyles(config, every):
 
 def pytorchs(config, every):
     """The kept pictures of a PyTorch loop with the config's losses at one scale."""
-    import torch_loop
-
-    more = config.replace(steps=2 * config.steps)  # it needs more for the goal
-    return torch_loop.run(prepare(more), every)
+    # It needs more steps to reach the goal.
+    with tempfile.TemporaryDirectory() as folder:
+        steps = 2 * config.steps
+        return common.torch_pictures(prepare(config), steps, every, folder)[0]
 
 
 def judge(config):
@@ -103,7 +102,7 @@ def main():
     parser.add_argument("--sheet", help="folder for the pictures at equal seconds")
     options = parser.parse_args()
     names = options.ways or [*ways(options.size), "torch"]
-    if "torch" in names and importlib.util.find_spec("torch") is None:
+    if "torch" in names and not common.has_torch():
         names.remove("torch")
     with tempfile.TemporaryDirectory() as folder:
         base = kstyle.StyleConfig(

