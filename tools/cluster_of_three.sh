@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A Ray cluster of three machines that are none: three network namespaces on a bridge,
-# each with an address, a /tmp, a home and a work folder of its own, so that they share
-# nothing but the installed programs. An experiment runs on two of them and one is lost
-# in mid-trial; then it is run from outside, by way of ray://, and by the local executor.
-# The pictures and losses of all three have to be equal.
+# Test a Ray cluster of three simulated machines: three network namespaces on a bridge,
+# each with its own address, /tmp, home and work folder, so that they share only the
+# installed programs. An experiment runs on two of them and one is lost during a trial;
+# then it runs from outside, through ray://, and with the local executor. The pictures
+# and losses of all three runs have to be equal.
 #
 # Needs Linux, root, `ip` (iproute2) and `kstyle[cluster]` on the path. About three
-# minutes.  `tools/cluster_of_three.sh [FOLDER]`: where to work, by default a new one.
+# minutes.  `tools/cluster_of_three.sh [FOLDER]`: work folder, by default a new one.
 set -euo pipefail
 
 place=${1:-$(mktemp -d)}
@@ -16,7 +16,7 @@ experiment=(10_tv_weight --quick --set size=128 --set steps=120 --set checkpoint
 export RAY_AUTH_MODE=token TF_CPP_MIN_LOG_LEVEL=3 RAY_USAGE_STATS_ENABLED=0
 export TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 
-# Run a command on machine $1, which sees no folder of $place but its own, as /mnt.
+# Run a command on machine $1, which sees only its own folder of $place, as /mnt.
 on() {
     local machine=$1
     shift
@@ -27,7 +27,7 @@ on() {
     ' "$place/$machine" "$@"
 }
 
-# What a machine that loses its power does to its processes.
+# Kill all processes of machine $1, as a power failure does.
 lose() {
     ip netns pids "kstyle$1" | xargs -r kill -9
 }
@@ -78,7 +78,7 @@ for machine in 2 3; do
     on "$machine" ray start --address 10.77.0.1:6379 --num-cpus 1 >/dev/null
 done
 
-echo "== on the cluster; its second machine is lost when a checkpoint is there"
+echo "== on the cluster; its second machine is lost after a checkpoint"
 on 1 kstyle experiment run "${experiment[@]}" --executor ray --address 10.77.0.1:6379 &
 until ls "$place"/2/tmp/kstyle-*/logs/*/*/state.npz >/dev/null 2>&1; do
     kill -0 $!
@@ -87,10 +87,10 @@ done
 lose 2
 wait $!
 
-echo "== from outside, without a folder in common"
+echo "== from outside, without a shared folder"
 kstyle experiment run "${experiment[@]}" --executor ray --address ray://10.77.0.1:10001
 
-echo "== here, by the local executor"
+echo "== here, with the local executor"
 kstyle experiment run "${experiment[@]}" --logdir local
 
 same=0

@@ -1,4 +1,4 @@
-"""Put pictures beside each other on one sheet, as for the README.
+"""Put pictures side by side on one sheet, as for the README.
 
     kstyle stylize sample:coffee sample:night -o coffee.png
     python tools/contact_sheet.py docs/samples.jpg --columns 3 \\
@@ -18,7 +18,7 @@ GAP = 8  # px of white around each picture
 
 
 def framed(picture, height, width):
-    """`picture` in the middle of a white field of that size, and a gap around it."""
+    """Put `picture` in the middle of a white field of that size, with a gap around it."""
     field = np.ones((height + GAP, width + GAP, 3), "float32")
     top = (field.shape[0] - picture.shape[0]) // 2
     left = (field.shape[1] - picture.shape[1]) // 2
@@ -27,7 +27,7 @@ def framed(picture, height, width):
 
 
 def row(names, edge):
-    """The pictures of that name side by side, each with a long edge of `edge` px."""
+    """Put the named pictures side by side, each with a long edge of `edge` px."""
     pictures = [kstyle.load_picture(name).pixels for name in names]
     small = [resize(p, fit_long_edge(p.shape[:2], edge)) for p in pictures]
     height = max(picture.shape[0] for picture in small)

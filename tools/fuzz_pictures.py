@@ -1,4 +1,4 @@
-"""Damage small valid pictures at random and read them: what does `load_picture` do?
+"""Damage small valid pictures at random and read them with `load_picture`.
 
     python tools/fuzz_pictures.py --files 2000 --seed 0
 
@@ -30,7 +30,7 @@ SLOW = 5.0  # seconds
 
 
 def seeds():
-    """`{name: bytes}` of valid pictures of all formats and depths."""
+    """Make valid pictures of all formats and depths: `{name: bytes}`."""
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (13, 17, 3), np.uint8)
     image, found = Image.fromarray(pixels), {}
@@ -72,7 +72,7 @@ def deep_png(samples):
 
 
 def flipped(data, other, chance):
-    """A few bytes at random places are others."""
+    """Change a few bytes at random places."""
     data = bytearray(data)
     for _ in range(chance.choice((1, 2, 8, 40))):
         data[chance.randrange(len(data))] = chance.choice(
@@ -86,12 +86,12 @@ def shortened(data, other, chance):
 
 
 def spliced(data, other, chance):
-    """The beginning of one file and the end of another."""
+    """Join the beginning of one file and the end of another."""
     return data[: chance.randrange(len(data))] + other[chance.randrange(len(other)) :]
 
 
 def headed(data, other, chance):
-    """Only the first 64 bytes are damaged, where sizes and types are."""
+    """Damage only the first 64 bytes, which contain sizes and types."""
     return flipped(data[:64], other, chance) + data[64:]
 
 
@@ -99,7 +99,7 @@ DAMAGE = (flipped, headed, shortened, spliced)
 
 
 def outcome(path):
-    """One word for what reading `path` came to; "picture" or an error is fine."""
+    """Name the outcome of reading `path`; "picture" or an error is fine."""
     try:
         picture = kstyle.load_picture(path)
     except KStyleError as error:
@@ -114,7 +114,7 @@ def outcome(path):
 
 
 def run(files, seed, keep):
-    """Counts of outcomes, the slowest file, the names of those that are wrong."""
+    """Count outcomes, find the slowest file and the names of the wrong ones."""
     chance, valid = random.Random(seed), seeds()
     counts, slowest, wrong = collections.Counter(), (0.0, ""), []
     for index in range(files):
