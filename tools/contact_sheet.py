@@ -18,7 +18,7 @@ GAP = 8  # px of white around each picture
 
 
 def framed(picture, height, width):
-    """Put `picture` in the middle of a white field of that size, with a gap around it."""
+    """Center `picture` on a white field of that size, with a gap around it."""
     field = np.ones((height + GAP, width + GAP, 3), "float32")
     top = (field.shape[0] - picture.shape[0]) // 2
     left = (field.shape[1] - picture.shape[1]) // 2
