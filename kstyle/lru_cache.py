@@ -1,24 +1,32 @@
-"""A bounded store: what was used last stays."""
+"""A bounded cache from which the least recently used values are dropped."""
 
 import collections
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
 
 
-class LRUCache:
-    """Values by key while they fit into `limit`; the least recently used make room.
+class LRUCache(Generic[Value]):
+    """Values by key, the least recently used ones dropped to stay within `limit`.
 
-    cost: of one value; 1 unless given, so that the limit is a number of values. One
-        that alone costs more than the limit is handed out, but not kept.
+    cost: function of a value; 1 by default, so that `limit` is a number of values. A
+        value that alone costs more than the limit is returned, but not stored.
     """
 
-    def __init__(self, limit, cost=lambda value: 1):
+    def __init__(
+        self, limit: float, cost: Callable[[Value], float] = lambda value: 1
+    ) -> None:
         self.limit, self.cost = limit, cost
-        self.values = collections.OrderedDict()
+        self.values: collections.OrderedDict[Hashable, Value] = (
+            collections.OrderedDict()
+        )
 
-    def __contains__(self, key):
+    def __contains__(self, key: Hashable) -> bool:
         return key in self.values
 
-    def get(self, key, make):
-        """The value of `key`, made by `make()` if it is not there."""
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """Return the value of `key`, made by `make()` if it is not stored."""
         if key in self.values:
             self.values.move_to_end(key)
             return self.values[key]

@@ -220,7 +220,7 @@ def test_a_crop_is_inside_the_picture_and_not_empty(text, size):
 
 @many
 @given(st.sampled_from(["left", "center", "right"]), sizes)
-def test_a_named_crop_is_the_largest_square_at_its_end_or_in_the_middle(name, size):
+def test_a_named_crop_is_the_largest_square_at_its_place(name, size):
     top, left, bottom, right = crop_box(name, size)
     assert bottom - top == right - left == min(size)
     before, after = top + left, sum(size) - bottom - right
@@ -257,7 +257,7 @@ def pairs(items):
 
 @many
 @given(sizes, sizes, st.integers(1, 3000), nets, st.data())
-def test_every_scale_that_is_used_is_large_enough_for_its_layers(
+def test_every_usable_scale_is_large_enough_for_its_layers(
     content, style, size, net, data
 ):
     padding = data.draw(st.sampled_from(PADDINGS))
@@ -304,9 +304,7 @@ def run_layers(stage, values, borders, padding):
     st.integers(1, 300),
     st.data(),
 )
-def test_tiles_compute_every_position_once_and_as_the_whole_does(
-    net, length, edge, data
-):
+def test_tiles_compute_every_position_once_as_the_whole_does(net, length, edge, data):
     names, padding = layer_names(net), data.draw(st.sampled_from(PADDINGS))
     deepest = data.draw(st.integers(1, len(names)))
     assume(length >= minimum_size(net, names[:deepest], padding))

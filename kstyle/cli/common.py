@@ -1,13 +1,16 @@
-"""What every command of the terminal shares: errors in words, kernels that are fast."""
+"""What all commands share: exit codes, errors as sentences, the log on stderr."""
 
 import contextlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
-from kstyle.errors import KStyleError
+from kstyle.cli.streams import print_to_stderr
+from kstyle.errors import DivergedError, KStyleError
 from kstyle.hardware.host import has_nvidia
 
 # TensorFlow leaves oneDNN's kernels off without VNNI; the whole step ran faster with
@@ -19,40 +22,42 @@ if has_nvidia():
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-MAX_MESSAGE_LENGTH = 1000  # characters of a message
+MAX_MESSAGE_LENGTH = 1000  # characters
 
 
 @contextlib.contextmanager
-def user_errors():
-    """A `KStyleError` becomes one sentence and its exit code; a bug keeps its trace.
+def user_errors() -> Iterator[None]:
+    """End the command on a `KStyleError`: a sentence on stderr, the error's exit code.
 
-    The picture that a diverged run leaves is named on stdout.
+    Other exceptions are bugs and keep their traceback. The path of the picture that a
+    diverged run has written is printed on stdout.
     """
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("Interrupted before there was a picture to keep.", err=True)
+        print_to_stderr("Interrupted before there was a picture to keep.")
         sys.exit(EXIT_INTERRUPTED)
     except KStyleError as error:
-        if getattr(error, "result", None) is not None:
-            click.echo(error.result.path)
+        if isinstance(error, DivergedError) and error.result is not None:
+            print_path(error.result.path)
         failure = click.ClickException(one_line(str(error)))
         failure.exit_code = error.exit_code
         raise failure from None
 
 
 class LogPrinter(logging.Handler):
-    """Prints what is logged on stderr, below a bar if there is one."""
+    """Print log records on stderr, above a progress bar if there is one."""
 
-    def emit(self, record):
-        print(record.getMessage(), file=sys.stderr)
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            print(one_line(record.getMessage()), file=sys.stderr)
 
 
 @contextlib.contextmanager
-def show_log(quiet):
-    """Show what kstyle logs for information as well; if `quiet`, warnings alone."""
+def show_log(quiet: bool) -> Iterator[None]:
+    """Print kstyle's log on stderr: from level INFO, or from WARNING if `quiet`."""
     log, handler = logging.getLogger("kstyle"), LogPrinter()
-    before = log.level
+    level_before = log.level
     if not quiet:
         log.addHandler(handler)
         log.setLevel(logging.INFO)
@@ -60,11 +65,16 @@ def show_log(quiet):
         yield
     finally:
         log.removeHandler(handler)
-        log.setLevel(before)
+        log.setLevel(level_before)
 
 
-def one_line(text):
-    """`text` for a terminal: no line breaks or escape codes of a file's name in it."""
+def one_line(text: str) -> str:
+    """Escape line breaks and control codes, as in names of files, and cut long text."""
     if len(text) > MAX_MESSAGE_LENGTH:
         text = f"{text[: MAX_MESSAGE_LENGTH // 2]} … {text[-MAX_MESSAGE_LENGTH // 3 :]}"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def print_path(path: str | Path) -> None:
+    """Print a path on stdout as the bytes of its name, for use in scripts."""
+    click.echo(os.fsencode(path))

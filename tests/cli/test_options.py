@@ -137,7 +137,7 @@ def test_readable_values_can_be_typed_back():
     assert format_value(200.0) == "200"
 
 
-def test_a_choice_that_does_not_exist_is_a_usage_error_that_lists_the_others():
+def test_an_unknown_choice_is_a_usage_error_that_lists_all():
     result = CliRunner().invoke(resolve, ["--net", "vgg17"])
     assert result.exit_code == 2
     assert "'vgg16', 'vgg19'" in result.stderr
