@@ -1,12 +1,17 @@
 """kstyle: optimisation-based neural style transfer as a Keras package.
 
 The public names below are imported when first used, so that `import kstyle` costs
-nothing and `kstyle.StyleConfig` works without loading TensorFlow.
+little and `kstyle.StyleConfig` works without loading TensorFlow.
 """
 
 import importlib
 
 from kstyle._version import __version__
+from kstyle.hardware.tensorflow_setup import set_kernel_variables
+
+# Before anything imports TensorFlow: from Python as from the command line, a run has
+# the same kernels, and so the same speed and the same bits.
+set_kernel_variables()
 
 _HOMES = {
     "BatchOutcome": "runs.batch",

@@ -11,15 +11,6 @@ import click
 
 from kstyle.cli.streams import print_to_stderr
 from kstyle.errors import DivergedError, KStyleError
-from kstyle.hardware.host import has_nvidia
-
-# TensorFlow leaves oneDNN's kernels off without VNNI; the whole step ran faster with
-# them on the AVX2 machine it was tried on.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# On a GPU cuDNN would try all its kernels at the start of every scale, for steps that
-# were no faster on the one it was tried on, and not the same bits twice.
-if has_nvidia():
-    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 MAX_MESSAGE_LENGTH = 1000  # characters

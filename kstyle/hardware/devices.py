@@ -5,16 +5,7 @@ import contextlib
 import tensorflow as tf
 
 from kstyle.errors import ConfigError
-
-
-def has_onednn():
-    """Whether oneDNN's kernels are on; only a private module of TensorFlow tells."""
-    try:
-        from tensorflow.python.util import _pywrap_util_port
-
-        return bool(_pywrap_util_port.IsMklEnabled())
-    except (ImportError, AttributeError):
-        return None
+from kstyle.hardware.tensorflow_setup import has_onednn
 
 
 def visible_gpus():

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from kstyle.hardware import host
-from kstyle.hardware.devices import has_onednn
+from kstyle.hardware.tensorflow_setup import has_onednn
 from kstyle.ops import padding as padding_module
 from kstyle.ops.tf_utils import override_gradient
 

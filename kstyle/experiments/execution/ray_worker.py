@@ -24,7 +24,7 @@ from kstyle.experiments.execution.resources import (
     thread_variables,
     trial_peaks,
 )
-from kstyle.hardware.tensorflow_setup import load_tensorflow
+from kstyle.hardware.tensorflow_setup import KERNEL_VARIABLES, load_tensorflow
 from kstyle.runs.checkpoint import CHECKPOINT_FILE as STATE
 from kstyle.runs.provenance import file_hash
 
@@ -84,8 +84,6 @@ def check_archive_name(name):
 
 
 RAY_PROGRESS_SECONDS = 1.0  # seconds between two words on a trial's progress
-# What TensorFlow computes with: it rounds otherwise, so it is alike on all machines.
-KERNEL_VARIABLES = ("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS")
 
 
 @dataclasses.dataclass(frozen=True)
