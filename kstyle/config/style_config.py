@@ -4,7 +4,7 @@ The command line, YAML files, experiments and the record of a run all take their
 defaults and help texts from the fields below.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 import yaml
@@ -37,145 +37,191 @@ SAMPLE_CONTENT = "sample:coffee"
 SAMPLE_STYLE = "sample:night"
 
 
+def option(
+    default: Any,
+    description: str,
+    *,
+    affects_result: bool = True,
+    is_path: bool = False,
+    is_fitted: bool = False,
+) -> Any:
+    """Declare an option, with what the rest of the package needs to know of it.
+
+    affects_result: whether another value gives another picture. A finished trial of
+        an experiment is recognised by the options that do.
+    is_path: whether the value can be the path of a file or folder.
+    is_fitted: whether the value is changed where the run needs more memory than is
+        free.
+    """
+    flags = {
+        "affects_result": affects_result,
+        "is_path": is_path,
+        "is_fitted": is_fitted,
+    }
+    return Field(default, description=description, json_schema_extra=flags)
+
+
 class StyleConfig(pydantic.BaseModel):
-    """One run of `stylize`. Frozen, and checked when made (`ConfigError`)."""
+    """Every option of one run, checked (`ConfigError`) and frozen."""
 
     model_config = pydantic.ConfigDict(
         extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=False
     )
 
-    content: str = Field(
-        SAMPLE_CONTENT, description="photograph: a file or sample:NAME"
+    content: str = option(
+        SAMPLE_CONTENT, "content image: a file or sample:NAME", is_path=True
     )
-    style: str = Field(SAMPLE_STYLE, description="painting: a file or sample:NAME")
-    output: str | None = Field(
+    style: str = option(
+        SAMPLE_STYLE, "style image: a file or sample:NAME", is_path=True
+    )
+    output: str | None = option(
         None,
-        description="where the picture goes; default: result.png in the run's folder",
+        "file of the result; default: result.png in the run's folder",
+        affects_result=False,
+        is_path=True,
     )
-    net: Literal["vgg16", "vgg19"] = Field(
-        "vgg19", description="the network that looks"
+    net: Literal["vgg16", "vgg19"] = option("vgg19", "feature extraction network")
+    pool: Literal["avg", "max"] = option("avg", "pooling of the network")
+    padding: Literal["same", "valid", "reflect", "replicate"] = option(
+        "replicate", "padding of the convolutions"
     )
-    pool: Literal["avg", "max"] = Field("avg", description="pooling of the network")
-    padding: Literal["same", "valid", "reflect", "replicate"] = Field(
-        "replicate", description="padding of its convolutions"
+    weights: str = option(
+        "builtin",
+        "weights of the network: builtin, keras (the file of keras.applications) or "
+        "a file",
+        is_path=True,
     )
-    weights: str = Field(
-        "builtin", description="builtin, keras (keras.applications' file) or a file"
+    content_layers: LayerWeights = option(
+        {"conv4_2": 1.0}, "layers of the content loss, with weights, as conv4_2:1"
     )
-    content_layers: LayerWeights = Field(
-        {"conv4_2": 1.0}, description="layers that keep the content, as conv4_2:1"
-    )
-    style_layers: LayerWeights = Field(
-        # Judged by eye. With equal weights conv4_1 is 95 % of the initial loss of the
-        # samples at 128 px, and on them colours went astray.
+    style_layers: LayerWeights = option(
+        # Chosen by looking at results. With equal weights conv4_1 is 95 % of the
+        # initial loss of the samples at 128 px, and their colours were wrong.
         {"conv1_1": 20, "conv2_1": 4, "conv3_1": 2, "conv4_1": 0.3, "conv5_1": 20},
-        description="layers that carry the style, as conv3_1:2,conv4_1:0.5",
+        "layers of the style loss, with weights, as conv3_1:2,conv4_1:0.5",
     )
-    style_weights: Annotated[str | None, BeforeValidator(empty_as_none)] = Field(
-        None, description=f"solve the layers' weights at the start: {METHOD_FORMS}"
-    )
-    content_weight: Weight = Field(8.0, description="weight of the content")
-    style_weight: Weight = Field(100.0, description="weight of the style")
-    tv_weight: Weight = Field(120.0, description="weight of the total variation")
-    init: str = Field("content", description="start from: content, noise or a file")
-    precision: Literal["auto", "float32", "bfloat16", "mixed"] = Field(
-        "auto",
-        description="of the network: float32, bfloat16, mixed (bfloat16 with the last "
-        "steps in float32) or auto (bfloat16 where that is fast, or float32)",
-    )
-    optimizer: Literal["lbfgs", "adam"] = Field("lbfgs", description="the optimiser")
-    learning_rate: Positive | None = Field(
+    style_weights: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
         None,
-        description="adam: grey levels of 0..255 (default 5); lbfgs: factor (or 1)",
+        f"how to compute the layer weights from the initial picture: {METHOD_FORMS}",
     )
-    parameterization: Literal["pixels", "pyramid", "fourier"] = Field(
-        # Judged on four pairs: forms and colours come sooner, fewer dots are left.
+    content_weight: Weight = option(8.0, "weight of the content loss")
+    style_weight: Weight = option(100.0, "weight of the style loss")
+    tv_weight: Weight = option(120.0, "weight of the total variation loss")
+    init: str = option(
+        "content", "initial picture: content, noise or a file", is_path=True
+    )
+    precision: Literal["auto", "float32", "bfloat16", "mixed"] = option(
+        "auto",
+        "precision of the network: float32, bfloat16, mixed (bfloat16 with the last "
+        "steps in float32) or auto (bfloat16 where the machine is fast at it, else "
+        "float32)",
+    )
+    optimizer: Literal["lbfgs", "adam"] = option("lbfgs", "optimizer")
+    learning_rate: Positive | None = option(
+        None,
+        "adam: step size in grey levels of 0..255 (default 5); lbfgs: factor on each "
+        "step (default 1)",
+    )
+    parameterization: Literal["pixels", "pyramid", "fourier"] = option(
+        # Chosen by looking at four pairs: shapes and colours appear in fewer steps,
+        # with fewer isolated dots.
         "pyramid",
-        description="what moves: the picture's pixels, the levels of a pyramid or "
-        "frequencies",
+        "optimised variables: pixels, pyramid levels or Fourier coefficients",
     )
-    average: Average = Field(
+    average: Average = option(
         0.0,
-        description="adam: end a scale at the moving average of its pictures, each "
-        "counting this much of the next; 0: at the last",
+        "adam: decay of the moving average of the pictures that ends a scale; 0: the "
+        "last picture",
     )
-    history: Count = Field(
-        10, description="lbfgs: pairs of steps that it keeps, each two more pictures"
+    history: Count = option(
+        10,
+        "lbfgs: number of stored pairs of steps and gradient changes; a pair takes "
+        "the memory of two pictures",
+        is_fitted=True,
     )
-    steps: Natural = Field(
-        60, description="steps at the last scale, one evaluation of the loss each"
+    steps: Natural = option(
+        60, "steps at the last scale, with one evaluation of the losses each"
     )
-    size: EdgeLength = Field(512, description="long edge of the result in pixels")
-    tile: TileOption = Field(
+    size: EdgeLength = option(512, "long edge of the result in pixels")
+    tile: TileOption = option(
         "off",
-        description="less memory, the same result: off, whole (features are computed "
-        "again, not kept), or in tiles: their edge in pixels from 128 up",
+        "compute in tiles, which takes less memory and gives the same result up to "
+        "rounding: off, whole (one tile: features are recomputed, not stored) or the "
+        "edge of the tiles in pixels, at least 128",
+        affects_result=False,
+        is_fitted=True,
     )
-    fit: FitOption = Field(
+    fit: FitOption = option(
         "auto",
-        description="where memory would not do: auto (fewer L-BFGS pairs, then --tile) "
-        "or off (refuse)",
+        "if the run needs more memory than is free: auto (fewer L-BFGS pairs, then "
+        "tiles) or off (stop with an error)",
     )
-    scales: ScalesOption = Field(
-        "auto", description="coarse to fine: auto, how many, or long edges a,b,c"
+    scales: ScalesOption = option(
+        "auto", "coarse to fine: auto, how many, or long edges a,b,c"
     )
-    scale_steps: Count = Field(60, description="steps at each coarser scale")
-    stop_when_still: Positive | None = Field(
+    scale_steps: Count = option(60, "steps at each coarser scale")
+    stop_when_still: Positive | None = option(
         None,
-        description="end a scale when the mean change of 50 steps is below this many "
+        "end a scale when the mean change of a pixel over 50 steps is below this many "
         "grey levels of 0..255",
     )
-    time_limit: Positive | None = Field(
-        None,
-        description="seconds for all steps; the scales share them as the steps would",
+    time_limit: Positive | None = option(
+        None, "seconds for all steps, divided among the scales like the work"
     )
     style_size: Annotated[
         Literal["original"] | EdgeLength | None, BeforeValidator(empty_as_none)
-    ] = Field(
+    ] = option(
         None,
-        description="short edge of the style picture in pixels, or original; "
-        "default: its long edge is --size, never enlarged",
+        "short edge of the style image in pixels, or original; default: long edge of "
+        "--size, never enlarged",
     )
-    style_crop: Annotated[str | None, BeforeValidator(empty_as_none)] = Field(
+    style_crop: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
         None,
-        description="part of the style picture: left, center, right (a square) or "
-        "X,Y,W,H in pixels or per cent",
+        "part of the style image to use: left, center, right (a square) or X,Y,W,H in "
+        "pixels or per cent",
     )
-    style_scale: Annotated[Positive, Field(le=1000)] = Field(
-        1.0, description="factor on the style picture's size"
+    style_scale: Annotated[Positive, Field(le=1000)] = option(
+        1.0, "factor on the size of the style image"
     )
-    seed: Annotated[Natural, Field(lt=2**32)] = Field(
-        0, description="of the noise init"
+    seed: Annotated[Natural, Field(lt=2**32)] = option(
+        0, "random seed of the noise init"
     )
-    device: DeviceOption = Field(
-        "auto", description="where it is computed: auto, cpu, gpu or gpu:N"
+    device: DeviceOption = option(
+        "auto", "device: auto, cpu, gpu or gpu:N", affects_result=False
     )
-    logdir: str = Field("logs", description="folder that the run's folder is made in")
-    report_every: Count = Field(
-        10, description="steps from one logged row of losses to the next"
+    logdir: str = option(
+        "logs", "folder for the run's folder", affects_result=False, is_path=True
     )
-    snapshot_every: Natural = Field(
-        50, description="steps from one saved picture to the next; 0: none"
+    report_every: Count = option(
+        10, "steps between logged rows of losses", affects_result=False
     )
-    checkpoint_every: IntervalOption = Field(
+    snapshot_every: Natural = option(
+        50, "steps between saved snapshots; 0: none", affects_result=False
+    )
+    checkpoint_every: IntervalOption = option(
         "60s",
-        description="from one saved state to the next, for kstyle resume: steps (50), "
-        "seconds (60s), or 0 for never",
+        "interval between checkpoints, for kstyle resume: steps (50), seconds (60s) "
+        "or 0 for never",
+        affects_result=False,
     )
-    log_gradients: bool = Field(
-        False, description="log each term's gradient norm (a backward pass a term)"
+    log_gradients: bool = option(
+        False,
+        "log the gradient norm of each loss term (one backward pass per term)",
+        affects_result=False,
     )
-    all_losses: bool = Field(
-        False, description="first print the unweighted losses of every layer"
+    all_losses: bool = option(
+        False,
+        "print the unweighted losses of every layer before the first step",
+        affects_result=False,
     )
-    bits: Annotated[Literal[8, 16], BeforeValidator(as_integer)] = Field(
-        8, description="per channel of the result (PNG, TIFF)"
+    bits: Annotated[Literal[8, 16], BeforeValidator(as_integer)] = option(
+        8, "bits per channel of the result (PNG, TIFF)", affects_result=False
     )
-    quality: Annotated[Count, Field(le=100)] = Field(
-        95, description="of a JPEG or WebP result"
+    quality: Annotated[Count, Field(le=100)] = option(
+        95, "quality of a JPEG or WebP result", affects_result=False
     )
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         try:
             super().__init__(**options)
         except pydantic.ValidationError as error:
@@ -184,11 +230,11 @@ class StyleConfig(pydantic.BaseModel):
             ) from None
 
     @pydantic.model_validator(mode="after")
-    def _check(self):
+    def _check(self) -> Self:
         check_layers(self.net, (*self.content_layers, *self.style_layers))
         if not self.layers():
             raise ConfigError("No layers: give content_layers or style_layers.")
-        if not self.wants_something():
+        if not self.has_weight():
             raise ConfigError("Every weight is 0. Give content, style or tv a weight.")
         if self.average and self.optimizer != "adam":
             raise ConfigError("average is Adam's. Leave it out, or use optimizer adam.")
@@ -198,25 +244,57 @@ class StyleConfig(pydantic.BaseModel):
             parse_balance_method(self.style_weights)
         return self
 
-    def layers(self):
-        """Every layer that some loss looks at."""
+    def layers(self) -> tuple[str, ...]:
+        """List every layer that has a loss, each once."""
         return tuple(dict.fromkeys((*self.content_layers, *self.style_layers)))
 
-    def wants_something(self):
-        """Whether there is anything to optimise: some weight that is not 0."""
+    def has_weight(self) -> bool:
+        """Return whether some loss has a weight that is not 0."""
         content = self.content_weight * max(self.content_layers.values(), default=0)
         style = self.style_weight * max(self.style_layers.values(), default=0)
         return max(content, style, self.tv_weight) > 0
 
-    def replace(self, **changes):
-        """A checked copy with `changes`."""
+    def has_init_file(self) -> bool:
+        """Return whether `init` is a file, not the content or noise."""
+        return self.init not in ("content", "noise")
+
+    def picture_options(self) -> dict[str, str]:
+        """Map "content", "style" and, where it is a file, "init" to their values."""
+        names = ["content", "style"] + ["init"] * self.has_init_file()
+        return {name: getattr(self, name) for name in names}
+
+    def input_files(self) -> list[str]:
+        """List the paths of the files that the run reads, samples and built-in
+        weights left out."""
+        pictures = self.picture_options().values()
+        files = [path for path in pictures if not path.startswith("sample:")]
+        return files + [self.weights] * (self.weights not in ("builtin", "keras"))
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a checked copy with `changes`."""
         return type(self)(**{**self.model_dump(), **changes})
 
-    def to_yaml(self):
-        """Every option as YAML that `from_yaml` reads back to an equal config."""
+    def to_yaml(self) -> str:
+        """Write every option as YAML that `from_yaml` reads back to an equal config."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
     @classmethod
-    def from_yaml(cls, text, **overrides):
-        """The config of a YAML mapping `text`, with `overrides` before it."""
+    def from_yaml(cls, text: str, **overrides: Any) -> Self:
+        """Read the config of a YAML mapping `text`; `overrides` take precedence."""
         return cls(**{**read_options(text), **overrides})
+
+
+def options_where(flag: str, value: bool = True) -> tuple[str, ...]:
+    """List the options whose flag `affects_result`, `is_path` or `is_fitted` is
+    `value`."""
+    return tuple(
+        name
+        for name, field in StyleConfig.model_fields.items()
+        if field.json_schema_extra[flag] is value
+    )
+
+
+# Where something is computed or written and how often, but not what.
+BOOKKEEPING_OPTIONS = set(options_where("affects_result", False))
+PATH_OPTIONS = options_where("is_path")
+FITTED_OPTIONS = options_where("is_fitted")

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from kstyle.config.style_config import BOOKKEEPING_OPTIONS
 from kstyle.errors import ConfigError
 from kstyle.files import json_text, write_text
 from kstyle.runs.job import safe_stem
@@ -13,17 +14,12 @@ from kstyle.runs.provenance import picture_hashes, weights_hash
 
 RECORD_FILE = "record.json"
 BENCH_EVENTS = ".bench"  # ends the name of an event file that is about the experiment
-# Options that say where something is computed or written and how often, not what.
-BOOKKEEPING = {
-    *("output", "logdir", "report_every", "snapshot_every", "log_gradients"),
-    *("all_losses", "bits", "quality", "device", "checkpoint_every", "tile"),
-}
 
 
 def trial_fingerprint(trial):
     """A hash of all that decides a trial's result: options, pictures, weights."""
     config = trial.config
-    options = config.model_dump(mode="json", exclude=BOOKKEEPING)
+    options = config.model_dump(mode="json", exclude=BOOKKEEPING_OPTIONS)
     pictures = list(picture_hashes(config).values())
     parts = [trial.kind, options, pictures]
     weights = {config.weights: weights_hash(config)}

@@ -14,7 +14,6 @@ HISTORY_FALLBACKS = (
 # Tried in this order: recomputation alone, and in tiles; larger ones cost less.
 TILE_FALLBACKS = ("whole", 1024, 512, 256)
 RETRY_MARGIN = 0.8  # of an estimate that did not hold
-FITTED_OPTIONS = ("history", "tile")  # the options that are changed to make a run fit
 RESUME_ADVICE = (
     "A run that goes on keeps its size and its pairs: end other programs, or remove "
     "state.npz from its folder to start again."

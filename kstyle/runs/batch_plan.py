@@ -10,7 +10,7 @@ import itertools
 import os
 from pathlib import Path
 
-from kstyle.config.style_config import StyleConfig
+from kstyle.config.style_config import PATH_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError, KStyleError
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.images import reading, writing
@@ -18,7 +18,6 @@ from kstyle.images.picture import fit_long_edge
 from kstyle.planning.memory_fit import fit_memory
 from kstyle.planning.scales import usable_scales
 from kstyle.runs.inputs import InputCache, load_config_weights, read_style
-from kstyle.runs.provenance import PATH_OPTIONS
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 RESULT_SUFFIX = (
@@ -198,7 +197,7 @@ def make_batch_plan(configs, *, overwrite=False):
     entries = []
     for config in configs:
         load_config_weights(config, shelf)
-        if config.init not in ("content", "noise"):
+        if config.has_init_file():
             shelf.picture(config.init)
         size = sizes[config.style, config.style_crop]
         entries.append(check_entry(config, size, overwrite))

@@ -17,7 +17,7 @@ def read_pictures(config, shelf=None):
     """
     read = shelf.picture if shelf else reading.load_picture
     content, style, start = read(config.content), read_style(config, shelf), None
-    if config.init not in ("content", "noise"):
+    if config.has_init_file():
         start = read(config.init)
     return content, style, start, usable_scales(config, content.size, style.shape[:2])
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from kstyle.config.strict_yaml import read_config_file
-from kstyle.config.style_config import StyleConfig
+from kstyle.config.style_config import FITTED_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import lock_folder, new_folder, remove_leftovers, write_text
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.images import picture, writing
 from kstyle.images.picture import fit_long_edge, resize
 from kstyle.networks.weights import NetWeights
-from kstyle.planning.memory_fit import FITTED_OPTIONS, fit_memory
+from kstyle.planning.memory_fit import fit_memory
 from kstyle.planning.scales import Scale, style_size_at
 from kstyle.runs import checkpoint
 from kstyle.runs.inputs import InputCache, load_config_weights, read_pictures

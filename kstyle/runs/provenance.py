@@ -10,7 +10,7 @@ import os
 import platform
 from pathlib import Path
 
-from kstyle.config.style_config import StyleConfig
+from kstyle.config.style_config import PATH_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError, DivergedError
 from kstyle.files import json_text, write_text
 from kstyle.hardware.host import package_versions
@@ -40,10 +40,8 @@ def changed_files(then, now):
 
 def picture_hashes(config):
     """`{option: SHA-256}` of the picture files that the config names."""
-    names = ["content", "style"]
-    if config.init not in ("content", "noise"):
-        names.append("init")
-    return {name: file_hash(picture_file(getattr(config, name))) for name in names}
+    pictures = config.picture_options()
+    return {name: file_hash(picture_file(path)) for name, path in pictures.items()}
 
 
 def weights_hash(config):
@@ -73,7 +71,6 @@ def cached_file_hash(path, changed, size):
 
 
 RUN_FILE = "run.json"
-PATH_OPTIONS = ("content", "style", "init", "weights", "output", "logdir")
 
 
 @contextlib.contextmanager

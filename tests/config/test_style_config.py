@@ -4,7 +4,12 @@ import pydantic
 import pytest
 
 from kstyle.config.strict_yaml import read_config_file, read_options
-from kstyle.config.style_config import StyleConfig
+from kstyle.config.style_config import (
+    BOOKKEEPING_OPTIONS,
+    FITTED_OPTIONS,
+    PATH_OPTIONS,
+    StyleConfig,
+)
 from kstyle.errors import ConfigError
 
 
@@ -327,3 +332,30 @@ def test_a_config_file_that_cannot_be_used_is_named(tmp_path):
             read_config_file(tmp_path / name)
         assert str(tmp_path / name) in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+# ------------------------------------------------------------------------------ flags
+
+
+def test_options_say_whether_they_affect_the_result():
+    assert {"output", "logdir", "device", "tile", "bits"} <= BOOKKEEPING_OPTIONS
+    assert not {"content", "seed", "precision", "fit"} & BOOKKEEPING_OPTIONS
+
+
+def test_options_say_whether_they_are_paths_or_fitted():
+    assert sorted(PATH_OPTIONS) == [
+        *("content", "init", "logdir", "output", "style", "weights")
+    ]
+    assert FITTED_OPTIONS == ("history", "tile")
+
+
+def test_input_files_leave_out_samples_and_keywords():
+    assert StyleConfig(init="noise", weights="keras").input_files() == []
+    named = StyleConfig(content="a.png", style="b.png", init="c.png", weights="d.npz")
+    assert named.input_files() == ["a.png", "b.png", "c.png", "d.npz"]
+
+
+def test_picture_options_have_the_init_where_it_is_a_file():
+    config = StyleConfig(content="a.png", style="sample:night")
+    assert config.picture_options() == {"content": "a.png", "style": "sample:night"}
+    assert config.replace(init="c.png").picture_options()["init"] == "c.png"

@@ -4,9 +4,11 @@ import json
 import math
 import os
 import shutil
+import types
 
 import pytest
 
+from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.experiments import records
 from kstyle.experiments.definition.experiment_file import read_experiment
@@ -59,6 +61,35 @@ def test_a_fingerprint_changes_with_an_option(read, options):
 )
 def test_a_fingerprint_does_not_change_with_what_is_written_and_where(read, options):
     assert digest(read(**options)) == digest(read())
+
+
+# Recorded before options had flags: trials that were finished then are recognised. A
+# new option, a new default or other sample pictures are other trials.
+RECORDED = {
+    "picture": "25a0515c7d141197e093ce5f21378141e5026beaa5f42feaa2fa647b03dd6355",
+    "table": "eafc187ca3d659f9fc12b6c5287e542631b5ab950319c626895d1d9b02bf3f35",
+}
+TABLE_OPTIONS = {
+    "net": "vgg16",
+    "style": "sample:window",
+    "init": "noise",
+    "size": 64,
+    "style_layers": "conv3_1:2",
+    "history": 4,
+    "fit": "off",
+    "learning_rate": 0.5,
+    "tile": 512,
+    "logdir": "x",
+    "device": "cpu",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("picture", {}), ("table", TABLE_OPTIONS)]
+)
+def test_a_fingerprint_of_an_earlier_version_is_recognised(kind, options):
+    trial = types.SimpleNamespace(kind=kind, config=StyleConfig(**options))
+    assert trial_fingerprint(trial) == RECORDED[kind]
 
 
 def test_a_fingerprint_does_not_depend_on_names_axes_or_how_values_are_written(read):

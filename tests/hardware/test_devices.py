@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from kstyle import StyleConfig, stylize
 from kstyle.errors import ConfigError, OutOfMemoryError
-from kstyle.experiments.records import BOOKKEEPING
 from kstyle.hardware import devices
 from kstyle.transfer.style_transfer import StyleTransfer
 
@@ -70,10 +69,6 @@ def test_the_processor_gives_the_picture_that_it_gives_when_chosen(
     np.testing.assert_array_equal(one.picture.pixels, other.picture.pixels)
     assert placed
     assert all(name.endswith("CPU:0") for name in placed)
-
-
-def test_the_device_is_no_part_of_what_an_experiment_computes():
-    assert "device" in BOOKKEEPING
 
 
 ONEDNN = "Operation received an exception: could not create a primitive"

@@ -14,9 +14,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import kstyle
 from kstyle import StyleConfig, load_picture, save_picture, stylize
+from kstyle.config.style_config import PATH_OPTIONS
 from kstyle.images.picture import Picture, resize
 from kstyle.images.writing import read_metadata
-from kstyle.runs.provenance import PATH_OPTIONS
 
 
 def rows_of(folder):

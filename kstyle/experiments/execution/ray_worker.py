@@ -174,15 +174,8 @@ class MailboxReporter:
 
 def hash_input_files(plans):
     """`{path: SHA-256}` of the files that the trials to run name."""
-    found = {}
-    for config in (trial.config for each in plans for trial in each.todo):
-        paths = [
-            path for path in (config.content, config.style) if path[:7] != "sample:"
-        ]
-        paths += [config.init] if config.init not in ("content", "noise") else []
-        paths += [config.weights] if config.weights not in ("builtin", "keras") else []
-        found |= {path: file_hash(path) for path in paths}
-    return found
+    configs = [trial.config for each in plans for trial in each.todo]
+    return {path: file_hash(path) for c in configs for path in c.input_files()}
 
 
 def is_absolute_path(path):

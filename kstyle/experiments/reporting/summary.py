@@ -6,8 +6,9 @@ import io
 import json
 from pathlib import Path
 
+from kstyle.config.style_config import BOOKKEEPING_OPTIONS, PATH_OPTIONS
 from kstyle.experiments.findings.verdicts import judge_finding
-from kstyle.experiments.records import BOOKKEEPING, flat_row, write_record
+from kstyle.experiments.records import flat_row, write_record
 from kstyle.experiments.reporting import report, tensorboard
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.files import json_text, write_text
@@ -85,7 +86,7 @@ def write_tables(folder, records):
 
 def describe_experiment(experiment, command):
     """What the report says of an experiment beside its trials."""
-    base = experiment.base.model_dump(mode="json", exclude=BOOKKEEPING)
+    base = experiment.base.model_dump(mode="json", exclude=BOOKKEEPING_OPTIONS)
     return {
         "name": experiment.name,
         "title": experiment.title,
@@ -107,8 +108,10 @@ def shareable_records(records):
 
 def without_folders(options):
     """Options in which a file's path is its name alone."""
-    paths = ("content", "style", "init", "weights")
-    return {k: Path(v).name if k in paths and v else v for k, v in options.items()}
+    return {
+        name: Path(value).name if name in PATH_OPTIONS and value else value
+        for name, value in options.items()
+    }
 
 
 def original_pictures(trials):
