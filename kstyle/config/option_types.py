@@ -2,9 +2,12 @@
 
 import difflib
 import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
+import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic.fields import FieldInfo
 
 from kstyle.errors import ConfigError
 
@@ -99,19 +102,36 @@ LayerWeights = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]
 IntervalOption = Annotated[str, BeforeValidator(as_interval)]
 
 
-def explain_validation(error, fields):
-    """One sentence for the first thing that pydantic found wrong."""
+MAX_LISTED_NAMES = 20  # known names in a message
+
+
+def validation_error(
+    error: pydantic.ValidationError, fields: Mapping[str, FieldInfo]
+) -> ConfigError:
+    """Return the `ConfigError` for the first thing that pydantic found wrong."""
     first = error.errors()[0]
     cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, ConfigError):  # ours, already a sentence
-        return str(cause)
+    if isinstance(cause, ConfigError):  # raised by a validator of kstyle
+        return cause
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(place, fields, n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else f"Known: {sorted(fields)}."
-        return f"Unknown option {place!r}. {hint}"
-    name, value = first["loc"][0], first["input"]
+        return ConfigError(f"Unknown option {place!r}. {name_hint(place, fields)}")
+    name, value = str(first["loc"][0]), first["input"]
     wanted = first["msg"].removeprefix("Value error, ")
     if len({part["loc"] for part in error.errors() if part["loc"][0] == name}) > 1:
-        place, wanted = name, f"expected {fields[name].description}"  # of several kinds
-    return f"{place}: {wanted[0].lower()}{wanted[1:]}. Received: {value!r}"
+        # The value fits none of several types.
+        place, wanted = name, f"expected {fields[name].description}"
+    sentence = f"{place}: {wanted[0].lower()}{wanted[1:]}. Received: {value!r}"
+    return ConfigError(sentence, option=name)
+
+
+def name_hint(name: str, known: Iterable[str]) -> str:
+    """Return a sentence with the known name closest to `name`, or with all known names
+    if they are few."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    if len(names) > MAX_LISTED_NAMES:
+        return "`kstyle stylize --help` lists the options."
+    return f"Known: {names}."

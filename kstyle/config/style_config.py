@@ -26,7 +26,7 @@ from kstyle.config.option_types import (
     Weight,
     as_integer,
     empty_as_none,
-    explain_validation,
+    validation_error,
 )
 from kstyle.config.strict_yaml import read_options
 from kstyle.errors import ConfigError
@@ -225,9 +225,7 @@ class StyleConfig(pydantic.BaseModel):
         try:
             super().__init__(**options)
         except pydantic.ValidationError as error:
-            raise ConfigError(
-                explain_validation(error, type(self).model_fields)
-            ) from None
+            raise validation_error(error, type(self).model_fields) from None
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

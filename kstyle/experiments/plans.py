@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shlex
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from kstyle.errors import ConfigError, KStyleError
@@ -150,24 +151,39 @@ def builtin_folder():
     return package.parent / "configs" / "experiments"
 
 
-def find_experiment_files(words):
-    """The experiment files that `words` name, each once: paths, built-in names, "all".
+def builtin_experiments() -> dict[str, Path]:
+    """Return `{name: file}` of the experiments that come with kstyle, in order."""
+    return {path.stem: path for path in sorted(builtin_folder().glob("*.yaml"))}
 
-    Raises: ConfigError: a word is neither.
+
+def find_experiment_files(words: Iterable[str | Path]) -> list[Path]:
+    """Return the experiment files that `words` name, each once.
+
+    words: paths, names of built-in experiments or their beginnings (08), or "all".
+    Raises: ConfigError: a word names no experiment, or the beginning of several.
     """
-    builtin = {path.stem: path for path in sorted(builtin_folder().glob("*.yaml"))}
-    found = []
+    builtin = builtin_experiments()
+    found: list[Path] = []
     for word in words:
-        name = Path(word).name.removesuffix(".yaml")
         if str(word) == "all":
             found += builtin.values()
         elif Path(word).is_file():
             found.append(Path(word))
-        elif name in builtin and Path(word).name == str(word):
-            found.append(builtin[name])
         else:
-            raise ConfigError(
-                f"There is no experiment file {str(word)!r}. Give a path, 'all', or "
-                f"one of {list(builtin)}; `kstyle experiment new` writes a template."
-            )
+            found.append(builtin[find_builtin_name(str(word), builtin)])
     return list({path.resolve(): path for path in found}.values())
+
+
+def find_builtin_name(word: str, names: Collection[str]) -> str:
+    """Return the built-in experiment called `word`, or the only one that begins so."""
+    if word.removesuffix(".yaml") in names:
+        return word.removesuffix(".yaml")
+    matches = [name for name in names if word and name.startswith(word)]
+    if len(matches) > 1:
+        raise ConfigError(f"Several experiments begin with {word!r}: {matches}.")
+    if not matches:
+        raise ConfigError(
+            f"There is no experiment file {word!r}. Give a path, 'all', or one of "
+            f"{list(names)}; `kstyle experiment new` writes a template."
+        )
+    return matches[0]

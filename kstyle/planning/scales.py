@@ -45,6 +45,11 @@ def plan_scales(size, steps, scales, scale_steps, precision="float32"):
     if scales == "auto":
         scales = 1 + max(0, math.floor(2 * math.log2(size / COARSEST_EDGE) + 1e-9))
     if isinstance(scales, int):
+        if scales > 2 + 2 * math.log2(size):
+            raise ConfigError(
+                f"{scales} scales are too many for the size {size}: each is 0.7 of the "
+                "next one. Use fewer scales, or auto."
+            )
         edges = [round(size / math.sqrt(2) ** k) for k in range(scales)][::-1]
     else:
         edges = [*scales] if scales[-1] == size else [*scales, size]

@@ -161,6 +161,16 @@ def test_a_word_may_be_a_path_a_built_in_name_or_all(write, tmp_path, monkeypatc
     assert everything == sorted(builtin.glob("*.yaml"))
 
 
+def test_the_unique_beginning_of_a_name_is_enough():
+    (path,) = find_experiment_files(["08"])
+    assert path.name == "08_pooling.yaml"
+    with pytest.raises(ConfigError, match=r"Several .* begin with '0': \['01_"):
+        find_experiment_files(["0"])
+    for word in ("", "08.yaml", "8"):
+        with pytest.raises(ConfigError, match="There is no experiment file"):
+            find_experiment_files([word])
+
+
 def test_a_file_here_comes_before_a_built_in_one(write, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write("08_pooling.yaml")

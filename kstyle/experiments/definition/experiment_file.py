@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from kstyle.config.option_types import explain_validation
+from kstyle.config.option_types import validation_error
 from kstyle.config.strict_yaml import read_config_file
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
@@ -143,11 +143,15 @@ def read_experiment(path, changes=None, *, quick=False, pairs=()):
     path = Path(path)
     options = read_config_file(path)
     try:
+        if not options:
+            raise ConfigError(
+                "the file is empty. `kstyle experiment new` writes a template."
+            )
         # A key with nothing after it is a key left out.
         file = ExperimentFile(**{k: v for k, v in options.items() if v is not None})
         return build_experiment(path, file, changes or {}, quick, pairs)
     except pydantic.ValidationError as error:
-        sentence = explain_validation(error, ExperimentFile.model_fields)
+        sentence = validation_error(error, ExperimentFile.model_fields)
         raise ConfigError(f"{path}: {sentence}") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None

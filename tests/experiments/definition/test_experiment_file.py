@@ -35,8 +35,8 @@ def names(experiment):
     return [trial.name for trial in experiment.trials]
 
 
-def test_an_empty_file_is_one_trial_of_the_defaults(read):
-    experiment = read("")
+def test_a_file_without_axes_is_one_trial_of_the_defaults(read):
+    experiment = read("question: does it run?")
     (trial,) = experiment.trials
     assert (trial.name, trial.part, trial.kind) == ("base", "", "picture")
     assert (trial.axes, trial.repeats, trial.options) == ({}, {}, {})
@@ -180,7 +180,7 @@ def test_pairs_and_other_repeats_are_combined(read):
 
 def test_two_pairs_of_one_name_are_refused(read):
     with pytest.raises(ConfigError, match=r"Two pairs are called 'a\+b'"):
-        read("", pairs=[("x/a.jpg", "b.jpg"), ("y/a.png", "b.jpg")])
+        read("title: pairs", pairs=[("x/a.jpg", "b.jpg"), ("y/a.png", "b.jpg")])
 
 
 def test_quick_is_small_and_has_the_first_repeat_alone_under_another_name(read):
@@ -303,7 +303,7 @@ def test_a_trial_is_named_as_a_folder_may_be(read, text, name):
     ("file", "name"), [("a b,c.yaml", "a_b_c"), (".hidden.yaml", "_hidden")]
 )
 def test_an_experiment_is_named_after_its_file(read, file, name):
-    assert read("", name=file).name == name
+    assert read("title: x", name=file).name == name
 
 
 def refusal(read, text, *arguments, **choices):
@@ -320,9 +320,11 @@ def refusal(read, text, *arguments, **choices):
     ("text", "sentence"),
     [
         ("axis: {pool: [avg]}", "Unknown option 'axis'. Did you mean 'axes'?"),
+        ("", "the file is empty. `kstyle experiment new` writes"),
+        ("# only a comment", "the file is empty."),
         ("nonsense: 1", "Unknown option 'nonsense'. Known: ['axes', 'base', "),
         ("base: {nett: vgg16}", "Unknown option 'nett'. Did you mean 'net'?"),
-        ("base: {1: 2}", "Unknown option '1'. Known: "),
+        ("base: {1: 2}", "Unknown option '1'. `kstyle stylize --help"),
         (
             "parts: {a: {stepps: 1}}",
             "trial 'a': Unknown option 'stepps'. Did you mean 'steps'?",
@@ -331,7 +333,10 @@ def refusal(read, text, *arguments, **choices):
             "axes: {x: {a: {poool: max}}}",
             "trial 'x=a': Unknown option 'poool'. Did you mean 'pool'?",
         ),
-        ("axes: {x: {a: {1: 2}}}", "trial 'x=a': Unknown option '1'. Known: "),
+        (
+            "axes: {x: {a: {1: 2}}}",
+            "trial 'x=a': Unknown option '1'. `kstyle stylize --help",
+        ),
         ("trials: [{pol: avg}]", "trial 'pol=avg': Unknown option 'pol'. Did you mean"),
         ("quick: {sise: 3}", "quick: Unknown option 'sise'. Did you mean 'size'?"),
         ("axes: {nett: [vgg16]}", "axis 'nett' is no option of stylize. Did you mean"),
@@ -387,7 +392,9 @@ def test_every_mistake_has_the_path_and_one_sentence(read, text, sentence):
 
 
 def test_a_change_that_is_no_option_is_refused(read):
-    assert refusal(read, "", {"sise": 3}).startswith("Unknown option 'sise'. Did you")
+    assert refusal(read, "title: x", {"sise": 3}).startswith(
+        "Unknown option 'sise'. Did you"
+    )
 
 
 def test_a_name_too_long_for_a_folder_is_refused_with_the_remedy(read):
