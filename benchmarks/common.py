@@ -20,7 +20,7 @@ from kstyle.hardware.host import cpu_cores, cpu_name
 from kstyle.images.picture import fit_long_edge, resize
 from kstyle.losses.style import STYLE_FACTOR
 from kstyle.networks.extractor import MEAN_RGB
-from kstyle.networks.vgg import trunk
+from kstyle.networks.registry import get_architecture
 from kstyle.planning import estimates
 from kstyle.runs.initialization import noise_picture
 
@@ -94,11 +94,11 @@ def has_torch():
 def write_problem(path, job):
     """Write what `torch_loop.py` needs of a job at its full size to `path`, an .npz."""
     config = job.config
-    layers = trunk(config.net, config.layers())
+    trunk = get_architecture(config.net).trunk(config.layers())
     content = {k: config.content_weight * w for k, w in config.content_layers.items()}
     style = {k: config.style_weight * w for k, w in config.style_layers.items()}
     options = {
-        "layers": [(k, "conv" if k in job.weights.layers else "pool") for k in layers],
+        "layers": [(layer.name, layer.kind) for layer in trunk],
         "pool": config.pool,
         "padding": config.padding,
         "mean_rgb": MEAN_RGB,

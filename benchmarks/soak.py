@@ -29,7 +29,8 @@ from kstyle.errors import KStyleError
 from kstyle.experiments.runner import Silent
 from kstyle.hardware.host import resident_memory
 from kstyle.images.samples import sample_names
-from kstyle.networks.vgg import PADDINGS, layer_names
+from kstyle.networks.architecture import PADDINGS
+from kstyle.networks.registry import get_architecture
 
 SETTLED = 50  # trials, or a tenth, after which memory should not grow any more
 SAMPLES = [f"sample:{name}" for name in sample_names()]
@@ -101,7 +102,7 @@ def random_options(dice):
         return dice.choice(values) if dice.random() < part else None
 
     net = dice.choice(["vgg16", "vgg19"])
-    names = layer_names(net)[: dice.randint(1, 18)]
+    names = get_architecture(net).layer_names[: dice.randint(1, 18)]
     layers = [
         {
             n: dice.choice([0, 0.3, 1, 20])

@@ -22,7 +22,7 @@ _HOMES = {
     "StyleTransfer": "transfer.style_transfer",
     "build_extractor": "networks.extractor",
     "gram_matrix": "losses.style",
-    "layer_table": "networks.vgg",
+    "layer_table": "networks.registry",
     "load_picture": "images.reading",
     "load_weights": "networks.weights",
     "loss_terms": "losses.terms",

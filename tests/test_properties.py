@@ -15,7 +15,9 @@ from kstyle.cli.options import config_options, merge_options
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.images.picture import crop_box, fit_long_edge, parse_crop
-from kstyle.networks.vgg import NETWORKS, PADDINGS, layer_names, minimum_size
+from kstyle.networks.architecture import PADDINGS
+from kstyle.networks.registry import NETWORKS
+from kstyle.networks.vgg import VGG19
 from kstyle.planning.scales import (
     COARSEST_EDGE,
     plan_scales,
@@ -88,7 +90,7 @@ def options(draw):
     fields = dict(StyleConfig.model_fields)
     layers = ("content_layers", "style_layers")
     given = {k: draw(values(k, f)) for k, f in fields.items() if k not in layers}
-    known = st.sampled_from(layer_names(given["net"]))
+    known = st.sampled_from(NETWORKS[given["net"]].layer_names)
     first, second = (st.dictionaries(known, weights, min_size=n) for n in (1, 0))
     pair = draw(st.permutations([draw(first), draw(second)]))
     given |= dict(zip(layers, pair, strict=True))
@@ -261,11 +263,11 @@ def test_every_usable_scale_is_large_enough_for_its_layers(
     content, style, size, net, data
 ):
     padding = data.draw(st.sampled_from(PADDINGS))
-    layer = data.draw(st.sampled_from(layer_names(net)))
+    layer = data.draw(st.sampled_from(NETWORKS[net].layer_names))
     config = StyleConfig(
         net=net, padding=padding, size=size, content_layers=layer, style_layers=layer
     )
-    least = minimum_size(net, [layer], padding)
+    least = NETWORKS[net].minimum_size([layer], padding)
     try:
         plan = usable_scales(config, content, style)
     except ConfigError:  # only where the full size is too small as well
@@ -284,8 +286,8 @@ def run_layers(stage, values, borders, padding):
     borders: 1 or 0 for each end: whether the convolutions pad there.
     """
     found = {}
-    for name in stage:
-        if name.startswith("pool"):
+    for layer in stage:
+        if layer.is_pool:
             half = len(values) // 2 * 2
             values = 5 * values[:half:2] + values[1:half:2]
         else:
@@ -293,7 +295,7 @@ def run_layers(stage, values, borders, padding):
                 kind = {"same": "constant", "replicate": "edge"}.get(padding, padding)
                 values = np.pad(values, borders, kind)
             values = values[:-2] + 2 * values[1:-1] + 3 * values[2:]
-        found[name] = values
+        found[layer.name] = values
     return found
 
 
@@ -305,12 +307,13 @@ def run_layers(stage, values, borders, padding):
     st.data(),
 )
 def test_tiles_compute_every_position_once_as_the_whole_does(net, length, edge, data):
-    names, padding = layer_names(net), data.draw(st.sampled_from(PADDINGS))
-    deepest = data.draw(st.integers(1, len(names)))
-    assume(length >= minimum_size(net, names[:deepest], padding))
+    architecture, padding = NETWORKS[net], data.draw(st.sampled_from(PADDINGS))
+    deepest = data.draw(st.sampled_from(architecture.layer_names))
+    assume(length >= architecture.minimum_size([deepest], padding))
     signal = np.random.default_rng(length).integers(0, 2**62, length, dtype=np.uint64)
-    for number, stage in enumerate(split_stages(names[:deepest])):
-        looked_at = data.draw(st.sets(st.sampled_from(stage))) | {stage[-1]}
+    for number, stage in enumerate(split_stages(architecture.trunk([deepest]))):
+        names = [layer.name for layer in stage]
+        looked_at = data.draw(st.sets(st.sampled_from(names))) | {names[-1]}
         whole = run_layers(stage, signal, (1, 1), padding)
         size = stage_edge(edge, number, stage)
         cut = axis_spans(stage, len(signal), size, padding, sorted(looked_at))
@@ -329,16 +332,16 @@ def test_tiles_compute_every_position_once_as_the_whole_does(net, length, edge, 
                 assert (
                     part.tolist() == whole[layer][slice(*span.inside[layer])].tolist()
                 )
-        signal = whole[stage[-1]]
+        signal = whole[names[-1]]
 
 
 @few
 @given(st.tuples(*[st.integers(16, 120)] * 2), st.integers(4, 150))
 def test_tiles_cover_a_picture_exactly_once(size, edge):
-    stage = split_stages(layer_names("vgg19"))[0]
-    wanted = ["conv1_1", stage[-1]]
+    stage = split_stages(VGG19.layers)[0]
+    wanted = ["conv1_1", "pool2"]
     cut = make_tiles(stage, size, stage_edge(edge, 0, stage), "replicate", wanted)
-    for layer, part in (("conv1_1", 1), (stage[-1], 4)):
+    for layer, part in (("conv1_1", 1), ("pool2", 4)):
         covered = np.zeros((1, size[0] // part, size[1] // part, 1), int)
         for tile in cut:
             covered[tile.place(layer)] += 1

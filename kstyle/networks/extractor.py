@@ -1,7 +1,7 @@
 """The feature extractor: VGG16 or VGG19 as a functional Keras model.
 
 From RGB in [0, 1] to `{layer: features}`, cut at the deepest layer asked for.
-Names are those of `kstyle.layers`: `conv1_1` is the value after the ReLU.
+Names are those of `networks.vgg`: `conv1_1` is the value after the ReLU.
 """
 
 import keras
@@ -9,7 +9,8 @@ import numpy as np
 from keras import ops
 
 from kstyle.errors import ConfigError
-from kstyle.networks.vgg import PADDINGS, POOLS, layer_channels, minimum_size, trunk
+from kstyle.networks.architecture import PADDINGS, POOLS, RGB_CHANNELS, Layer
+from kstyle.networks.registry import get_architecture
 from kstyle.networks.weights import NetWeights, load_weights
 from kstyle.ops import padding as padding_module
 from kstyle.ops.convolution import Convolution
@@ -18,6 +19,7 @@ from kstyle.ops.convolution import Convolution
 # taken off (and no division): Simonyan and Zisserman 2015, section 2.1.
 MEAN_RGB = (123.68, 116.779, 103.939)
 PRECISIONS = ("float32", "bfloat16")
+POOLING_LAYERS = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 
 
 @keras.saving.register_keras_serializable("kstyle")
@@ -77,25 +79,25 @@ def build_extractor(
     Raises: ConfigError: unknown net, layer, pool, padding or precision, or no layer at
         all. WeightsError: the weights cannot be had, or are not this network's.
     """
-    names = check_extractor_arguments(net, layers, pool, padding, precision, input_size)
+    trunk = check_extractor_arguments(net, layers, pool, padding, precision, input_size)
     image = keras.Input((*input_size, 3), name="image")
     x, features = CaffeInput(name="caffe_input", dtype="float32")(image), {}
-    for name in names:
-        if name.startswith("pool"):
-            x = pooling_layer(pool, name, precision)(x)
+    for layer in trunk:
+        if layer.is_pool:
+            x = pooling_layer(pool, layer, precision)(x)
         else:
-            x = convolution_layer(x, name, padding, precision)
-        features[name] = x
-    outputs = {name: features[name] for name in names if name in layers}
+            x = convolution_layer(x, layer, padding, precision)
+        features[layer.name] = x
+    outputs = {name: features[name] for name in features if name in layers}
     model = keras.Model(image, outputs, name=f"{net}_{pool}_{padding}")
     model.trainable = False
     if weights is not None:
-        set_extractor_weights(model, net, weights, names)
+        set_extractor_weights(model, net, weights, trunk)
     return model
 
 
 def check_extractor_arguments(net, layers, pool, padding, precision, input_size):
-    """The names of the trunk, once every argument is known to be usable."""
+    """The layers that must be run, once every argument is known to be usable."""
     for value, known, what in (
         (pool, POOLS, "pool"),
         (padding, PADDINGS, "padding"),
@@ -105,33 +107,35 @@ def check_extractor_arguments(net, layers, pool, padding, precision, input_size)
             raise ConfigError(f"Unknown {what} {value!r}: it must be one of {known}.")
     if not layers:
         raise ConfigError("No layers were asked for: name one at least, as 'conv4_2'.")
-    names = trunk(net, layers)
-    edge = minimum_size(net, layers, padding)
+    architecture = get_architecture(net)
+    trunk = architecture.trunk(layers)
+    edge = architecture.minimum_size(layers, padding)
     if any(n is not None and n < edge for n in input_size):
+        deepest = trunk[-1].name
         raise ConfigError(
-            f"An input of {input_size} is too small for {names[-1]} with {padding} "
+            f"An input of {input_size} is too small for {deepest} with {padding} "
             f"padding: it needs {edge} pixels each way at least."
         )
-    return names
+    return trunk
 
 
-def pooling_layer(pool, name, precision):
-    """The 2 x 2 pooling layer; an odd last row or column is dropped, as in Caffe."""
+def pooling_layer(pool, layer, precision):
+    """Make a pooling; an odd last row or column is dropped, as in Caffe."""
     kinds = {"avg": keras.layers.AveragePooling2D, "max": keras.layers.MaxPooling2D}
-    return kinds[pool](2, name=name, dtype=precision)
+    return kinds[pool](layer.kernel, layer.stride, name=layer.name, dtype=precision)
 
 
-def convolution_layer(x, name, padding, precision):
-    """Apply the 3 x 3 convolution `name` with its ReLU to the features `x`."""
+def convolution_layer(x, layer, padding, precision):
+    """Apply a convolution with its ReLU to the features `x`."""
     if padding in padding_module.EDGE_MODES:
-        x = EdgePadding(padding, name=f"{name}_padding", dtype=precision)(x)
+        x = EdgePadding(padding, name=f"{layer.name}_padding", dtype=precision)(x)
     conv = Convolution(
-        layer_channels(name),
-        3,
+        layer.channels,
+        layer.kernel,
         padding="same" if padding == "same" else "valid",
         activation="relu",
         kernel_initializer="he_normal",
-        name=name,
+        name=layer.name,
         # The weights too: they are frozen, and a cast at every step would cost time.
         dtype=precision,
     )
@@ -141,12 +145,31 @@ def convolution_layer(x, name, padding, precision):
 def extractor_padding(extractor):
     """The padding of an extractor's convolutions, as `build_extractor` was told it."""
     modes = [k.mode for k in extractor.layers if isinstance(k, EdgePadding)]
-    return modes[0] if modes else extractor.get_layer("conv1_1").padding
+    if modes:
+        return modes[0]
+    return next(k.padding for k in extractor.layers if isinstance(k, Convolution))
 
 
-def set_extractor_weights(model, net, weights, names):
+def extractor_layers(extractor):
+    """The `Layer` records of an extractor, from the picture down."""
+    records, channels = [], RGB_CHANNELS
+    for layer in extractor.layers:
+        if isinstance(layer, Convolution):
+            (kernel, _), (stride, _) = layer.kernel_size, layer.strides
+            record = Layer(layer.name, "conv", kernel, stride, channels, layer.filters)
+        elif isinstance(layer, POOLING_LAYERS):
+            (kernel, _), (stride, _) = layer.pool_size, layer.strides
+            record = Layer(layer.name, "pool", kernel, stride, channels, channels)
+        else:
+            continue
+        records.append(record)
+        channels = record.channels
+    return tuple(records)
+
+
+def set_extractor_weights(model, net, weights, trunk):
     """Put the kernels and biases of `weights` into the convolutions of `model`."""
-    convs = [name for name in names if name.startswith("conv")]
+    convs = [layer.name for layer in trunk if layer.is_conv]
     if not isinstance(weights, NetWeights):
         weights = load_weights(net, weights, convs)
     for name in convs:

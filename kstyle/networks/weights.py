@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kstyle.errors import WeightsError
 from kstyle.files import atomic_path, why_unreadable
-from kstyle.networks.vgg import NETWORKS, check_layers, conv_shapes
+from kstyle.networks.registry import NETWORKS, get_architecture
 from kstyle.networks.weight_files import WEIGHT_FORMS, read_weight_file
 
 BUILTIN_FOLDER = resources.files("kstyle") / "data" / "weights"
@@ -64,10 +64,11 @@ def load_weights(net, source="builtin", layers=None):
     Raises: WeightsError: the weights cannot be had, are damaged, or are not those of
         `net`. ConfigError: no such net or layer.
     """
-    shapes = conv_shapes(net)
+    architecture = get_architecture(net)
+    shapes = architecture.kernel_shapes()
     if layers is not None:
         layers = tuple(layers)
-        check_layers(net, layers)
+        architecture.check_layers(layers)
         shapes = {name: shapes[name] for name in layers}
     own = {"builtin": f"kstyle's own {net} weights", "keras": f"Keras's {net} weights"}
     with open_source(net, source) as file:

@@ -8,7 +8,7 @@ the next.
 import dataclasses
 
 from kstyle.images.picture import fit_long_edge
-from kstyle.networks.vgg import trunk
+from kstyle.networks.registry import get_architecture
 from kstyle.planning.footprint import (
     FLOAT_BYTES,
     PROCESS_BYTES,
@@ -64,7 +64,7 @@ def estimate_scales(config, content_size, style_size, seconds_per_gflop, traced=
     Arguments and errors as those of `estimate`. The bytes are those of the process
     at that scale: what the coarser ones leave is among them.
     """
-    layers = trunk(config.net, config.layers())
+    layers = get_architecture(config.net).trunk(config.layers())
     tracing = 0.0 if traced else SCALE_SECONDS + LAYER_SECONDS * len(layers)
     scales = usable_scales(config, content_size, style_size)
     found, left = [], PROCESS_BYTES
@@ -105,9 +105,12 @@ def step_gflop(config, content_size):
 
 def recomputed_gflop(config, size):
     """1e9 operations of the layers that tiles compute again on the way back."""
-    rows, layers = config_rows(config, size), config.layers()
-    stages = split_stages([row.name for row in rows])
-    again = {name for stage in stages for name in recomputed_layers(stage, layers)}
+    rows, names = config_rows(config, size), config.layers()
+    again = {
+        layer.name
+        for stage in split_stages(get_architecture(config.net).trunk(names))
+        for layer in recomputed_layers(stage, names)
+    }
     return sum(row.gflops for row in rows if row.name in again)
 
 

@@ -9,7 +9,7 @@ that of a process which makes one run with `fit`.
 
 import math
 
-from kstyle.networks.vgg import layer_table, trunk
+from kstyle.networks.registry import get_architecture
 from kstyle.tiling.geometry import (
     recomputed_layers,
     split_stages,
@@ -66,17 +66,18 @@ def tiled_bytes(config, size, edge, part=1):
     """What a scale in tiles of `edge` holds: one tile's step in the stage that needs
     most, and what is whole. part: as for `step_bytes`."""
     whole = layer_values(config, size)
-    kept = stage_boundary_values(whole) + sum(
+    stages = split_stages(get_architecture(config.net).trunk(config.layers()))
+    kept = stage_boundary_values(stages, whole) + sum(
         whole[name] for name in config.content_layers
     )
     most, step = 0, 1  # pixels from one position of the stage's input to the next
-    stages, signs = split_stages(list(whole)), 0
+    signs = 0
     for number, stage in enumerate(stages):
         tile = step * stage_edge(edge, number, stage)
         share = math.prod(1 / math.ceil(length / tile) for length in size)
-        most = max(most, share * sum(whole[name] for name in convolutions(stage)))
+        most = max(most, share * sum(whole[k.name] for k in stage if k.is_conv))
         rest = stage[len(recomputed_layers(stage, config.layers())) :]
-        signs += sum(whole[name] for name in convolutions(rest))
+        signs += sum(whole[layer.name] for layer in rest if layer.is_conv)
         step *= total_stride(stage)
     pictures = (optimizer_pictures(config) + PICTURE_COPIES) * 3 * math.prod(size)
     return (
@@ -99,9 +100,9 @@ def step_bytes(config, size, part=1):
     part: that the features take of what they take in float32.
     """
     values = layer_values(config, size)
-    kept = sum(values[name] for name in convolutions(values))
-    targets = sum(values[name] for name in config.content_layers)
     rows = config_rows(config, size)
+    kept = sum(values[row.name] for row in rows if row.kind == "conv")
+    targets = sum(values[name] for name in config.content_layers)
     targets += sum(r.channels**2 for r in rows if r.name in config.style_layers)
     optimizer = optimizer_pictures(config) * 3 * math.prod(size)
     return FLOAT_BYTES * (part * FEATURE_COPIES * kept + targets + optimizer)
@@ -123,14 +124,11 @@ def layer_values(config, size):
     return {row.name: row.height * row.width * row.channels for row in rows}
 
 
-def convolutions(names):
-    return [name for name in names if name.startswith("conv")]
-
-
 def config_rows(config, size):
     return trunk_rows(config.net, size, config.layers(), config.padding)
 
 
 def trunk_rows(net, size, layers, padding):
     """`LayerInfo` of all that is run for `layers` of a picture of `size`."""
-    return layer_table(net, size, padding)[: len(trunk(net, layers))]
+    architecture = get_architecture(net)
+    return architecture.table(size, padding)[: len(architecture.trunk(layers))]

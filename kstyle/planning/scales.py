@@ -6,7 +6,7 @@ import math
 from kstyle.errors import ConfigError
 from kstyle.images.high_bit_depth import MAX_PIXELS
 from kstyle.images.picture import fit_long_edge, scale_size
-from kstyle.networks.vgg import minimum_size
+from kstyle.networks.registry import get_architecture
 
 COARSEST_EDGE = (
     128  # px: below this VGG's deep layers have too few positions to say much
@@ -88,7 +88,8 @@ def usable_scales(config, content, style):
     """
     wanted = (config.size, config.steps, config.scales, config.scale_steps)
     scales = plan_scales(*wanted, config.precision)
-    least = minimum_size(config.net, config.layers(), config.padding)
+    architecture = get_architecture(config.net)
+    least = architecture.minimum_size(config.layers(), config.padding)
 
     def sizes(edge):
         shapes = fit_long_edge(content, edge), style_size_at(config, style, edge)

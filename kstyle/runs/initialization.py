@@ -8,7 +8,7 @@ from kstyle.config import layer_balance
 from kstyle.files import write_text
 from kstyle.images.picture import resize
 from kstyle.losses.terms import loss_terms
-from kstyle.networks.vgg import layer_names, minimum_size
+from kstyle.networks.registry import get_architecture
 from kstyle.runs.models import ModelCache, build_model, on_device
 
 
@@ -37,10 +37,11 @@ def layer_losses(job, shared=None):
     config, edge = job.config, job.config.size
     content, style = job.content_at(edge), job.style_at(edge)
     least = min(*content.shape[:2], *style.shape[:2])
+    architecture = get_architecture(config.net)
     names = [
         name
-        for name in layer_names(config.net)
-        if minimum_size(config.net, [name], config.padding) <= least
+        for name in architecture.layer_names
+        if architecture.minimum_size([name], config.padding) <= least
     ]
     terms = loss_terms(dict.fromkeys(names, 1.0), dict.fromkeys(names, 1.0))
     start = initial_picture(job, content)

@@ -4,7 +4,7 @@ from kstyle.images import reading
 from kstyle.images.picture import crop, resize
 from kstyle.images.samples import picture_file
 from kstyle.lru_cache import LRUCache
-from kstyle.networks.vgg import layer_names, trunk
+from kstyle.networks.registry import get_architecture
 from kstyle.networks.weights import load_weights
 from kstyle.planning.scales import usable_scales
 from kstyle.runs.provenance import file_hash
@@ -31,8 +31,9 @@ def read_style(config, shelf=None):
 
 def load_config_weights(config, shelf=None):
     """The checked weights of the convolutions that the run needs."""
-    layers = layer_names(config.net) if config.all_losses else config.layers()
-    convs = [n for n in trunk(config.net, layers) if n.startswith("conv")]
+    architecture = get_architecture(config.net)
+    layers = architecture.layer_names if config.all_losses else config.layers()
+    convs = [layer.name for layer in architecture.trunk(layers) if layer.is_conv]
     load = shelf.weights if shelf else load_weights
     return load(config.net, config.weights, convs)
 

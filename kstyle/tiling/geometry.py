@@ -9,9 +9,11 @@ columns are alike, so all is worked out for one axis. Intervals are (start, stop
 import dataclasses
 import itertools
 import math
+from collections.abc import Collection, Iterable, Mapping
 
-# `pool1` is not among them: its output would be the largest array of all.
-STAGE_ENDS = ("pool2", "pool3", "pool4")
+from kstyle.networks.architecture import Layer
+
+Stage = tuple[Layer, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,43 +69,48 @@ def tile_index(rows, columns):
     return slice(None), slice(*rows), slice(*columns)
 
 
-def split_stages(names):
-    """The layers `names`, from the picture down, as a tuple of stages."""
-    stages, stage = [], []
-    for name in names:
-        stage.append(name)
-        if name in STAGE_ENDS:
+def split_stages(layers: Iterable[Layer]) -> tuple[Stage, ...]:
+    """Cut the chain of `layers` after every pooling but the first.
+
+    The output of the first pooling would be the largest array of all.
+    """
+    stages: list[Stage] = []
+    stage: list[Layer] = []
+    poolings = 0
+    for layer in layers:
+        stage.append(layer)
+        poolings += layer.is_pool
+        if layer.is_pool and poolings > 1:
             stages.append(tuple(stage))
             stage = []
     return (*stages, tuple(stage)) if stage else tuple(stages)
 
 
-def recomputed_layers(stage, names):
-    """The layers of `stage` down to the deepest of `names`, and to what pools it: the
-    gradient of a pooling wants its input."""
-    depth = max((stage.index(name) + 1 for name in names if name in stage), default=0)
-    while depth < len(stage) and is_pool(stage[depth]):
+def recomputed_layers(stage: Stage, names: Collection[str]) -> Stage:
+    """The layers of `stage` down to the deepest of `names`, and to its pooling.
+
+    The gradient of a pooling needs the pooling's input.
+    """
+    depths = [i for i, layer in enumerate(stage, start=1) if layer.name in names]
+    depth = max(depths, default=0)
+    while depth < len(stage) and stage[depth].is_pool:
         depth += 1
     return stage[:depth]
 
 
-def stage_boundary_values(whole):
-    """Values of whole layers that are held at once between the stages.
+def stage_boundary_values(stages: tuple[Stage, ...], values: Mapping[str, int]) -> int:
+    """Values of whole layers that are held at once between the `stages`.
 
-    whole: `{layer: its values}`. The outputs of all stages, and a gradient of one.
+    values: `{layer: how many values it has}`. The outputs of all stages but the last,
+    and the gradient of one.
     """
-    ends = [whole[name] for name in STAGE_ENDS if name in whole]
+    ends = [values[stage[-1].name] for stage in stages[:-1]]
     return sum(ends) + max(ends, default=0)
 
 
-def total_stride(layers):
-    """Positions of a stage's input from one output of the last of `layers` to the
-    next."""
-    return 2 ** sum(is_pool(name) for name in layers)
-
-
-def is_pool(name):
-    return name.startswith("pool")
+def total_stride(layers: Iterable[Layer]) -> int:
+    """Positions of the input from one output of the last of `layers` to the next."""
+    return math.prod(layer.stride for layer in layers)
 
 
 def stage_edge(tile, number, stage):
@@ -120,12 +127,8 @@ def stage_edge(tile, number, stage):
 def layer_lengths(stage, length, padding):
     """How long each layer of `stage` is on an axis whose input has `length`."""
     found = {}
-    for name in stage:
-        if is_pool(name):
-            length //= 2  # an odd last one is dropped
-        elif padding == "valid":
-            length -= 2
-        found[name] = length
+    for layer in stage:
+        length = found[layer.name] = layer.output_length(length, padding)
     return found
 
 
@@ -137,8 +140,8 @@ def axis_spans(stage, length, edge, padding, wanted):
     wanted: the layers that are looked at; the last of the stage among them.
     """
     whole = layer_lengths(stage, length, padding)
-    strides = {n: total_stride(stage[: i + 1]) for i, n in enumerate(stage)}
-    last = stage[-1]
+    strides = {k.name: total_stride(stage[: i + 1]) for i, k in enumerate(stage)}
+    last = stage[-1].name
     # Counted in the shortest layer, so that no tile is without positions in any; the
     # last tile takes what the others, which lose rows to a pooling, have over. Even
     # shares take less memory than full edges and a rest, and are of fewer sizes.
@@ -161,17 +164,20 @@ def axis_spans(stage, length, edge, padding, wanted):
 
 def input_interval(stage, inside, length, whole, padding):
     """The interval of the stage's input from which `inside` can be computed."""
-    before = dict(zip(stage, (length, *whole.values()), strict=False))
-    start, stop = inside[stage[-1]]
-    for name in reversed(stage):
-        if name in inside:
-            start, stop = min(start, inside[name][0]), max(stop, inside[name][1])
-        if is_pool(name):
-            start, stop = 2 * start, 2 * stop
-        elif padding == "valid":
-            stop += 2
-        else:
-            start, stop = max(0, start - 1), min(before[name], stop + 1)
+    input_lengths = [length, *whole.values()][: len(stage)]
+    start, stop = inside[stage[-1].name]
+    for layer, input_length in zip(
+        reversed(stage), reversed(input_lengths), strict=True
+    ):
+        if layer.name in inside:
+            first, end = inside[layer.name]
+            start, stop = min(start, first), max(stop, end)
+        start = start * layer.stride
+        stop = (stop - 1) * layer.stride + layer.kernel
+        if layer.is_padded(padding):
+            margin = layer.kernel // 2
+            start = max(0, start - margin)
+            stop = min(input_length, stop - margin)
     return start, stop
 
 
@@ -182,13 +188,14 @@ def layer_crops(stage, inside, read, border, padding):
     touches it in every layer; elsewhere each convolution takes one off.
     """
     origin, found = read[0], {}
-    for name in stage:
-        if is_pool(name):
-            origin //= 2  # even here: `spans` cuts at multiples of the stride
-        elif padding != "valid":
-            origin += 1 - border[0]
-        if name in inside:
-            found[name] = tuple(end - origin for end in inside[name])
+    for layer in stage:
+        if layer.is_padded(padding) and not border[0]:
+            origin += layer.kernel // 2
+        # No rest: `axis_spans` cuts at multiples of the stride.
+        origin //= layer.stride
+        if layer.name in inside:
+            first, end = inside[layer.name]
+            found[layer.name] = first - origin, end - origin
     return found
 
 
@@ -196,5 +203,5 @@ def make_tiles(stage, size, edge, padding, wanted):
     """The `Tile`s of a stage whose input is `size`, (height, width)."""
     axes = [axis_spans(stage, length, edge, padding, wanted) for length in size]
     each = [layer_lengths(stage, length, padding) for length in size]
-    sizes = {name: (each[0][name], each[1][name]) for name in stage}
+    sizes = {k.name: (each[0][k.name], each[1][k.name]) for k in stage}
     return [Tile(rows, columns, sizes) for rows, columns in itertools.product(*axes)]

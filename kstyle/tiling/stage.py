@@ -9,11 +9,10 @@ from keras import ops
 
 from kstyle.losses.style import GramLoss, gram_matrix
 from kstyle.networks.extractor import extractor_padding
-from kstyle.networks.vgg import layer_channels
 from kstyle.ops import padding
 from kstyle.ops.convolution import convolve, input_gradient, value_and_gradient
 from kstyle.ops.tf_utils import model_function, pixel_spec, zeros_in_tf_memory
-from kstyle.tiling.geometry import is_pool, layer_lengths, recomputed_layers
+from kstyle.tiling.geometry import layer_lengths, recomputed_layers
 
 POOL_ARGUMENTS = {"ksize": (1, 2, 2, 1), "strides": (1, 2, 2, 1), "padding": "VALID"}
 BITS_PER_BYTE = 8  # features a byte; the networks' widths are multiples of it
@@ -71,39 +70,41 @@ class StageLayers:
     the picture's true border: there alone the convolutions pad.
     """
 
-    def __init__(self, extractor, names):
-        self.layers = {name: extractor.get_layer(name) for name in names}
+    def __init__(self, extractor, layers):
+        self.records = layers
+        self.layers = {k.name: extractor.get_layer(k.name) for k in layers}
         self.padding = extractor_padding(extractor)
         # The pooling that follows each convolution, if there is one.
         self.pooling = {
-            name: self.layers[follows] if is_pool(follows) else None
-            for name, follows in itertools.zip_longest(names, names[1:], fillvalue="")
-            if not is_pool(name)
+            layer.name: self.layers[after.name] if after and after.is_pool else None
+            for layer, after in itertools.zip_longest(layers, layers[1:])
+            if layer.is_conv
         }
 
     def through(self, x, borders):
         """`{layer: what it makes of x}`, each from what the one before makes."""
         found, around = {}, border_padding(borders)
-        for name in self.layers:
-            found[name] = x = self._layer(name, x, around)
+        for layer in self.records:
+            found[layer.name] = x = self._layer(layer, x, around)
         return found
 
     def to_end(self, x, borders):
         """What the last layer makes of `x`, and `{convolution: bits}` of those before:
         all that `back` needs."""
         signs, around = {}, border_padding(borders)
-        for name in self.layers:
-            x = self._layer(name, x, around)
+        for layer in self.records:
+            name = layer.name
+            x = self._layer(layer, x, around)
             if name in self.pooling:
                 signs[name] = pack_signs(selected_features(x, self.pooling[name]))
                 x = run_after(signs[name], x)
         return x, signs
 
-    def _layer(self, name, x, around):
+    def _layer(self, record, x, around):
         """A pooling, or a convolution with its ReLU, padded where the tile is at the
         border."""
-        layer = self.layers[name]
-        if is_pool(name):
+        layer = self.layers[record.name]
+        if record.is_pool:
             return layer(x)
         x = tf.cast(x, layer.compute_dtype)
         if self.padding != "valid":
@@ -113,7 +114,8 @@ class StageLayers:
 
     def bits(self):
         """`{convolution: channels}` of the signs that `to_end` returns."""
-        return {name: layer_channels(name) // BITS_PER_BYTE for name in self.pooling}
+        convolutions = [layer for layer in self.records if layer.is_conv]
+        return {k.name: k.channels // BITS_PER_BYTE for k in convolutions}
 
     def size(self, signs):
         """(height, width) of what the last layer makes of such a tile."""
@@ -156,27 +158,29 @@ def border_padding(borders):
 class StageGraphs:
     """One stage as two graphs for tiles of any size: `values` and `slope`.
 
-    layers: of the stage. channels: of its input. terms: those at its layers.
+    layers: the `Layer`s of the stage. terms: those at its layers.
     through: whether another stage follows, so that the output is wanted too.
     What passes from stage to stage is in the extractor's precision.
     """
 
-    def __init__(self, extractor, layers, channels, terms, through):
-        self.extractor, self.layers, self.channels = extractor, layers, channels
+    def __init__(self, extractor, layers, terms, through):
+        self.extractor, self.layers = extractor, layers
+        self.channels = layers[0].in_channels
+        self.width = {layer.name: layer.channels for layer in layers}
         self.padding = extractor_padding(extractor)
         self.grams = {t.tag: t for t in terms if isinstance(t.loss, GramLoss)}
         self.others = {t.tag: t for t in terms if t.tag not in self.grams}
-        self.output = layers[-1] if through else None
-        last = extractor.get_layer(layers[-1]).compute_dtype
+        self.output = layers[-1].name if through else None
+        last = extractor.get_layer(layers[-1].name).compute_dtype
         self.dtype = tf.as_dtype(last).as_numpy_dtype
         names = {term.layer for term in terms}
-        self.wanted = tuple(n for n in layers if n in {self.output, *names})
+        self.wanted = tuple(n for n in self.width if n in {self.output, *names})
         # On the way back the first are computed again, of the rest the signs are kept.
         first = recomputed_layers(layers, names)
         self.first = StageLayers(extractor, first)
         self.rest = StageLayers(extractor, layers[len(first) :])
         tile = (
-            pixel_spec(channels, np.float32 if channels == 3 else self.dtype),
+            pixel_spec(self.channels, np.float32 if self.channels == 3 else self.dtype),
             tf.TensorSpec((2, 2), tf.int32),
             tf.TensorSpec((len(self.wanted), 2, 2), tf.int32),
         )
@@ -187,13 +191,13 @@ class StageGraphs:
         """What `slope` takes beside a tile."""
         return (
             {name: pixel_spec(n, np.uint8) for name, n in self.rest.bits().items()},
-            {k: gram_spec(layer_channels(t.layer)) for k, t in self.grams.items()},
+            {k: gram_spec(self.width[t.layer]) for k, t in self.grams.items()},
             {k: tf.TensorSpec(()) for k in self.others},
             {
-                k: pixel_spec(layer_channels(t.layer), self.dtype)
+                k: pixel_spec(self.width[t.layer], self.dtype)
                 for k, t in self.others.items()
             },
-            pixel_spec(layer_channels(self.layers[-1]), self.dtype),
+            pixel_spec(self.layers[-1].channels, self.dtype),
         )
 
     def room(self, x):
@@ -202,7 +206,7 @@ class StageGraphs:
 
     def nothing(self, x):
         """The gradient with respect to that output if nothing deeper pulls."""
-        nowhere = (1, 1, 1, layer_channels(self.layers[-1]))  # not used
+        nowhere = (1, 1, 1, self.layers[-1].channels)  # not used
         shape = nowhere if self.output is None else self._output_shape(x)
         return np.broadcast_to(np.zeros((), self.dtype), shape)
 
@@ -211,7 +215,7 @@ class StageGraphs:
         return (
             len(x),
             *(size[self.output] for size in sizes),
-            layer_channels(self.output),
+            self.width[self.output],
         )
 
     def _input(self, x):

@@ -11,8 +11,7 @@ arrays on the host.
 
 import numpy as np
 
-from kstyle.networks.extractor import extractor_padding
-from kstyle.networks.vgg import layer_channels
+from kstyle.networks.extractor import extractor_layers, extractor_padding
 from kstyle.ops.tf_utils import zeros_in_tf_memory
 from kstyle.tiling.geometry import make_tiles, split_stages, stage_edge
 from kstyle.tiling.stage import StageGraphs
@@ -27,14 +26,15 @@ class StagedExtractor:
 
     def __init__(self, extractor, terms, edge):
         self.edge, self.padding = edge, extractor_padding(extractor)
-        names = [k.name for k in extractor.layers if k.name[-1].isdigit()]
-        depth = max(names.index(term.layer) for term in terms)
-        self.stages, self.graphs, channels = split_stages(names[: depth + 1]), [], 3
+        layers = extractor_layers(extractor)
+        depths = {layer.name: depth for depth, layer in enumerate(layers, start=1)}
+        depth = max(depths[term.layer] for term in terms)
+        self.stages, self.graphs = split_stages(layers[:depth]), []
         for stage in self.stages:
-            mine = [term for term in terms if term.layer in stage]
+            names = {layer.name for layer in stage}
+            mine = [term for term in terms if term.layer in names]
             through = stage is not self.stages[-1]
-            self.graphs.append(StageGraphs(extractor, stage, channels, mine, through))
-            channels = layer_channels(stage[-1])
+            self.graphs.append(StageGraphs(extractor, stage, mine, through))
 
     def tiles(self, number, x):
         """The `Tile`s of stage `number` for its whole input `x`."""

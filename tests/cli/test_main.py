@@ -16,7 +16,8 @@ import kstyle
 from kstyle.cli.common import user_errors
 from kstyle.cli.main import cli
 from kstyle.config.style_config import StyleConfig
-from kstyle.networks.vgg import layer_names
+from kstyle.networks.registry import NETWORKS
+from kstyle.networks.vgg import VGG16
 
 PICTURES = ("content", "style")
 
@@ -93,10 +94,9 @@ def test_the_module_can_be_run_and_says_its_version():
 @pytest.mark.parametrize("net", ["vgg16", "vgg19"])
 def test_layers_prints_every_layer_of_the_network(net):
     lines = invoke("layers", "--net", net).stdout.splitlines()
-    names = [
-        word for line in lines for word in line.split() if word in layer_names(net)
-    ]
-    assert tuple(names) == layer_names(net)
+    known = NETWORKS[net].layer_names
+    names = [word for line in lines for word in line.split() if word in known]
+    assert tuple(names) == known
     (row,) = (line for line in lines if "conv1_1" in line)
     # 3 x 3 x 3 x 64 + 64 parameters; 2 x 27 x 64 x 224 x 224 operations
     for figure in ("224 x 224", "64", "1,792", "0.173"):
@@ -275,7 +275,7 @@ def test_all_losses_are_printed_as_a_table_before_the_run(small_run):
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     names = [word for line in lines for word in line.split() if word[:4] in _KINDS]
-    assert tuple(names) == layer_names("vgg16")[:13]
+    assert tuple(names) == VGG16.layer_names[:13]
     assert lines[-1].startswith("tensorboard")
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from kstyle.errors import ConfigError
 from kstyle.networks.extractor import MEAN_RGB, CaffeInput, build_extractor
-from kstyle.networks.vgg import conv_shapes, layer_names, minimum_size
+from kstyle.networks.registry import NETWORKS
+from kstyle.networks.vgg import VGG16
 from kstyle.networks.weights import NetWeights
 
 KERAS_NETS = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
@@ -28,7 +29,7 @@ def random_weights(net, bias=0.1):
             generator.normal(0, np.sqrt(2 / (9 * shape[2])), shape).astype("float32"),
             generator.normal(0, bias, shape[3]).astype("float32"),
         )
-        for name, shape in conv_shapes(net).items()
+        for name, shape in NETWORKS[net].kernel_shapes().items()
     }
     return NetWeights(layers, "test", "0")
 
@@ -41,7 +42,7 @@ def test_every_layer_equals_keras_applications_on_identical_weights(
     theirs = KERAS_NETS[net](include_top=False, weights=None)
     for name, pair in weights.layers.items():
         theirs.get_layer(keras_name(name)).set_weights(pair)
-    names = layer_names(net)
+    names = NETWORKS[net].layer_names
     ours = build_extractor(net, names, pool="max", weights=weights)(picture)
     outputs = [theirs.get_layer(keras_name(name)).output for name in names]
     preprocess = keras.applications.vgg16.preprocess_input(255 * picture)
@@ -102,7 +103,7 @@ def test_mirror_paddings_equal_valid_on_a_padded_input(padding, mode, random_pic
 
 @pytest.mark.parametrize("padding", ["same", "valid", "reflect", "replicate"])
 def test_the_minimum_size_runs_and_one_less_is_refused(padding):
-    edge = minimum_size("vgg16", ["conv3_1"], padding)
+    edge = VGG16.minimum_size(["conv3_1"], padding)
     model = build_extractor("vgg16", ["conv3_1"], padding=padding, weights=None)
     output = model(np.zeros((1, edge, edge, 3), "float32"))["conv3_1"]
     assert min(output.shape) >= 1

@@ -16,14 +16,14 @@ import pytest
 
 from kstyle.errors import ConfigError, WeightsError
 from kstyle.networks import weights
-from kstyle.networks.vgg import conv_shapes
+from kstyle.networks.registry import NETWORKS
 from kstyle.networks.weights import load_weights, weights_status
 
 
 def random_arrays(net="vgg16", last="conv2_1", dtype="float32"):
     """`{key: array}` of `net` down to `last`, as a user's .npz holds it."""
     generator, arrays = np.random.default_rng(0), {}
-    for name, shape in conv_shapes(net).items():
+    for name, shape in NETWORKS[net].kernel_shapes().items():
         arrays[f"{name}/kernel"] = generator.normal(size=shape).astype(dtype)
         arrays[f"{name}/bias"] = generator.normal(size=shape[3:]).astype(dtype)
         if name == last:
@@ -103,7 +103,7 @@ class Bomb:
 def test_builtin_weights_are_whole_float32_and_of_the_nets_shapes(net):
     found = load_weights(net)
     assert {name: kernel.shape for name, (kernel, _) in found.layers.items()} == (
-        conv_shapes(net)
+        NETWORKS[net].kernel_shapes()
     )
     for kernel, bias in found.layers.values():
         assert kernel.dtype == bias.dtype == np.float32

@@ -8,7 +8,7 @@ from kstyle.config.layer_balance import parse_balance_method
 from kstyle.errors import ConfigError
 from kstyle.images.picture import resize
 from kstyle.losses.terms import build_terms, loss_terms
-from kstyle.networks.vgg import layer_names
+from kstyle.networks.vgg import VGG16
 from kstyle.runs.initialization import (
     initial_layer_values,
     initial_picture,
@@ -115,7 +115,7 @@ def test_a_transfer_looks_at_the_layers_of_its_terms_and_no_other(make_job):
 def test_the_losses_of_every_layer_at_the_start(make_job):
     builtin = {"weights": "builtin", "net": "vgg16", "all_losses": True}
     losses = layer_losses(make_job(**builtin))
-    assert tuple(losses) == layer_names("vgg16")[:13]  # 12 rows are too few for pool4
+    assert tuple(losses) == VGG16.layer_names[:13]  # 12 rows are too few for pool4
     assert all(content == 0 and style > 0 for content, style in losses.values())
     noise = make_job(init="noise", **builtin)
     assert all(content > 0 for content, _ in layer_losses(noise).values())

@@ -9,7 +9,6 @@ from kstyle.losses.terms import loss_terms
 from kstyle.networks.extractor import build_extractor
 from kstyle.optimizers.factory import make_optimizer
 from kstyle.planning.estimates import peak_bytes
-from kstyle.tiling import geometry
 from kstyle.transfer.style_transfer import StyleTransfer, compute_targets
 from kstyle.transfer.tiled_transfer import TiledTransfer, compute_tiled_targets
 
@@ -73,7 +72,7 @@ def test_layers_that_no_loss_looks_at_pull_by_their_signs(
         padding=padding,
     )
     stages = pair[1].net.graphs
-    assert list(stages[0].rest.layers) == list(stages[0].layers)
+    assert stages[0].rest.records == stages[0].layers
     assert list(stages[1].rest.layers) == ["conv3_2", "conv3_3", "pool3"]
     assert not stages[2].rest.layers
     assert_equal_looks(pair)
@@ -107,48 +106,6 @@ def test_targets_are_those_of_the_whole_pictures(make_pair, random_picture):
     ).items():
         scale = np.abs(whole[tag]).max()
         np.testing.assert_allclose(found / scale, whole[tag] / scale, atol=1e-5)
-
-
-# ------------------------------------------------------------------------- geometry
-
-
-def test_stages_end_at_the_second_pooling_and_at_each_after():
-    names = ["conv1_1", "pool1", "conv2_1", "pool2", "conv3_1", "pool3", "conv4_1"]
-    assert geometry.split_stages(names) == (
-        *(("conv1_1", "pool1", "conv2_1", "pool2"), ("conv3_1", "pool3")),
-        ("conv4_1",),
-    )
-
-
-def test_a_span_reads_one_position_a_convolution_and_pads_at_the_ends_alone():
-    stage = ("conv3_1", "conv3_2", "pool3")
-    first, second = geometry.axis_spans(stage, 13, 8, "same", ("conv3_1", "pool3"))
-    assert (first.read, first.border) == ((0, 8), (1, 0))
-    assert first.inside == {"conv3_1": (0, 6), "pool3": (0, 3)}
-    assert (second.read, second.border) == ((4, 13), (0, 1))
-    # The pooling drops the thirteenth, which is conv3_1's all the same.
-    assert second.inside == {"conv3_1": (6, 13), "pool3": (3, 6)}
-    assert second.crop == {"conv3_1": (1, 8), "pool3": (0, 3)}
-
-
-def test_valid_padding_reads_to_one_side_and_shrinks():
-    first, second = geometry.axis_spans(
-        ("conv1_1", "conv1_2"), 10, 4, "valid", ("conv1_2",)
-    )
-    assert (first.read, second.read) == ((0, 7), (3, 10))
-    assert second.inside == {"conv1_2": (3, 6)}
-
-
-def test_tiles_have_even_shares_of_an_axis_in_whole_strides():
-    found = geometry.axis_spans(("conv1_1", "pool1"), 101, 40, "same", ("pool1",))
-    # Fifty positions in three tiles of twenty at the most: seventeen each, and the rest
-    assert [span.inside["pool1"] for span in found] == [(0, 17), (17, 34), (34, 50)]
-
-
-def test_tiles_halve_from_stage_to_stage_down_to_the_stride():
-    stages = ("pool1", "pool2"), ("pool3",), ("pool4",), ("conv5_1",)
-    for tile, edges in ((1024, [1024, 512, 256, 128]), (8, [8, 4, 2, 1])):
-        assert [geometry.stage_edge(tile, i, s) for i, s in enumerate(stages)] == edges
 
 
 # ---------------------------------------------------------------------------- a run

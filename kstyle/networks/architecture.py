@@ -1,0 +1,180 @@
+"""Networks as chains of layers: shapes, cost and receptive field as arithmetic.
+
+Nothing here imports TensorFlow, so a wrong layer is refused before anything is loaded.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable
+from typing import Literal
+
+from kstyle.errors import ConfigError
+
+PADDINGS = ("same", "valid", "reflect", "replicate")
+POOLS = ("avg", "max")
+RGB_CHANNELS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer of a network: a convolution with its ReLU, or a pooling.
+
+    kind: "conv" or "pool". kernel: edge of the square window in positions of the
+        input. stride: positions of the input from one output to the next.
+    in_channels, channels: of the input and of the output.
+    A convolution is padded as the extractor is told to; a pooling never is.
+    """
+
+    name: str
+    kind: Literal["conv", "pool"]
+    kernel: int
+    stride: int
+    in_channels: int
+    channels: int
+
+    @property
+    def is_conv(self) -> bool:
+        return self.kind == "conv"
+
+    @property
+    def is_pool(self) -> bool:
+        return self.kind == "pool"
+
+    @property
+    def kernel_shape(self) -> tuple[int, int, int, int]:
+        """(height, width, in, out) of a convolution's kernel."""
+        return self.kernel, self.kernel, self.in_channels, self.channels
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the kernel and the bias have; a pooling has none."""
+        if self.is_pool:
+            return 0
+        return self.kernel**2 * self.in_channels * self.channels + self.channels
+
+    @property
+    def operations(self) -> int:
+        """Floating-point operations for one position of the output, all channels.
+
+        A multiply-add counts as two.
+        """
+        if self.is_pool:
+            return self.kernel**2 * self.channels
+        return 2 * self.kernel**2 * self.in_channels * self.channels
+
+    def is_padded(self, padding: str) -> bool:
+        """Whether the input is padded, so that the window may reach over its edge."""
+        return self.is_conv and padding != "valid"
+
+    def output_length(self, length: int, padding: str) -> int:
+        """Positions of the output along an axis whose input has `length`."""
+        if self.is_padded(padding):
+            return -(-length // self.stride)
+        # A pooling drops an odd last row or column, as in Caffe.
+        return (length - self.kernel) // self.stride + 1
+
+    def least_input_length(self, length: int, padding: str) -> int:
+        """Shortest input along an axis whose output has `length` positions."""
+        if not self.is_padded(padding):
+            return (length - 1) * self.stride + self.kernel
+        least = (length - 1) * self.stride + 1
+        # A mirror needs as many positions beside the edge as are padded.
+        return max(least, self.kernel // 2 + 1) if padding == "reflect" else least
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerInfo:
+    """One layer for one input size.
+
+    `height`, `width`: of its output. `stride`: input pixels from one output to the
+    next. `receptive_field`: edge in input pixels of the square an output sees.
+    `parameters`: kernel and bias. `gflops`: 1e9 floating-point operations of one
+    forward pass, a multiply-add counted as two. `kind`: "conv" or "pool".
+    """
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    stride: int
+    receptive_field: int
+    parameters: int
+    gflops: float
+    kind: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """A network as a chain of layers, from the picture down."""
+
+    name: str
+    layers: tuple[Layer, ...]
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        return tuple(layer.name for layer in self.layers)
+
+    def check_layers(self, names: Iterable[str]) -> None:
+        """Raise `ConfigError` for the first of `names` that is no layer."""
+        known = self.layer_names
+        for name in names:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = (
+                    f"Did you mean {close[0]!r}?" if close else f"It has {list(known)}."
+                )
+                raise ConfigError(f"{self.name} has no layer {name!r}. {hint}")
+
+    def trunk(self, names: Iterable[str]) -> tuple[Layer, ...]:
+        """The layers down to the deepest of `names`: all that must be run.
+
+        Raises: ConfigError: one of `names` is no layer.
+        """
+        wanted = tuple(names)
+        self.check_layers(wanted)
+        depths = [i for i, layer in enumerate(self.layers) if layer.name in wanted]
+        return self.layers[: max(depths) + 1] if depths else ()
+
+    def kernel_shapes(self) -> dict[str, tuple[int, int, int, int]]:
+        """`{layer: (height, width, in, out)}` of every convolution's kernel."""
+        return {
+            layer.name: layer.kernel_shape for layer in self.layers if layer.is_conv
+        }
+
+    def minimum_size(self, names: Iterable[str], padding: str = "same") -> int:
+        """Shortest edge in pixels for which every one of `names` has an output."""
+        edge = 1
+        for layer in reversed(self.trunk(names)):
+            edge = layer.least_input_length(edge, padding)
+        return edge
+
+    def table(self, size: tuple[int, int], padding: str = "same") -> list[LayerInfo]:
+        """`LayerInfo` of every layer for an input of `size`, (height, width).
+
+        Layers that `size` is too small for (a valid padding, a deep pooling) are left
+        out at the end of the list.
+        """
+        height, width = size
+        stride, receptive_field = 1, 1
+        rows = []
+        for layer in self.layers:
+            height = layer.output_length(height, padding)
+            width = layer.output_length(width, padding)
+            if min(height, width) < 1:
+                break
+            receptive_field += (layer.kernel - 1) * stride
+            stride *= layer.stride
+            rows.append(
+                LayerInfo(
+                    name=layer.name,
+                    height=height,
+                    width=width,
+                    channels=layer.channels,
+                    stride=stride,
+                    receptive_field=receptive_field,
+                    parameters=layer.parameters,
+                    gflops=layer.operations * height * width / 1e9,
+                    kind=layer.kind,
+                )
+            )
+        return rows
