@@ -16,10 +16,12 @@ set_kernel_variables()
 _HOMES = {
     "BatchOutcome": "runs.batch",
     "LBFGS": "optimizers.lbfgs",
+    "LossTerm": "losses.base",
     "Picture": "images.picture",
     "StyleConfig": "config.style_config",
     "StyleResult": "runs.results",
     "StyleTransfer": "transfer.style_transfer",
+    "TermLoss": "losses.base",
     "build_extractor": "networks.extractor",
     "gram_matrix": "losses.style",
     "layer_table": "networks.registry",

@@ -1,15 +1,18 @@
 """The kinds of values that options take, their spelling, what a wrong one is told."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
+from PIL import Image
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 
 from kstyle.errors import ConfigError
+from kstyle.images.picture import Picture
 
 
 def parse_layers(value):
@@ -39,6 +42,21 @@ def parse_scales(value):
 
 def empty_as_none(value):
     return None if value in ("", "none") else no_bool(value)
+
+
+def as_path_text(value: Any) -> Any:
+    """Return the text of a `pathlib.Path`; other values stay as they are.
+
+    Raises: ConfigError: it is a picture in memory, which a config cannot hold.
+    """
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, (Picture, Image.Image)) or hasattr(value, "__array__"):
+        raise ConfigError(
+            f"A StyleConfig holds paths, not pictures in memory ({type(value).__name__}"
+            "). Give that to kstyle.stylize: stylize(config, content=picture)."
+        )
+    return value
 
 
 def no_bool(value):
@@ -84,6 +102,8 @@ def as_integer(value):
 
 
 NumberCheck = BeforeValidator(no_bool)
+PathText = Annotated[str, BeforeValidator(as_path_text)]
+OptionalPathText = Annotated[str | None, BeforeValidator(as_path_text)]
 Weight = Annotated[float, NumberCheck, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, NumberCheck, Field(gt=0, allow_inf_nan=False)]
 Average = Annotated[float, NumberCheck, Field(ge=0, lt=1)]

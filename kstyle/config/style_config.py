@@ -20,6 +20,8 @@ from kstyle.config.option_types import (
     IntervalOption,
     LayerWeights,
     Natural,
+    OptionalPathText,
+    PathText,
     Positive,
     ScalesOption,
     TileOption,
@@ -68,13 +70,13 @@ class StyleConfig(pydantic.BaseModel):
         extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=False
     )
 
-    content: str = option(
+    content: PathText = option(
         SAMPLE_CONTENT, "content image: a file or sample:NAME", is_path=True
     )
-    style: str = option(
+    style: PathText = option(
         SAMPLE_STYLE, "style image: a file or sample:NAME", is_path=True
     )
-    output: str | None = option(
+    output: OptionalPathText = option(
         None,
         "file of the result; default: result.png in the run's folder",
         affects_result=False,
@@ -85,7 +87,7 @@ class StyleConfig(pydantic.BaseModel):
     padding: Literal["same", "valid", "reflect", "replicate"] = option(
         "replicate", "padding of the convolutions"
     )
-    weights: str = option(
+    weights: PathText = option(
         "builtin",
         "weights of the network: builtin, keras (the file of keras.applications) or "
         "a file",
@@ -107,7 +109,7 @@ class StyleConfig(pydantic.BaseModel):
     content_weight: Weight = option(8.0, "weight of the content loss")
     style_weight: Weight = option(100.0, "weight of the style loss")
     tv_weight: Weight = option(120.0, "weight of the total variation loss")
-    init: str = option(
+    init: PathText = option(
         "content", "initial picture: content, noise or a file", is_path=True
     )
     precision: Literal["auto", "float32", "bfloat16", "mixed"] = option(
@@ -189,7 +191,7 @@ class StyleConfig(pydantic.BaseModel):
     device: DeviceOption = option(
         "auto", "device: auto, cpu, gpu or gpu:N", affects_result=False
     )
-    logdir: str = option(
+    logdir: PathText = option(
         "logs", "folder for the run's folder", affects_result=False, is_path=True
     )
     report_every: Count = option(

@@ -1,6 +1,7 @@
 """Sizes, crops and resampling of pictures held as NumPy arrays."""
 
 import dataclasses
+import io
 import re
 
 import numpy as np
@@ -8,8 +9,10 @@ from PIL import Image
 
 from kstyle.errors import ConfigError
 
+PREVIEW_EDGE = 1024  # pixels: the long edge of a picture shown in a notebook
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class Picture:
     """An upright sRGB picture.
 
@@ -24,6 +27,20 @@ class Picture:
     def size(self):
         """`(height, width)`."""
         return self.pixels.shape[:2]
+
+    def __repr__(self):
+        alpha = "" if self.alpha is None else ", with alpha"
+        return f"<Picture: height {self.size[0]}, width {self.size[1]}{alpha}>"
+
+    def _repr_png_(self):
+        """Return the picture as a notebook shows it: a PNG of at most 1024 pixels."""
+        size = fit_long_edge(self.size, min(max(self.size), PREVIEW_EDGE))
+        shown = self.resized(size)
+        planes = [shown.pixels] if shown.alpha is None else [shown.pixels, shown.alpha]
+        levels = np.rint(255 * np.clip(np.dstack(planes), 0, 1)).astype(np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(levels).save(file, "PNG")
+        return file.getvalue()
 
     def resized(self, size):
         """The same picture at `size`, `(height, width)`."""

@@ -19,7 +19,7 @@ from kstyle.runs.models import ModelCache, build_model
 from kstyle.runs.provenance import shareable_options
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class StyleResult:
     """What a run leaves: the picture and where it is, its folder, the last losses."""
 
@@ -30,6 +30,18 @@ class StyleResult:
     seconds: float
     losses: dict
     interrupted: bool
+
+    def __repr__(self):
+        height, width = self.picture.size
+        ending = ", interrupted" if self.interrupted else ""
+        return (
+            f"<StyleResult: {self.path}, {width} x {height}, {self.steps} steps, loss "
+            f"{self.losses['loss']:.6g}{ending}>"
+        )
+
+    def _repr_png_(self):
+        """Return the picture, which a notebook shows in place of the text."""
+        return self.picture._repr_png_()
 
 
 def run_outcome(result, guard):

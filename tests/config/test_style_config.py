@@ -1,7 +1,11 @@
 """`StyleConfig`: what it takes, what it refuses and how it says so, and YAML."""
 
+from pathlib import Path
+
+import numpy as np
 import pydantic
 import pytest
+from PIL import Image
 
 from kstyle.config.strict_yaml import read_config_file, read_options
 from kstyle.config.style_config import (
@@ -11,6 +15,7 @@ from kstyle.config.style_config import (
     StyleConfig,
 )
 from kstyle.errors import ConfigError
+from kstyle.images.picture import Picture
 
 
 def refusal(**options):
@@ -359,3 +364,20 @@ def test_picture_options_have_the_init_where_it_is_a_file():
     config = StyleConfig(content="a.png", style="sample:night")
     assert config.picture_options() == {"content": "a.png", "style": "sample:night"}
     assert config.replace(init="c.png").picture_options()["init"] == "c.png"
+
+
+# ------------------------------------------------------------------------------ paths
+
+
+def test_a_path_object_is_kept_as_its_text():
+    for option in PATH_OPTIONS:
+        config = StyleConfig(**{option: Path("folder") / "file.png"})
+        assert getattr(config, option) == "folder/file.png"
+        assert StyleConfig.from_yaml(config.to_yaml()) == config
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, Image.fromarray, Picture])
+def test_a_picture_in_memory_is_referred_to_stylize(wrap):
+    picture = wrap(np.zeros((2, 2, 3), "uint8"))
+    with pytest.raises(ConfigError, match=r"stylize\(config, content=picture\)"):
+        StyleConfig(content=picture)
