@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,7 +19,7 @@ FULL_SCALE = {np.dtype("uint8"): 255, np.dtype("uint16"): 65_535}
 FILE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK")
 
 
-def as_picture(value, name="picture"):
+def as_picture(value: Any, name: str = "picture") -> Picture:
     """Convert a picture in memory, or the path of one, to a `Picture`.
 
     value: a `Picture`; a Pillow image, which is read as its file would be (orientation,
@@ -41,7 +42,7 @@ def as_picture(value, name="picture"):
     return Picture(as_pixels(value, name))
 
 
-def as_pixels(value, name="picture"):
+def as_pixels(value: Any, name: str = "picture") -> np.ndarray:
     """Convert an array `(height, width, 3)` to float32 RGB in [0, 1].
 
     Raises: ImageError: as `as_picture`.
@@ -62,7 +63,7 @@ def as_pixels(value, name="picture"):
     if array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
         raise ImageError(
             f"{name}: expected the shape (height, width, 3). Received: {array.shape}."
-            + SHAPE_HINTS.get(shape_kind(array), "")
+            + SHAPE_HINTS.get(shape_kind(array) or "", "")
         )
     return as_unit_range(array, name)
 
@@ -77,7 +78,7 @@ SHAPE_HINTS = {
 }
 
 
-def shape_kind(array):
+def shape_kind(array: np.ndarray) -> str | None:
     """Name what an array of a wrong shape probably is, as a key of `SHAPE_HINTS`."""
     shape = array.shape
     if 0 in shape:
@@ -90,7 +91,7 @@ def shape_kind(array):
     return "batch" if len(shape) > 3 else None
 
 
-def as_unit_range(array, name):
+def as_unit_range(array: np.ndarray, name: str) -> np.ndarray:
     """Scale uint8 and uint16 to float32 in [0, 1]; check and clip floats.
 
     Raises: ImageError: another integer type, NaN, or floats outside [0, 1].
@@ -115,7 +116,7 @@ def as_unit_range(array, name):
     return np.asarray(array, np.float32)
 
 
-def as_alpha(value, size, name):
+def as_alpha(value: Any, size: tuple[int, int], name: str) -> np.ndarray:
     """Check the alpha of a picture of `size`. Returns: float32 `(height, width)`."""
     array = np.asarray(value)
     if array.shape != size or array.dtype.kind not in "uif":
@@ -126,7 +127,7 @@ def as_alpha(value, size, name):
     return as_unit_range(array, f"{name}: its alpha")
 
 
-def read_pillow_image(image, name):
+def read_pillow_image(image: Image.Image, name: str) -> Picture:
     """Read a Pillow image as if it had been saved without loss.
 
     Raises: ImageError: Pillow cannot decode or convert it, or as `load_picture`.
@@ -155,7 +156,7 @@ def read_pillow_image(image, name):
             raise ImageError(str(error).replace(str(path), name)) from error
 
 
-def describe_value(value):
+def describe_value(value: Any) -> str:
     """Describe a value that is no picture, in a few words."""
     if hasattr(value, "shape"):
         return f"{type(value).__name__} {tuple(value.shape)} of {value.dtype}"

@@ -28,11 +28,11 @@ class Picture:
         """`(height, width)`."""
         return self.pixels.shape[:2]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         alpha = "" if self.alpha is None else ", with alpha"
         return f"<Picture: height {self.size[0]}, width {self.size[1]}{alpha}>"
 
-    def _repr_png_(self):
+    def _repr_png_(self) -> bytes:
         """Return the picture as a notebook shows it: a PNG of at most 1024 pixels."""
         size = fit_long_edge(self.size, min(max(self.size), PREVIEW_EDGE))
         shown = self.resized(size)

@@ -31,7 +31,7 @@ class StyleResult:
     losses: dict
     interrupted: bool
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         height, width = self.picture.size
         ending = ", interrupted" if self.interrupted else ""
         return (
@@ -39,7 +39,7 @@ class StyleResult:
             f"{self.losses['loss']:.6g}{ending}>"
         )
 
-    def _repr_png_(self):
+    def _repr_png_(self) -> bytes:
         """Return the picture, which a notebook shows in place of the text."""
         return self.picture._repr_png_()
 
