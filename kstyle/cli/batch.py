@@ -1,51 +1,75 @@
-"""`kstyle stylize` of many pictures: the command and what the terminal shows."""
+"""`kstyle stylize` of several pictures: the command, its progress and its estimate."""
 
 import contextlib
 import os
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from kstyle.cli import console
-from kstyle.cli.common import EXIT_INTERRUPTED, one_line
+from kstyle.cli.common import EXIT_INTERRUPTED, one_line, print_path
+from kstyle.cli.console import format_time
+from kstyle.cli.progress import watch_run
+from kstyle.cli.streams import print_to_stderr
+from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.hardware.tensorflow_setup import load_tensorflow
 from kstyle.planning.estimates import estimate_run
 from kstyle.planning.scales import STEP_COSTS
+from kstyle.runs.batch_plan import (
+    BatchEntry,
+    BatchPlan,
+    batch_configs,
+    make_batch_plan,
+    pictures_in,
+)
+from kstyle.runs.job import Job
+
+if TYPE_CHECKING:  # it imports TensorFlow
+    from kstyle.runs.batch import BatchOutcome
+
+STATUS_WORDS = {"finished": "stylized", "there": "there already", "failed": "failed"}
 
 
-def is_batch(content_dir, styles):
-    """Whether these options of the command name more than one picture."""
+def is_batch(content_dir: str | None, styles: Sequence[str]) -> bool:
+    """Return whether these options of the command name more than one picture."""
     return bool(content_dir or len(styles) > 1 or any(map(os.path.isdir, styles)))
 
 
-def stylize_many(config, content_dir, styles, *, overwrite, dry_run, quiet):
-    """Paint what the options name, or print what it would take. Returns the exit code.
+def stylize_many(
+    config: StyleConfig,
+    content_dir: str | None,
+    styles: Sequence[str],
+    *,
+    overwrite: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> int:
+    """Stylize all pictures, or print an estimate. Returns the exit code.
 
-    styles: pictures and folders; the config's own where there is none.
+    styles: pictures and folders; if empty, the style of `config`.
     """
-    from kstyle.runs.batch_plan import batch_configs, make_batch_plan, pictures_in
-
     if config.all_losses:
         raise ConfigError("--all-losses is for one picture: leave it out of a batch.")
-    contents, others = None, 0
+    contents, other_files = None, 0
     if content_dir:
-        contents, others = pictures_in(content_dir)
+        contents, other_files = pictures_in(content_dir)
     output, config = config.output, config.replace(output=None)
     configs = batch_configs(config, contents, styles or None, output)
     plan = make_batch_plan(configs, overwrite=overwrite)
     load_tensorflow()
     if dry_run:
         from kstyle.hardware import devices
-        from kstyle.planning import calibration
+        from kstyle.planning.calibration import seconds_per_gflop
 
         with devices.use_device(config.device):
-            print_batch_estimate(plan, others, calibration.seconds_per_gflop)
+            print_batch_estimate(plan, other_files, seconds_per_gflop)
         return 0
     from kstyle.runs.batch import run_batch
 
-    outcomes = run_batch(plan, BatchLines(quiet=quiet, others=others))
+    outcomes = run_batch(plan, BatchLines(quiet=quiet, other_files=other_files))
     print_outcomes(outcomes, quiet=quiet)
     statuses = {outcome.status for outcome in outcomes}
     if statuses & {"left", "interrupted"}:
@@ -53,102 +77,112 @@ def stylize_many(config, content_dir, styles, *, overwrite, dry_run, quiet):
     return int("failed" in statuses)
 
 
-STATUS_WORDS = {"finished": "painted", "there": "there already", "failed": "failed"}
-
-
 class BatchLines:
-    """A line for each picture on stdout as it is done: which, where, how long, ETA.
+    """Prints a line on stdout for each picture that is done: path, time, ETA.
 
-    quiet: the paths alone. others: how many files were passed over. In a terminal a
-        bar shows how far the present picture is.
+    quiet: print only the paths. other_files: how many files of the folder are not
+        pictures. In a terminal a bar on stderr shows the progress of the current run.
     """
 
-    def __init__(self, *, quiet, others=0):
-        self.quiet, self.others = quiet, others
-        self.work, self.begun, self.done = [], 0.0, 0
+    def __init__(self, *, quiet: bool, other_files: int = 0) -> None:
+        self.quiet, self.other_files = quiet, other_files
+        self.work: list[float] = []  # estimated, of each picture to do
+        self.started, self.done = 0.0, 0
 
-    def begin(self, plan, todo):
+    def begin(self, plan: BatchPlan, todo: Sequence[BatchEntry]) -> None:
+        """Print the overview before the first run."""
         self.work = [entry_work(entry) for entry in todo]
-        self.begun = time.perf_counter()
+        self.started = time.perf_counter()
         if not self.quiet:
-            click.echo(batch_overview(plan, self.others), err=True)
+            print_to_stderr(batch_overview(plan, self.other_files))
 
     @contextlib.contextmanager
-    def running(self, job):
-        with console.watch_run(job, quiet=self.quiet, alone=False) as callbacks:
+    def running(self, job: Job) -> Iterator[list[Any]]:
+        """Yield the Keras callbacks of one run."""
+        with watch_run(job, quiet=self.quiet, alone=False) as callbacks:
             yield callbacks
 
-    def end(self, entry, outcome):
+    def end(self, entry: BatchEntry, outcome: "BatchOutcome") -> None:
+        """Print the line of one picture."""
         self.done += 1
         if self.quiet:
             if outcome.path is not None:
-                click.echo(outcome.path)
+                print_path(outcome.path)
             return
-        passed = time.perf_counter() - self.begun
+        passed = time.perf_counter() - self.started
         left = passed * sum(self.work[self.done :]) / sum(self.work[: self.done])
         if outcome.path is None:
             status = STATUS_WORDS.get(outcome.status, "not done")
-            what = f"{entry_name(outcome.config)}: {status}"
+            text = f"{entry_name(outcome.config)}: {status}"
         else:
-            cut = " (interrupted)" if outcome.status == "interrupted" else ""
-            what = f"{one_line(str(outcome.path))}{cut}, {outcome.seconds:.1f} s"
+            note = " (interrupted)" if outcome.status == "interrupted" else ""
+            text = f"{one_line(str(outcome.path))}{note}, {outcome.seconds:.1f} s"
         place = f"[{self.done}/{len(self.work)}]"
-        click.echo(f"{place} {what}, ETA {console.format_time(left)}")
+        click.echo(f"{place} {text}, ETA {format_time(left)}")
 
 
-def entry_name(config):
-    """Which picture of a batch is spoken of."""
+def entry_name(config: StyleConfig) -> str:
+    """Return the pictures of an entry in words."""
     return one_line(f"{config.content} in the style of {Path(config.style).name}")
 
 
-def batch_overview(plan, others):
-    """How many pictures there are, and how many of them are to be painted."""
+def batch_overview(plan: BatchPlan, other_files: int) -> str:
+    """Return how many pictures there are and how many will be stylized."""
     states = [entry.state for entry in plan.entries]
-    parts = [f"{states.count('todo')} to paint"]
+    parts = [f"{states.count('todo')} to stylize"]
     if there := states.count("there"):
-        parts.append(f"{there} there already (--overwrite paints them anew)")
+        parts.append(f"{there} there already (--overwrite replaces them)")
     if failed := states.count("failed"):
         parts.append(f"{failed} that cannot be used")
-    if others:
-        parts.append(f"{others} other files passed over")
+    if other_files:
+        parts.append(f"{other_files} other files skipped")
     return f"{len(states)} pictures: {', '.join(parts)}"
 
 
-def print_outcomes(outcomes, *, quiet):
-    """How a batch ended: what was not done, what failed and why, and the counts."""
-    statuses = [outcome.status for outcome in outcomes]
+def print_outcomes(outcomes: Sequence["BatchOutcome"], *, quiet: bool) -> None:
+    """Print what was not done, what failed and why, and the counts."""
     for outcome in outcomes:
         if outcome.status in ("left", "interrupted"):
-            click.echo(f"not done: {entry_name(outcome.config)}", err=True)
+            print_to_stderr(f"not done: {entry_name(outcome.config)}")
     for outcome in outcomes:
         if outcome.status == "failed":
-            click.echo(
-                f"failed: {entry_name(outcome.config)}: {one_line(outcome.error)}",
-                err=True,
-            )
+            name, reason = entry_name(outcome.config), one_line(outcome.error)
+            print_to_stderr(f"failed: {name}: {reason}")
     if not quiet:
-        left = len(statuses) - sum(map(statuses.count, STATUS_WORDS))
+        statuses = [outcome.status for outcome in outcomes]
         counts = {word: statuses.count(status) for status, word in STATUS_WORDS.items()}
-        counts |= {"not done": left}
+        counts["not done"] = len(statuses) - sum(counts.values())
         click.echo(", ".join(f"{n} {word}" for word, n in counts.items() if n))
 
 
-def entry_work(entry):
-    """What an entry to be painted will take, up to a factor."""
-    return estimate_run(entry.config, *entry.sizes, STEP_COSTS.__getitem__).seconds
+def entry_work(entry: BatchEntry) -> float:
+    """Return the estimated time of an entry up to a constant factor."""
+    content_size, style_size = entry.sizes
+    speed = STEP_COSTS.__getitem__
+    return estimate_run(entry.config, content_size, style_size, speed).seconds
 
 
-def print_batch_estimate(plan, others, speed):
-    """What the batch would take; nothing is painted."""
-    met, total, steps, most = set(), 0.0, 0, 0
+def print_batch_estimate(
+    plan: BatchPlan, other_files: int, seconds_per_gflop: Callable[[str], float]
+) -> None:
+    """Print the estimated time and memory of a batch."""
+    sizes: set[tuple[int, int]] = set()
+    seconds, steps, most_bytes = 0.0, 0, 0
     for entry in plan.todo():
         size = entry.result_size()
-        found = estimate_run(entry.config, *entry.sizes, speed, traced=size in met)
-        met.add(size)
-        total, steps = total + found.seconds, steps + found.steps
-        most = max(most, found.bytes)
-    click.echo(batch_overview(plan, others))
+        content_size, style_size = entry.sizes
+        estimate = estimate_run(
+            entry.config,
+            content_size,
+            style_size,
+            seconds_per_gflop,
+            traced=size in sizes,
+        )
+        sizes.add(size)
+        seconds, steps = seconds + estimate.seconds, steps + estimate.steps
+        most_bytes = max(most_bytes, estimate.bytes)
+    click.echo(batch_overview(plan, other_files))
     click.echo(
-        f"in all: {len(met)} sizes, {steps} steps, {console.format_time(total)}, "
-        f"{most / 1e9:.1f} GB, estimated"
+        f"in all: {len(sizes)} sizes, {steps} steps, {format_time(seconds)}, "
+        f"{most_bytes / 1e9:.1f} GB, estimated"
     )

@@ -31,9 +31,8 @@ def user_errors() -> Iterator[None]:
     except KStyleError as error:
         if isinstance(error, DivergedError) and error.result is not None:
             print_path(error.result.path)
-        failure = click.ClickException(one_line(str(error)))
-        failure.exit_code = error.exit_code
-        raise failure from None
+        print_to_stderr(f"Error: {one_line(str(error))}")
+        sys.exit(error.exit_code)
 
 
 class LogPrinter(logging.Handler):

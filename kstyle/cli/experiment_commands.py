@@ -1,14 +1,24 @@
-"""`kstyle experiment`: run the bench, see what it would do, begin a new file."""
+"""`kstyle experiment`: run experiments, list the built-in ones, begin a new file."""
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from kstyle.cli.common import show_log, user_errors
+from kstyle.cli import experiment_console
+from kstyle.cli.common import one_line, show_log, user_errors
+from kstyle.cli.options import dry_run_option, overwrite_option, quiet_option
 from kstyle.config.strict_yaml import read_yaml
 from kstyle.errors import ConfigError
+from kstyle.experiments.definition.experiment_file import read_experiment
 from kstyle.experiments.execution.pool import EXECUTORS, check_executor
+from kstyle.experiments.plans import (
+    ExperimentPlan,
+    builtin_experiments,
+    estimate_trials,
+    plan,
+)
 from kstyle.files import write_text
 from kstyle.hardware.tensorflow_setup import load_tensorflow
 from kstyle.planning.scales import STEP_COSTS
@@ -17,94 +27,122 @@ EXPERIMENT_TEMPLATE = Path(__file__).parent / "templates" / "experiment.yaml"
 
 
 @click.group()
-def experiment():
-    """Change one thing of the loss, see what it does."""
+def experiment() -> None:
+    """Run experiments: vary one option of a run and compare the results."""
 
 
 @experiment.command("run")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--quick", is_flag=True, help="small, few steps, no repeats")
+@click.option("--quick", is_flag=True, help="small pictures, few steps, no repeats")
 @click.option(
-    "--only", multiple=True, metavar="TEXT", help="trials with TEXT in their name"
+    "--only", multiple=True, metavar="TEXT", help="only trials with TEXT in their name"
 )
 @click.option(
-    *("--pair", "pairs"),
+    "--pair",
+    "pairs",
     nargs=2,
     multiple=True,
     metavar="CONTENT STYLE",
-    help="run every trial on this pair; give several for repeats",
+    help="run every trial on this pair of pictures; may be repeated",
 )
 @click.option(
-    *("--set", "changes"),
+    "--set",
+    "changes",
     multiple=True,
     metavar="OPTION=VALUE",
-    help="an option of every trial, such as size=256",
+    help="set an option of every trial, as in size=256; may be repeated",
 )
-@click.option("--logdir", default="logs", show_default=True, metavar="FOLDER")
-@click.option("--overwrite", is_flag=True, help="replace results of other options")
+@click.option(
+    "--logdir",
+    default="logs",
+    show_default=True,
+    metavar="FOLDER",
+    help="folder in which each experiment gets its folder",
+)
+@overwrite_option("replace results that were computed with other options")
 @click.option(
     "--executor",
     type=click.Choice(EXECUTORS),
     default="local",
     show_default=True,
-    help="where trials run: in turn, in several processes, on a Ray cluster",
+    help="where trials run: one after another, in processes, or on a Ray cluster",
 )
 @click.option(
-    "--workers", type=int, metavar="N", help="trials at once; default: what fits"
+    "--workers", type=int, metavar="N", help="trials at a time; default: what fits"
 )
-@click.option("--address", metavar="ADDRESS", help="the cluster of --executor ray")
-@click.option("--list", "listing", is_flag=True, help="print the trials, run nothing")
 @click.option(
-    "--dry-run", is_flag=True, help="print the trials with time and memory, run nothing"
+    "--address", metavar="ADDRESS", help="address of the cluster of --executor ray"
 )
-@click.option("--quiet", "-q", is_flag=True, help="print the reports' paths alone")
+@click.option(
+    "--list", "list_only", is_flag=True, help="list the trials without running them"
+)
+@dry_run_option("list the trials with time and memory without running them")
+@quiet_option("print only the paths of the reports")
 def run_experiment_command(
-    files, changes, listing, dry_run, quiet, executor, workers, address, **choices
-):
-    """Run experiments, and report on each in logs/NAME/report.html.
+    files: tuple[str, ...],
+    changes: tuple[str, ...],
+    list_only: bool,
+    dry_run: bool,
+    quiet: bool,
+    executor: str,
+    workers: int | None,
+    address: str | None,
+    **choices: Any,
+) -> None:
+    """Run experiments and write a report of each to logs/NAME/report.html.
 
-    FILE is an experiment file, the name of a built-in one (08_pooling), or all. Trials
-    that are finished already are not run again.
+    FILE is an experiment file, the name of a built-in experiment or its beginning (08;
+    see `kstyle experiment list`), or all. Finished trials are not run again.
     """
     with user_errors(), show_log(quiet):
-        from kstyle.cli import experiment_console
-        from kstyle.experiments.plans import estimate_trials, plan
-
-        where = (executor, workers, address)
-        check_executor(*where)
-        choices["changes"] = parse_changes(changes)
-        plans = plan(files, **choices)
-        if listing:
+        check_executor(executor, workers, address)
+        plans = plan(files, changes=parse_changes(changes), **choices)
+        if list_only:
             experiment_console.print_trials(plans)
             return
         load_tensorflow()
         if dry_run:
-            from kstyle.hardware import devices
-            from kstyle.planning.calibration import seconds_per_gflop
-
-            with devices.use_device("auto"):
-                found = estimate_trials(plans, seconds_per_gflop)
-            experiment_console.print_trial_estimates(plans, found)
+            print_estimates(plans)
             return
-        from kstyle.experiments.execution.trial import WorkerContext
-        from kstyle.experiments.runner import open_executor, run_plans
-
-        here = WorkerContext()
-        work = {
-            k: v.seconds
-            for k, v in estimate_trials(plans, STEP_COSTS.__getitem__).items()
-        }
-        with (
-            open_executor(plans, here, *where) as chosen,
-            experiment_console.watch_experiments(work, quiet=quiet) as watch,
-        ):
-            rows = run_plans(plans, watch, here, chosen)
+        rows = run_and_watch(plans, executor, workers, address, quiet=quiet)
     if any(row["status"] == "failed" for row in rows):
         sys.exit(1)
 
 
-def parse_changes(words):
-    """`{option: value}` of words like `size=256`; values are read as in YAML."""
+def print_estimates(plans: list[ExperimentPlan]) -> None:
+    """Print every trial with its time and memory, estimated by a calibration."""
+    from kstyle.hardware import devices
+    from kstyle.planning.calibration import seconds_per_gflop
+
+    with devices.use_device("auto"):
+        estimates = estimate_trials(plans, seconds_per_gflop)
+    experiment_console.print_trial_estimates(plans, estimates)
+
+
+def run_and_watch(
+    plans: list[ExperimentPlan],
+    executor: str,
+    workers: int | None,
+    address: str | None,
+    *,
+    quiet: bool,
+) -> list[dict[str, Any]]:
+    """Run all trials and show their progress. Returns a row for each trial."""
+    from kstyle.experiments.execution.trial import WorkerContext
+    from kstyle.experiments.runner import open_executor, run_plans
+
+    context = WorkerContext()
+    estimates = estimate_trials(plans, STEP_COSTS.__getitem__)
+    work = {key: estimate.seconds for key, estimate in estimates.items()}
+    with (
+        open_executor(plans, context, executor, workers, address) as opened,
+        experiment_console.watch_experiments(work, quiet=quiet) as watch,
+    ):
+        return run_plans(plans, watch, context, opened)
+
+
+def parse_changes(words: tuple[str, ...]) -> dict[str, Any]:
+    """Return `{option: value}` of words like `size=256`; values are read as YAML."""
     changes = {}
     for word in words:
         key, equals, value = word.partition("=")
@@ -113,15 +151,26 @@ def parse_changes(words):
         key = key.strip().replace("-", "_")
         try:
             changes[key] = read_yaml(value)
-        except ConfigError:  # "*.png" is no YAML, but it may be a file
+        except ConfigError:  # "*.png" is not YAML, but may be a file name
             changes[key] = value
     return changes
 
 
+@experiment.command("list")
+def list_experiments_command() -> None:
+    """List the built-in experiments with the question that each one asks."""
+    with user_errors():
+        rows = [
+            (name, read_experiment(path).question)
+            for name, path in builtin_experiments().items()
+        ]
+        experiment_console.print_experiments(rows)
+
+
 @experiment.command("new")
 @click.argument("path", default="experiment.yaml")
-@click.option("--overwrite", is_flag=True, help="replace an existing file")
-def new_experiment_command(path, overwrite):
+@overwrite_option("replace an existing file")
+def new_experiment_command(path: str, overwrite: bool) -> None:
     """Write a commented template of an experiment file to PATH."""
     with user_errors():
         if Path(path).exists() and not overwrite:
@@ -130,4 +179,5 @@ def new_experiment_command(path, overwrite):
             write_text(path, EXPERIMENT_TEMPLATE.read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"Cannot write {path}: {error}") from None
-    click.echo(f"wrote {path}; run it with: kstyle experiment run {path}")
+        name = one_line(path)
+        click.echo(f"wrote {name}; run it with: kstyle experiment run {name}")

@@ -1,96 +1,123 @@
-"""What the terminal shows while experiments run: bars, lines, or nothing."""
+"""Tables, lines and bars of `kstyle experiment`."""
 
 import contextlib
-import shlex
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from kstyle.cli.console import format_cost, format_time, print_losses, print_table
+from kstyle.cli.common import one_line, print_path
+from kstyle.cli.console import (
+    format_cost,
+    format_time,
+    print_losses,
+    print_table,
+    print_tensorboard_command,
+)
 from kstyle.cli.options import format_value
+from kstyle.cli.streams import print_to_stderr
+from kstyle.experiments.definition.experiment_file import Experiment, Trial
+from kstyle.experiments.plans import ExperimentPlan
+from kstyle.planning.estimates import Estimate
 
 
-def print_trials(plans):
-    """Every trial, whether it is done, and how it differs from its base."""
-    for each in plans:
+def print_experiments(rows: Iterable[tuple[str, str]]) -> None:
+    """Print `(name, question)` of the built-in experiments."""
+    print_table(None, ("experiment", "question"), rows, text_columns=(0, 1))
+
+
+def print_trials(plans: Iterable[ExperimentPlan]) -> None:
+    """Print every trial, whether it is done, and its options."""
+    for plan in plans:
         rows = [
-            (trial.name, trial_state(each, trial), format_options(trial.options))
-            for trial in each.experiment.trials
+            (trial.name, trial_state(plan, trial), format_options(trial.options))
+            for trial in plan.experiment.trials
         ]
         print_table(
-            each.experiment.name,
+            plan.experiment.name,
             ("trial", "state", "differs in"),
             rows,
-            words=(0, 1, 2),
+            text_columns=(0, 1, 2),
         )
 
 
-def trial_state(each, trial):
-    return "done" if trial.name in each.finished else "to run"
+def trial_state(plan: ExperimentPlan, trial: Trial) -> str:
+    """Return whether a trial is done."""
+    return "done" if trial.name in plan.finished else "to run"
 
 
-def format_options(options):
-    """Options as they would be typed, for a column of a table."""
+def format_options(options: Mapping[str, Any]) -> str:
+    """Return options as typed on the command line."""
     pairs = [f"{key}={format_value(value)}" for key, value in options.items()]
     return " ".join(pairs) or "nothing"
 
 
-def print_trial_estimates(plans, estimates):
-    """Every trial with its estimated time and memory, and the sum of what is to run."""
+def print_trial_estimates(
+    plans: Iterable[ExperimentPlan], estimates: Mapping[tuple[str, str], Estimate]
+) -> None:
+    """Print every trial with its estimated time and memory, and the time of the rest.
+
+    estimates: `{(experiment, trial): Estimate}`.
+    """
     total = 0.0
-    for each in plans:
+    for plan in plans:
         rows = []
-        for trial in each.experiment.trials:
-            found = estimates[each.experiment.name, trial.name]
-            if trial.name not in each.finished:
-                total += found.seconds
-            differs = format_options(trial.options)
-            rows.append(
-                (trial.name, trial_state(each, trial), *format_cost(found), differs)
-            )
+        for trial in plan.experiment.trials:
+            estimate = estimates[plan.experiment.name, trial.name]
+            if trial.name not in plan.finished:
+                total += estimate.seconds
+            state, options = trial_state(plan, trial), format_options(trial.options)
+            rows.append((trial.name, state, *format_cost(estimate), options))
         headings = ("trial", "state", "time", "memory", "differs in")
-        print_table(each.experiment.name, headings, rows, words=(0, 1, 4))
+        print_table(plan.experiment.name, headings, rows, text_columns=(0, 1, 4))
     click.echo(f"to run: {format_time(total)} in all, estimated")
 
 
-def print_summary(summary, *, quiet):
-    """An experiment's tables and verdicts, and where its report is."""
+def print_summary(summary: Any, *, quiet: bool) -> None:
+    """Print an experiment's losses, verdicts, failures and the path of its report.
+
+    summary: a `reporting.summary.Summary`.
+    """
     if quiet:
-        click.echo(summary.page)
+        print_path(summary.page)
         return
     print_initial_losses(summary.records)
     rows = [
-        (v["verdict"], format_number(v["number"]), format_spread(v), v["claim"])
+        (v["verdict"], format_number(v["number"]), format_repeats(v), v["claim"])
         for v in summary.verdicts
     ]
     if rows:
         headings = ("verdict", "median", "in each repeat", "claim")
-        print_table(summary.experiment.title, headings, rows, words=(0, 3))
-    failed = [r for r in summary.records if r["status"] == "failed"]
-    for record in failed:
-        click.echo(f"failed: {record['trial']}: {record['error']}", err=True)
-    click.echo(f"wrote {summary.page}")
-    click.echo(f"tensorboard --logdir {shlex.quote(str(summary.folder))}")
+        print_table(summary.experiment.title, headings, rows, text_columns=(0, 3))
+    for record in summary.records:
+        if record["status"] == "failed":
+            reason = one_line(record["error"])
+            print_to_stderr(f"failed: {record['trial']}: {reason}")
+    click.echo(f"wrote {one_line(str(summary.page))}")
+    print_tensorboard_command(summary.folder)
 
 
-def format_number(number):
+def format_number(number: float | None) -> str:
+    """Return a number with three digits, or a dash for a missing one."""
     return "-" if number is None else f"{number:.3g}"
 
 
-def format_spread(verdict):
+def format_repeats(verdict: Mapping[str, Any]) -> str:
+    """Return the number of each repeat."""
     return " ".join(format_number(number) for number in verdict["spread"])
 
 
-def print_initial_losses(records):
-    """The unweighted initial losses of every layer, one table for each record."""
+def print_initial_losses(records: Iterable[Mapping[str, Any]]) -> None:
+    """Print the unweighted initial losses of every layer, a table for each record."""
     for record in records:
         if record["table"]:
             click.echo(f"unweighted initial losses: {record['trial']}")
             pairs = record["table"].items()
             losses = {layer: (p["content"], p["style"]) for layer, p in pairs}
-            print_losses(losses, title=None)  # a title would be as narrow as the table
+            print_losses(losses, title=None)  # rich breaks a title at the table's width
 
 
 TRIAL_COLUMNS = (
@@ -99,14 +126,16 @@ TRIAL_COLUMNS = (
     TextColumn("{task.fields[note]}"),
 )
 
-MAX_BARS = 8  # of trials at once
+MAX_BARS = 8  # of trials that run at the same time
 
 
 @contextlib.contextmanager
-def watch_experiments(work, *, quiet):
-    """Yield what `experiments.run` tells of its progress: bars, lines, or nothing.
+def watch_experiments(
+    work: Mapping[tuple[str, str], float], *, quiet: bool
+) -> Iterator["ExperimentLines"]:
+    """Yield what shows the progress of experiments: bars, lines, or nothing.
 
-    work: `{(experiment, trial): seconds}`, of which the proportions alone count.
+    work: `{(experiment, trial): estimated time}`, up to a constant factor.
     """
     screen = Console(stderr=True)
     if quiet or not screen.is_terminal:
@@ -117,115 +146,138 @@ def watch_experiments(work, *, quiet):
 
 
 class ExperimentLines:
-    """A line on stderr for each trial; what is found goes to stdout."""
+    """Prints a line on stderr for each trial, and the summary on stdout."""
 
-    def __init__(self, work, *, quiet=False):
+    def __init__(
+        self, work: Mapping[tuple[str, str], float], *, quiet: bool = False
+    ) -> None:
         self.work, self.quiet = work, quiet
-        self.clock = None
+        self.clock = WorkClock({})
 
-    def begin(self, experiment, todo, finished):
-        work = {trial.name: self.work[experiment.name, trial.name] for trial in todo}
-        self.clock = WorkClock(work)
+    def begin(
+        self, experiment: Experiment, todo: Sequence[Trial], finished: int
+    ) -> None:
+        """Print how many trials an experiment will run."""
+        self.clock = WorkClock(
+            {trial.name: self.work[experiment.name, trial.name] for trial in todo}
+        )
         if not self.quiet:
-            self.say(f"{experiment.name}: {len(todo)} to run, {finished} done")
+            self.print_line(f"{experiment.name}: {len(todo)} to run, {finished} done")
 
-    def say(self, text):
-        click.echo(text, err=True)
+    def print_line(self, text: str) -> None:
+        """Print a line on stderr."""
+        print_to_stderr(text)
 
-    def step(self, trial, done, total, loss, left):
-        pass
+    def step(
+        self, trial: str, done: int, total: int, loss: float, seconds_left: float
+    ) -> None:
+        """Show the progress of a running trial; lines show finished trials only."""
 
-    def end(self, record):
+    def end(self, record: Mapping[str, Any]) -> None:
+        """Print the outcome of a trial."""
         self.clock.finish(record["trial"])
         if not self.quiet:
             count = f"[{len(self.clock.done)}/{len(self.clock.work)}]"
             outcome = f"{record['seconds']:.0f} s"
             if record["status"] == "failed":
-                outcome = f"failed: {record['error']}"
-            left = format_time(self.clock.left())
-            self.say(f"{count} {record['trial']}: {outcome}, ETA {left}")
+                outcome = f"failed: {one_line(record['error'])}"
+            left = format_time(self.clock.seconds_left())
+            self.print_line(f"{count} {record['trial']}: {outcome}, ETA {left}")
 
-    def summary(self, summary):
+    def summary(self, summary: Any) -> None:
+        """Print the summary of an experiment."""
         print_summary(summary, quiet=self.quiet)
 
 
 class ExperimentBars(ExperimentLines):
-    """A bar for the experiment and one for each trial that runs, with their ETAs."""
+    """A bar for the experiment and one for each running trial, with their ETAs."""
 
-    def __init__(self, work, bars):
+    def __init__(self, work: Mapping[tuple[str, str], float], bars: Progress) -> None:
         super().__init__(work)
         self.bars = bars
-        self.whole = bars.add_task("", total=None, note="")
-        self.ones = {}  # trial: its bar
-        self.free = []  # bars of trials that have ended
+        self.experiment_bar = bars.add_task("", total=None, note="")
+        self.trial_bars: dict[str, TaskID] = {}  # of the running trials
+        self.free_bars: list[TaskID] = []  # of trials that have ended
 
-    def say(self, text):
+    def print_line(self, text: str) -> None:
         self.bars.console.print(text, highlight=False, markup=False)
 
-    def begin(self, experiment, todo, finished):
+    def begin(
+        self, experiment: Experiment, todo: Sequence[Trial], finished: int
+    ) -> None:
         super().begin(experiment, todo, finished)
         total = sum(self.clock.work.values())
-        self.bars.reset(self.whole, total=total or 1, description=experiment.name)
-        self.bars.update(self.whole, completed=0 if total else 1, note="")
+        self.bars.reset(
+            self.experiment_bar, total=total or 1, description=experiment.name
+        )
+        completed = 0 if total else 1
+        self.bars.update(self.experiment_bar, completed=completed, note="")
 
-    def step(self, trial, done, total, loss, left):
-        if trial in self.ones or len(self.ones) < MAX_BARS:
-            note = f"{done}/{total}  loss {loss:.4g}  ETA {format_time(left)}"
-            self.bars.update(self.bar(trial, total), completed=done, note=note)
+    def step(
+        self, trial: str, done: int, total: int, loss: float, seconds_left: float
+    ) -> None:
+        if trial in self.trial_bars or len(self.trial_bars) < MAX_BARS:
+            note = f"{done}/{total}  loss {loss:.4g}  ETA {format_time(seconds_left)}"
+            bar = self.trial_bar(trial, total)
+            self.bars.update(bar, completed=done, note=note)
         self.clock.parts[trial] = done / max(total, 1)
-        self.show()
+        self.update_experiment_bar()
 
-    def bar(self, trial, total):
-        """The bar of a trial: one that has ended has left it, or a new one."""
-        if trial not in self.ones:
-            free = self.free or [self.bars.add_task("", total=None, note="")]
-            self.ones[trial] = free.pop()
-            self.bars.reset(
-                self.ones[trial], total=total or 1, description=trial, note=""
-            )
-        return self.ones[trial]
+    def trial_bar(self, trial: str, total: int) -> TaskID:
+        """Return the bar of a trial: its own, a free one, or a new one."""
+        if trial not in self.trial_bars:
+            if not self.free_bars:
+                self.free_bars.append(self.bars.add_task("", total=None, note=""))
+            bar = self.trial_bars[trial] = self.free_bars.pop()
+            self.bars.reset(bar, total=total or 1, description=trial, note="")
+        return self.trial_bars[trial]
 
-    def show(self):
-        """Bring the experiment's bar up to date."""
-        left = format_time(self.clock.left())
+    def update_experiment_bar(self) -> None:
+        """Show the finished work and the ETA of the experiment."""
+        left = format_time(self.clock.seconds_left())
         note = f"{len(self.clock.done)}/{len(self.clock.work)} trials  ETA {left}"
-        self.bars.update(self.whole, completed=self.clock.finished, note=note)
+        self.bars.update(
+            self.experiment_bar, completed=self.clock.finished_work(), note=note
+        )
 
-    def end(self, record):
+    def end(self, record: Mapping[str, Any]) -> None:
         super().end(record)
-        if record["trial"] in self.ones:
-            self.free.append(self.ones.pop(record["trial"]))
-        self.show()
+        if record["trial"] in self.trial_bars:
+            self.free_bars.append(self.trial_bars.pop(record["trial"]))
+        self.update_experiment_bar()
 
-    def summary(self, summary):
-        self.bars.stop()  # the tables go to stdout, which the bars would cut through
+    def summary(self, summary: Any) -> None:
+        self.bars.stop()  # tables on stdout would be mixed with the bars
         super().summary(summary)
         self.bars.start()
 
 
 class WorkClock:
-    """How long the rest will take, at the speed so far.
+    """Estimates the remaining time from the speed so far.
 
-    work: `{trial: amount}`; `parts`: how much of the running ones is done, 0 to 1.
+    work: `{trial: amount}`. done: finished trials. parts: `{running trial: share done,
+    0 to 1}`.
     """
 
-    def __init__(self, work):
-        self.work, self.done, self.parts = work, [], {}
-        self.begun = time.perf_counter()
+    def __init__(self, work: Mapping[str, float]) -> None:
+        self.work = work
+        self.done: list[str] = []
+        self.parts: dict[str, float] = {}
+        self.started = time.perf_counter()
 
-    @property
-    def finished(self):
-        """The work that is done."""
+    def finished_work(self) -> float:
+        """Return the amount of finished work."""
         parts = sum(self.work[name] * part for name, part in self.parts.items())
         return sum(self.work[name] for name in self.done) + parts
 
-    def finish(self, trial):
+    def finish(self, trial: str) -> None:
+        """Count a trial as finished."""
         self.done.append(trial)
         self.parts.pop(trial, None)
 
-    def left(self):
-        """Seconds."""
-        done = self.finished
-        rest = sum(self.work.values()) - done
-        spent = time.perf_counter() - self.begun
-        return spent * rest / done if done else float("nan")
+    def seconds_left(self) -> float:
+        """Return the remaining seconds; NaN before any work is finished."""
+        finished = self.finished_work()
+        rest = sum(self.work.values()) - finished
+        passed = time.perf_counter() - self.started
+        return passed * rest / finished if finished else float("nan")

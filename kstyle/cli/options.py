@@ -1,14 +1,18 @@
-"""The options of `kstyle stylize`, made from the fields of `StyleConfig`.
+"""Options of the commands: one for each field of `StyleConfig`, and shared switches.
 
-So a flag, an environment variable and a YAML key are one thing with one help text and
-one default, and none can be forgotten.
+The flag, the environment variable and the YAML key of a field have one help text and
+one default.
 """
 
 import typing
+from collections.abc import Callable
+from typing import Any
 
 import click
 from click.core import ParameterSource
+from pydantic.fields import FieldInfo
 
+from kstyle.cli.environment import variable_name
 from kstyle.config.strict_yaml import read_config_file
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
@@ -16,8 +20,44 @@ from kstyle.errors import ConfigError
 PICTURE_ARGUMENTS = ("content", "style")
 SHORT_FLAGS = {"output": "-o"}
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-def config_options(command):
+
+class VariableOption(click.Option):
+    """An option that can be set by its environment variable, which errors then name."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        source = ctx and self.name and ctx.get_parameter_source(self.name)
+        if source is ParameterSource.ENVIRONMENT:
+            return f"'{self.envvar}'"
+        return super().get_error_hint(ctx)
+
+
+def variable_option(*flags: str, name: str, **settings: Any) -> Decorator:
+    """Return the decorator of an option that is also set by its variable."""
+    return click.option(
+        *flags, name, cls=VariableOption, envvar=variable_name(name), **settings
+    )
+
+
+def overwrite_option(help_text: str) -> Decorator:
+    """Return the decorator of `--overwrite`, which every command words for itself."""
+    return variable_option(
+        "--overwrite", name="overwrite", is_flag=True, help=help_text
+    )
+
+
+def dry_run_option(help_text: str) -> Decorator:
+    """Return the decorator of `--dry-run`."""
+    return variable_option("--dry-run", name="dry_run", is_flag=True, help=help_text)
+
+
+def quiet_option(help_text: str) -> Decorator:
+    """Return the decorator of `--quiet`."""
+    return variable_option("--quiet", "-q", name="quiet", is_flag=True, help=help_text)
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate `command` with an option for every field of `StyleConfig`."""
     for name, field in reversed(StyleConfig.model_fields.items()):
         if name not in PICTURE_ARGUMENTS:
@@ -25,49 +65,55 @@ def config_options(command):
     return command
 
 
-def field_option(name, field):
-    """The click option of one field: `--style-size`, `$KSTYLE_STYLE_SIZE`."""
-    flag = f"--{name.replace('_', '-')}"
-    help_text = field.description
-    settings = {"default": None, "envvar": f"KSTYLE_{name.upper()}"}
+def field_option(name: str, field: FieldInfo) -> Decorator:
+    """Return the decorator of a field's option: `--style-size`, $KSTYLE_STYLE_SIZE."""
+    flag = flag_name(name)
+    help_text = field.description or ""
     if isinstance(field.default, bool):
-        flag = f"{flag}/--no-{name.replace('_', '-')}"
-    else:
-        settings |= {
-            "type": click_type(field.annotation),
-            "metavar": option_metavar(field),
-        }
-        if field.default is not None:
-            help_text += f"  [default: {format_value(field.default)}]"
-    flags = [flag, SHORT_FLAGS[name]] if name in SHORT_FLAGS else [flag]
-    return click.option(*flags, help=help_text, **settings)
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"
+        return variable_option(flag, name=name, default=None, help=help_text)
+    if field.default is not None:
+        help_text += f"  [default: {format_value(field.default)}]"
+    flags = (flag, SHORT_FLAGS[name]) if name in SHORT_FLAGS else (flag,)
+    return variable_option(
+        *flags,
+        name=name,
+        default=None,
+        type=click_type(field.annotation),
+        metavar=option_metavar(field),
+        help=help_text,
+    )
 
 
-def click_type(annotation):
-    """A choice where the field is one; the config checks everything else."""
-    choices = typing.get_args(annotation)
+def flag_name(name: str) -> str:
+    """Return the flag of a field: `style_size`, --style-size."""
+    return f"--{name.replace('_', '-')}"
+
+
+def click_type(annotation: Any) -> Any:
+    """Return a `click.Choice` for a `Literal`; `StyleConfig` checks all other types."""
     if typing.get_origin(annotation) is typing.Literal:
-        return click.Choice([str(choice) for choice in choices])
+        return click.Choice([str(choice) for choice in typing.get_args(annotation)])
     return str
 
 
-def option_metavar(field):
-    """What stands for the value in the help: the choices, or a word for the type."""
+def option_metavar(field: FieldInfo) -> str | None:
+    """Return the placeholder of a value in the help; `None`: the choices."""
     if typing.get_origin(field.annotation) is typing.Literal:
         return None
-    kinds = {int: "N", float: "X"}
-    return kinds.get(type(field.default), "TEXT")
+    return {int: "N", float: "X"}.get(type(field.default), "TEXT")
 
 
-def format_value(value):
-    """A default as it would be typed."""
+def format_value(value: Any) -> str:
+    """Return a value as it is typed on the command line."""
     if isinstance(value, dict):
         return ",".join(f"{k}:{v:g}" if v != 1 else k for k, v in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def merge_options(context, config_file):
-    """Flags before environment before the YAML file; defaults are the config's own."""
+def merge_options(context: click.Context, config_file: str | None) -> dict[str, Any]:
+    """Return the options that were given: flags override environment variables, which
+    override the YAML file."""
     given = read_config_file(config_file) if config_file else {}
     for source in (ParameterSource.ENVIRONMENT, ParameterSource.COMMANDLINE):
         for name, value in context.params.items():
@@ -77,12 +123,15 @@ def merge_options(context, config_file):
     return given
 
 
-def merge_pictures(context, options, content_dir, styles):
-    """The options with one picture each for content and style, as `StyleConfig` has
-    them: what a flag names stands before all but an argument, which it contradicts.
+def merge_pictures(
+    context: click.Context,
+    options: dict[str, Any],
+    content_dir: str | None,
+    styles: tuple[str, ...],
+) -> dict[str, Any]:
+    """Return the options with what `--content-dir` and `--style` replace.
 
-    content_dir, styles: of `--content-dir` and of `--style`.
-    Raises: ConfigError: a flag and an argument of the command name the same thing.
+    Raises: ConfigError: an argument of the command names the same thing.
     """
     flags = {
         "content": ("--content-dir", content_dir),
@@ -93,11 +142,44 @@ def merge_pictures(context, options, content_dir, styles):
         source = context.get_parameter_source(name)
         if value and source is ParameterSource.COMMANDLINE:
             raise ConfigError(
-                f"{flag} {value} stands in place of {name.upper()}, but there is "
-                f"{options[name]!r} as well. Name paintings with --style then."
+                f"{flag} {value} replaces {name.upper()}, but {options[name]!r} is "
+                "given as well. Name paintings with --style in this case."
             )
         if value:
             chosen.pop(name, None)
     if styles:
         chosen["style"] = styles[0]
     return chosen
+
+
+def make_config(
+    context: click.Context, options: dict[str, Any], config_file: str | None
+) -> StyleConfig:
+    """Return the config of the options.
+
+    Raises: ConfigError: it names a wrong value as the user gave it: by its flag, its
+        environment variable, or its key in the file.
+    """
+    try:
+        return StyleConfig(**options)
+    except ConfigError as error:
+        unknown = options.keys() - StyleConfig.model_fields.keys()
+        if error.option is None and not unknown:
+            raise
+        sentence = str(error)
+        if error.option is not None:
+            place = given_name(context, error.option, config_file)
+            sentence = place + sentence.removeprefix(error.option)
+        elif config_file:
+            sentence = f"{config_file}: {sentence}"
+        raise ConfigError(sentence) from None
+
+
+def given_name(context: click.Context, option: str, config_file: str | None) -> str:
+    """Return the name by which the user set an option."""
+    source = context.get_parameter_source(option)
+    if source is ParameterSource.ENVIRONMENT:
+        return variable_name(option)
+    if source is ParameterSource.COMMANDLINE:
+        return option.upper() if option in PICTURE_ARGUMENTS else flag_name(option)
+    return f"{config_file}: {option}" if config_file else option

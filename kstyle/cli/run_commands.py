@@ -1,65 +1,79 @@
-"""The commands about runs that there are already: resume, rerun, verify, compare."""
+"""Commands on existing runs: resume, rerun, verify, compare."""
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from kstyle.cli.common import EXIT_INTERRUPTED, show_log, user_errors
+from kstyle.cli import console
+from kstyle.cli.common import EXIT_INTERRUPTED, one_line, show_log, user_errors
+from kstyle.cli.options import overwrite_option, quiet_option
+from kstyle.cli.progress import watch_run
+from kstyle.cli.streams import print_to_stderr
 from kstyle.errors import KStyleError
 from kstyle.hardware.tensorflow_setup import load_tensorflow
+from kstyle.runs.job import Job, prepare, reopen_run
+from kstyle.runs.provenance import (
+    changes_since,
+    config_difference,
+    read_loss_curve,
+    read_run,
+)
+
+if TYPE_CHECKING:
+    from kstyle.runs.checkpoint import RunState
+
+MAX_CURVE_ROWS = 10  # rows of a table of losses by step
 
 
 @click.command("resume")
 @click.argument("folder")
-@click.option("--overwrite", is_flag=True, help="replace an existing output")
-@click.option("--quiet", "-q", is_flag=True, help="print the picture's path alone")
-def resume_command(folder, overwrite, quiet):
-    """Go on with the unfinished run in FOLDER, from its last checkpoint.
+@overwrite_option("replace an existing output")
+@quiet_option("print only the path of the result")
+def resume_command(folder: str, overwrite: bool, quiet: bool) -> None:
+    """Continue the unfinished run in FOLDER from its last checkpoint.
 
-    The result is that of the run without a break. A run that has no checkpoint yet
-    starts again; one that is finished stays as it is.
+    The result is the same as without the interruption. A run without a checkpoint
+    starts again; a finished run is left as it is.
     """
     with user_errors(), show_log(quiet):
-        from kstyle.runs.job import reopen_run
-
         job, state = reopen_run(folder, overwrite=overwrite)
         if job is None:
-            click.echo(f"{Path(folder)} is finished: there is nothing left to do.")
+            click.echo(f"{one_line(folder)} is finished: nothing is left to do.")
             return
         if not quiet:
-            where = f"from step {state.step}" if state else "from the start"
-            click.echo(f"resuming {where}", err=True)
+            start = f"from step {state.step}" if state else "from the start"
+            print_to_stderr(f"resuming {start}")
         run_and_print(job, state, quiet)
 
 
 @click.command("rerun")
 @click.argument("run")
-@click.option("--quiet", "-q", is_flag=True, help="print the picture's path alone")
-def rerun_run_command(run, quiet):
-    """Repeat a finished run in a folder of its own. RUN: its folder or its run.json.
+@quiet_option("print only the path of the result")
+def rerun_run_command(run: str, quiet: bool) -> None:
+    """Repeat a finished run in a new folder. RUN: its folder or its run.json.
 
-    What has changed since (a picture's bytes, the weights, a package's version) is
-    named first.
+    First, what has changed since is listed: a picture's bytes, the weights, the version
+    of a package.
     """
     with user_errors(), show_log(quiet):
-        from kstyle.runs.job import prepare
-        from kstyle.runs.provenance import changes_since, read_run
-
         record = read_run(run)
-        for change in changes_since(record):
-            click.echo(f"not as it was: {change}", err=True)
+        print_changes(record)
         run_and_print(prepare(record["config"].replace(output=None)), None, quiet)
 
 
-def run_and_print(job, state, quiet):
-    """Run the job as `kstyle stylize` does."""
-    from kstyle.cli import console
+def print_changes(record: dict[str, Any]) -> None:
+    """Print on stderr what has changed since the run of `record`."""
+    for change in changes_since(record):
+        print_to_stderr(f"changed since the run: {one_line(change)}")
 
+
+def run_and_print(job: Job, state: "RunState | None", quiet: bool) -> None:
+    """Run the job, continuing from `state`, and print where the picture is."""
     load_tensorflow()
     from kstyle.runs import pipeline
 
-    with console.watch_run(job, quiet=quiet) as callbacks:
+    with watch_run(job, quiet=quiet) as callbacks:
         result = pipeline.run_job(job, callbacks, state=state)
     console.print_result(result, quiet=quiet)
     if result.interrupted:
@@ -68,57 +82,60 @@ def run_and_print(job, state, quiet):
 
 @click.command("verify")
 @click.argument("run")
-def verify_command(run):
-    """Look at a run's saved picture again: are its losses those of run.json?
+def verify_command(run: str) -> None:
+    """Compute the losses of a run's saved picture and compare them with run.json.
 
-    RUN: its folder or its run.json. A saved picture is rounded: a total loss within 1 %
-    of what was recorded passes; otherwise the exit code is 1.
+    RUN: its folder or its run.json. The exit code is 1 if the total loss differs by
+    more than 1 %; rounding to 8 bits changes it by less.
     """
     with user_errors():
-        from kstyle.cli import console
-        from kstyle.runs.provenance import changes_since, read_run
-
         record = read_run(run)
-        for change in changes_since(record):
-            click.echo(f"not as it was: {change}", err=True)
+        print_changes(record)
         load_tensorflow()
         from kstyle.runs.results import VERIFY_TOLERANCE, losses_of_result
 
-        found, then = losses_of_result(record), record["losses"]
-        rows = [(name, then[name], found[name]) for name in then if name in found]
+        found, recorded = losses_of_result(record), record["losses"]
+        names = [name for name in recorded if name in found]
+        rows = [(name, recorded[name], found[name]) for name in names]
         console.print_figures(("loss", "run.json", "picture"), rows)
-        off = abs(found["loss"] / then["loss"] - 1) if then["loss"] else found["loss"]
-        click.echo(f"the total loss differs by {100 * off:.2g} %")
-    sys.exit(off > VERIFY_TOLERANCE)
+        difference = relative_difference(found["loss"], recorded["loss"])
+        click.echo(f"the total loss differs by {100 * difference:.2g} %")
+    sys.exit(difference > VERIFY_TOLERANCE)
+
+
+def relative_difference(value: float, reference: float) -> float:
+    """Return |value / reference - 1|; `value` itself where the reference is 0."""
+    return abs(value / reference - 1) if reference else value
 
 
 @click.command("compare")
 @click.argument("run")
 @click.argument("other")
-def compare_command(run, other):
-    """Print how two runs differ: options, final losses, loss curves, and the scores of
-    their results by the one network that judges experiments."""
-    with user_errors():
-        from kstyle.cli import console
-        from kstyle.runs.provenance import config_difference, read_loss_curve, read_run
+def compare_command(run: str, other: str) -> None:
+    """Print how two runs differ: in options, final losses, loss curves and scores.
 
+    The scores are computed by the fixed network that also judges experiments.
+    """
+    with user_errors():
         records = read_run(run), read_run(other)
         names = [record["folder"].name for record in records]
         console.print_figures(("option", *names), config_difference(*records))
-        first, second = (record["losses"] for record in records)
-        rows = [(k, first[k], second[k]) for k in first if k in second]
-        console.print_figures(("final loss", *names), rows)
-        one, two = map(read_loss_curve, records)
-        steps = sorted(one.keys() & two.keys())
-        rows = [(k, one[k], two[k]) for k in steps[:: max(1, len(steps) // 10)]]
-        console.print_figures(("loss at step", *names), rows)
+        losses = [record["losses"] for record in records]
+        console.print_figures(("final loss", *names), common_rows(*losses))
+        curve_rows = common_rows(*map(read_loss_curve, records))
+        step = max(1, len(curve_rows) // MAX_CURVE_ROWS)
+        console.print_figures(("loss at step", *names), curve_rows[::step])
         load_tensorflow()
         from kstyle.experiments.scoring.judge import score_run
 
         try:
-            first, second = map(score_run, records)
+            scores = [score_run(record) for record in records]
         except KStyleError as error:
-            click.echo(f"no scores: {error}")
+            click.echo(f"no scores: {one_line(str(error))}")
             return
-        rows = [(k, first[k], second[k]) for k in first]
-        console.print_figures(("score of the result", *names), rows)
+        console.print_figures(("score of the result", *names), common_rows(*scores))
+
+
+def common_rows(first: dict[Any, Any], second: dict[Any, Any]) -> list[tuple]:
+    """Return `(key, value of first, value of second)` of the keys in both, in order."""
+    return [(key, first[key], second[key]) for key in first if key in second]

@@ -1,119 +1,158 @@
-"""`kstyle stylize`: paint one picture, several pictures, or print an estimate."""
+"""`kstyle stylize`: stylize one picture or several, or print an estimate."""
 
 import sys
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from kstyle.cli import batch
+from kstyle.cli import batch, console
 from kstyle.cli.common import EXIT_INTERRUPTED, show_log, user_errors
-from kstyle.cli.options import config_options, merge_options, merge_pictures
+from kstyle.cli.environment import variable_name
+from kstyle.cli.options import (
+    VariableOption,
+    config_options,
+    dry_run_option,
+    make_config,
+    merge_options,
+    merge_pictures,
+    overwrite_option,
+    quiet_option,
+    variable_option,
+)
+from kstyle.cli.progress import watch_run
+from kstyle.config.style_config import StyleConfig
+from kstyle.errors import ConfigError
+from kstyle.hardware import host
+from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.hardware.tensorflow_setup import load_tensorflow
+from kstyle.planning import estimates, memory_fit
+from kstyle.runs.job import prepare, read_inputs
 
 
 @click.command("stylize")
-@click.argument("content", required=False, envvar="KSTYLE_CONTENT")
-@click.argument("style", required=False, envvar="KSTYLE_STYLE")
-@click.option(
-    *("--content-dir", "content_dir"),
+@click.argument("content", required=False, envvar=variable_name("content"))
+@click.argument("style", required=False, envvar=variable_name("style"))
+@variable_option(
+    "--content-dir",
+    name="content_dir",
     metavar="FOLDER",
-    envvar="KSTYLE_CONTENT_DIR",
-    help="paint every picture in FOLDER; -o is a folder then",
+    help="stylize every picture in FOLDER; --output then names a folder",
 )
 @click.option(
-    *("--style", "styles"),
+    "--style",
+    "styles",
     multiple=True,
     metavar="PICTURE",
-    help="in place of STYLE: a painting or a folder of them; several for each in turn",
+    help="painting or folder of paintings, in place of STYLE; may be repeated",
 )
 @config_options
-@click.option("--config", "config_file", metavar="FILE", help="YAML file of options")
-@click.option("--overwrite", is_flag=True, help="replace an existing output")
 @click.option(
-    "--dry-run", is_flag=True, help="print sizes, time and memory, run nothing"
+    "--config",
+    "config_file",
+    cls=VariableOption,
+    envvar=variable_name("config"),
+    metavar="FILE",
+    help="YAML file of options",
 )
-@click.option("--quiet", "-q", is_flag=True, help="print the picture's path alone")
+@overwrite_option("replace an existing output")
+@dry_run_option("print sizes, time and memory; write nothing")
+@quiet_option("print only the paths of the results")
 @click.pass_context
-def stylize_command(context, config_file, content_dir, styles, **flags):
-    """Paint CONTENT (a photograph) in the style of STYLE (a painting).
+def stylize_command(
+    context: click.Context,
+    config_file: str | None,
+    content_dir: str | None,
+    styles: tuple[str, ...],
+    overwrite: bool,
+    dry_run: bool,
+    quiet: bool,
+    **_: Any,  # the fields of `StyleConfig`, which `merge_options` reads
+) -> None:
+    """Render CONTENT (a photograph) in the style of STYLE (a painting).
 
-    Both are picture files, or sample:NAME for a built-in one (`kstyle samples`);
-    built-in ones are used where none is named. Every option can also come from a
-    YAML file (--config) or the environment (KSTYLE_STEPS=50); a flag beats the
-    environment, the environment beats the file.
+    Both are picture files, or sample:NAME for a built-in one (see `kstyle samples`);
+    the defaults are built-in. Every option can also be set in a YAML file (--config)
+    or by an environment variable (KSTYLE_STEPS=50 for --steps 50). Flags override
+    variables, and variables override the file.
 
-    Many pictures: --content-dir, or several --style. Each is a run of its own, in one
-    process; the results are CONTENT-STYLE.png in the folder that -o names, and those
-    that are there already stay. One that fails does not stop the others.
+    Several pictures: name a folder with --content-dir, or give --style several times.
+    Each picture is a separate run. The results are CONTENT-STYLE.png in the folder of
+    --output; existing results are kept. A failure does not stop the other runs.
     """
-    with user_errors(), show_log(flags["quiet"]):
-        from kstyle.config.style_config import StyleConfig
-        from kstyle.hardware import host
-
+    with user_errors(), show_log(quiet):
+        source = context.get_parameter_source
+        if source("content") is ParameterSource.COMMANDLINE:
+            if source("content_dir") is ParameterSource.ENVIRONMENT:
+                content_dir = None  # an argument overrides a variable
         options = merge_options(context, config_file)
         options = merge_pictures(context, options, content_dir, styles)
-        config = StyleConfig(**options)
-        if host.may_use_gpu(config.device):
-            load_tensorflow()
-            from kstyle.hardware import devices
-
-            devices.check_device_option(config.device)
-        flags = {name: flags[name] for name in ("overwrite", "dry_run", "quiet")}
+        config = make_config(context, options, config_file)
+        check_device(config.device)
         if batch.is_batch(content_dir, styles):
-            code = batch.stylize_many(config, content_dir, styles, **flags)
+            code = batch.stylize_many(
+                config,
+                content_dir,
+                styles,
+                overwrite=overwrite,
+                dry_run=dry_run,
+                quiet=quiet,
+            )
+        elif dry_run:
+            print_run_plan(config, overwrite)
+            code = 0
         else:
-            code = stylize_one_picture(config, **flags)
+            code = stylize_one_picture(config, overwrite=overwrite, quiet=quiet)
     sys.exit(code)
 
 
-def stylize_one_picture(config, *, overwrite, dry_run, quiet):
-    """Paint one picture, or print what it would take. Returns the exit code."""
-    if dry_run:
-        print_run_plan(config, overwrite)
-        return 0
-    from kstyle.runs.job import prepare
+def check_device(device: str) -> None:
+    """Raise `ConfigError` for a GPU that TensorFlow does not see.
 
+    TensorFlow is loaded only where the device may be a GPU.
+    """
+    if host.may_use_gpu(device):
+        load_tensorflow()
+        from kstyle.hardware import devices
+
+        devices.check_device_option(device)
+
+
+def stylize_one_picture(config: StyleConfig, *, overwrite: bool, quiet: bool) -> int:
+    """Stylize one picture and print where it is. Returns the exit code."""
     job = prepare(config, overwrite=overwrite)
-    from kstyle.cli import console
-
     load_tensorflow()
     from kstyle.runs import initialization, pipeline
     from kstyle.runs.models import ModelCache
 
-    shared = ModelCache()
-    with console.watch_run(job, quiet=quiet) as callbacks:
+    models = ModelCache()
+    with watch_run(job, quiet=quiet) as callbacks:
         if config.all_losses:
-            console.print_losses(initialization.layer_losses(job, shared))
-        job = initialization.solve_job_weights(job, shared)
+            console.print_losses(initialization.layer_losses(job, models))
+        job = initialization.solve_job_weights(job, models)
         if config.style_weights is not None and not quiet:
-            console.print_solved(job.config)
-        result = pipeline.run_job(job, callbacks, shared)
+            console.print_solved_weights(job.config)
+        result = pipeline.run_job(job, callbacks, models)
     console.print_result(result, quiet=quiet)
     return EXIT_INTERRUPTED if result.interrupted else 0
 
 
-def print_run_plan(config, overwrite):
-    """Check all that a run needs and print what it would take; nothing is written."""
-    from kstyle.cli import console
-    from kstyle.errors import ConfigError
-    from kstyle.hardware.precision import explain_precision, resolve_precision
-    from kstyle.planning import calibration, estimates, memory_fit
-    from kstyle.runs.job import read_inputs
-
-    wanted, config = config, resolve_precision(config)
+def print_run_plan(config: StyleConfig, overwrite: bool) -> None:
+    """Check all inputs of a run and print an estimate of its scales; write nothing."""
+    requested, config = config, resolve_precision(config)
     (content, style, *_), _ = read_inputs(config, overwrite=overwrite)
-    sizes, short = (content.size, style.shape[:2]), None
+    sizes = content.size, style.shape[:2]
+    shortage = None
     try:
         config = memory_fit.fit_memory(config, *sizes)
     except ConfigError as error:
-        short = str(error)
-    explain_precision(wanted)
-    given = config, *sizes, calibration.seconds_per_gflop
+        shortage = str(error)
+    explain_precision(requested)
     load_tensorflow()
     from kstyle.hardware import devices
+    from kstyle.planning.calibration import seconds_per_gflop
 
     with devices.use_device(config.device):
-        scales, whole = (
-            estimates.estimate_scales(*given),
-            estimates.estimate_run(*given),
-        )
-    console.print_scale_estimates(scales, whole, short)
+        scales = estimates.estimate_scales(config, *sizes, seconds_per_gflop)
+        total = estimates.estimate_run(config, *sizes, seconds_per_gflop)
+    console.print_scale_estimates(scales, total, shortage)

@@ -153,9 +153,9 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
     "an unknown network": ({"net": "vgg17"}, 2, "'vgg16', 'vgg19'"),
     "an unknown layer": ({"style_layers": "conv11"}, 2, "Did you mean 'conv1_1'"),
     "a layer named twice": ({"style_layers": "conv1_1,conv1_1"}, 2, "named twice"),
-    "a negative weight": ({"style_weight": -1}, 2, "style_weight"),
+    "a negative weight": ({"style_weight": -1}, 2, "Error: --style-weight: "),
     "a negative layer weight": ({"style_layers": "conv1_1:-2"}, 2, "conv1_1"),
-    "a weight that is no number": ({"tv_weight": "nan"}, 2, "tv_weight"),
+    "a weight that is no number": ({"tv_weight": "nan"}, 2, "--tv-weight: "),
     "a word for a number": ({"steps": "many"}, 2, "Received: 'many'"),
     "a size of nothing": ({"size": 0}, 2, "size"),
     "a method that is none": ({"style_weights": "equal"}, 2, "not a method"),
@@ -170,8 +170,12 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
     "weights that are none": ({"weights": "text.png"}, 1, "text.png"),
     "a picture too small": ({"padding": "valid", "size": 9}, 2, "need 10 each way"),
     "a missing config": ({"config": "nothing.yaml"}, 2, "nothing.yaml"),
-    "an unknown key in a config": ({"config": "key.yaml"}, 2, "Did you mean 'steps'"),
-    "a wrong type in a config": ({"config": "type.yaml"}, 2, "seed"),
+    "an unknown key in a config": (
+        {"config": "key.yaml"},
+        2,
+        "key.yaml: Unknown option 'stepz'. Did you mean 'steps'",
+    ),
+    "a wrong type in a config": ({"config": "type.yaml"}, 2, "type.yaml: seed: "),
     "a key twice in a config": ({"config": "twice.yaml"}, 2, "'seed' is given twice"),
 }
 

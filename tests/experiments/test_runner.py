@@ -2,7 +2,6 @@
 
 import csv
 import errno
-import io
 import json
 import re
 from pathlib import Path
@@ -11,7 +10,6 @@ import click.testing
 import numpy as np
 import pytest
 import yaml
-from rich.console import Console
 
 import kstyle
 from kstyle import experiments
@@ -254,30 +252,29 @@ def test_a_trial_of_another_experiment_is_copied_and_not_run_again(
     assert len(list(folder.glob("*.bench"))) == 1
 
 
-def test_a_terminal_shows_a_bar_for_the_experiment_and_one_for_the_trial(
+def test_a_terminal_shows_bars_of_the_experiment_and_trial(
     pools, tmp_path, monkeypatch
 ):
-    screen = io.StringIO()
-    terminal = Console(file=screen, force_terminal=True, width=120)
-    monkeypatch.setattr("kstyle.cli.experiment_console.Console", lambda **_: terminal)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
+    monkeypatch.setenv("COLUMNS", "120")
     result = invoke("run", pools(), "--logdir", tmp_path / "logs")
     assert result.exit_code == 0, result.output
-    shown = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
+    shown = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", result.stderr)
     assert re.search(r"pools .*2/2 trials +ETA 0:00", shown)
     assert re.search(r"pool=max .*2/2 +loss \d[\d.e+]* +ETA 0:00", shown)
     assert "wrote " in result.stdout and "2/2" not in result.stdout
 
 
-def test_what_is_left_is_reckoned_from_the_work_that_is_done(monkeypatch):
+def test_the_remaining_time_follows_from_the_finished_work(monkeypatch):
     now = iter((100.0, 130.0, 160.0, 190.0))
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
     clock = WorkClock({"small": 1.0, "large": 3.0})
     clock.parts["small"] = 0.5
-    assert clock.left() == pytest.approx(30 * 3.5 / 0.5)
+    assert clock.seconds_left() == pytest.approx(30 * 3.5 / 0.5)
     clock.finish("small")
-    assert clock.left() == pytest.approx(60 * 3)
+    assert clock.seconds_left() == pytest.approx(60 * 3)
     clock.finish("large")
-    assert clock.left() == 0
+    assert clock.seconds_left() == 0
 
 
 def test_pairs_and_set_change_every_trial(pools, tmp_path):

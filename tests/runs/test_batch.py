@@ -342,10 +342,10 @@ def test_the_command_prints_a_line_a_picture_and_the_failures_at_the_end(
     for number, (line, name) in enumerate(zip((first, second), "ac", strict=True)):
         path = re.escape(str(out / f"{name}-style.png"))
         assert re.fullmatch(rf"\[{number + 1}/2\] {path}, [\d.]+ s, ETA \d:\d\d", line)
-    assert last == "2 painted, 1 failed"
+    assert last == "2 stylized, 1 failed"
     head, *rest = result.stderr.splitlines()
     assert head == (
-        "3 pictures: 2 to paint, 1 that cannot be used, 2 other files passed over"
+        "3 pictures: 2 to stylize, 1 that cannot be used, 2 other files skipped"
     )
     (failure,) = rest
     assert failure.startswith(f"failed: {folder / 'b.png'} in the style of style.png: ")
@@ -381,7 +381,7 @@ def test_a_dry_run_prints_the_total_and_writes_nothing(folder, config, monkeypat
     result = invoke(config, "--content-dir", folder, "--dry-run")
     assert result.exit_code == 0, result.output
     head, total = result.stdout.splitlines()
-    assert head.startswith("3 pictures: 3 to paint")
+    assert head.startswith("3 pictures: 3 to stylize")
     assert re.fullmatch(
         r"in all: 2 sizes, 6 steps, \d+:\d\d, [\d.]+ GB, estimated", total
     )

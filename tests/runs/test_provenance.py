@@ -84,8 +84,8 @@ def test_rerun_names_what_has_changed_since(small_run, random_picture):
     result = invoke("rerun", path, "--quiet")
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [
-        "not as it was: the style picture's file",
-        f"not as it was: keras (0.1 then, {keras.__version__} now)",
+        "changed since the run: the style picture's file",
+        f"changed since the run: keras (0.1 then, {keras.__version__} now)",
     ]
 
 
