@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -10,6 +11,13 @@ from pathlib import Path
 import pydantic_core
 
 from kstyle.errors import ConfigError
+
+WEB_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # `Path` drops the second slash
+
+
+def is_web_address(path) -> bool:
+    """Return whether a path begins as https://; a drive has one letter only."""
+    return bool(WEB_ADDRESS.match(str(path)))
 
 
 def why_unreadable(path):
@@ -20,6 +28,8 @@ def why_unreadable(path):
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if is_web_address(path):
+            return "this is a web address, and kstyle reads files"
         return getattr(error, "strerror", None) or str(error)
     if stat.S_ISREG(mode):
         return None

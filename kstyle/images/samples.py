@@ -1,9 +1,11 @@
 """The built-in pictures, by name, and that they are the ones that were released."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from kstyle.errors import ImageError
+from kstyle.files import is_web_address
 
 SAMPLE_FOLDER = Path(__file__).parents[1] / "data" / "samples"
 SAMPLE_SHA256 = {  # of NAME.jpg
@@ -29,6 +31,11 @@ def picture_file(path):
     """
     name = str(path).removeprefix("sample:")
     if name == str(path):
+        if is_web_address(name) and not os.path.exists(path):
+            raise ImageError(
+                f"{name} is a web address, and kstyle reads files. Download the "
+                "picture and name its file."
+            )
         return Path(path)
     if name not in SAMPLE_SHA256:
         raise ImageError(f"no sample is called {name!r}. There are {sample_names()}.")

@@ -91,6 +91,22 @@ def test_the_module_can_be_run_and_says_its_version():
     assert out == f"kstyle, version {kstyle.__version__}\n"
 
 
+def test_the_short_flag_prints_the_version():
+    assert invoke("-V").stdout == f"kstyle, version {kstyle.__version__}\n"
+
+
+def test_the_built_in_experiments_are_listed_with_their_questions():
+    lines = invoke("experiment", "list").stdout.splitlines()
+    (row,) = (line for line in lines if "08_pooling" in line)
+    assert "Average or maximum?" in row
+    assert sum("?" in line for line in lines) == 11
+
+
+def test_the_beginning_of_an_experiments_name_is_enough():
+    result = invoke("experiment", "run", "08", "--list")
+    assert result.exit_code == 0 and "08_pooling" in result.stdout
+
+
 @pytest.mark.parametrize("net", ["vgg16", "vgg19"])
 def test_layers_prints_every_layer_of_the_network(net):
     lines = invoke("layers", "--net", net).stdout.splitlines()
@@ -161,6 +177,17 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
     "a method that is none": ({"style_weights": "equal"}, 2, "not a method"),
     "a share of more than all": ({"style_weights": "equal-loss:2"}, 2, "between 0 and"),
     "a wrong crop": ({"style_crop": "middle"}, 2, "'middle' is not a crop"),
+    "far too many scales": ({"scales": 1000}, 2, "1000 scales are too many"),
+    "an address for a content": (
+        {"content": "https://example.org/a.png"},
+        1,
+        "https://example.org/a.png is a web address, and kstyle reads files",
+    ),
+    "an address for weights": (
+        {"weights": "http://example.org/a.npz"},
+        1,
+        "'http://example.org/a.npz' cannot be opened (this is a web address",
+    ),
     "scales that shrink": ({"scales": "16,8"}, 2, "must grow"),
     "an output that exists": ({"output": "there.png"}, 2, "--overwrite"),
     "an output of no type": ({"output": "out.psd"}, 2, ".psd"),
@@ -265,6 +292,18 @@ def test_quiet_prints_the_path_and_nothing_else(small_run):
     assert (result.exit_code, result.stderr) == (0, "")
     (line,) = result.stdout.splitlines()
     assert kstyle.load_picture(line).size == (12, 18)
+
+
+def test_line_breaks_in_printed_paths_are_escaped(small_run, tmp_path):
+    output, logs = tmp_path / "a\nb.png", tmp_path / "it's\nlogs"
+    options = small_run | {"output": output, "logdir": logs, "steps": 0}
+    first, last = invoke(*command(options)).stdout.splitlines()
+    assert "a\\nb.png (18 x 12" in first
+    assert "/it\\'s\\nlogs/" in last and last.startswith("tensorboard --logdir $'")
+
+    # A script gets the name itself.
+    quiet = invoke(*command(options), "--overwrite", "--quiet").stdout
+    assert quiet == f"{output}\n"
 
 
 def test_a_folder_with_a_blank_can_be_pasted_into_a_shell(small_run, tmp_path):
