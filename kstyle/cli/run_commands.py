@@ -126,7 +126,7 @@ def compare_command(run: str, other: str) -> None:
         step = max(1, len(curve_rows) // MAX_CURVE_ROWS)
         console.print_figures(("loss at step", *names), curve_rows[::step])
         load_tensorflow()
-        from kstyle.experiments.scoring.judge import score_run
+        from kstyle.experiments.scoring.scorer import score_run
 
         try:
             scores = [score_run(record) for record in records]

@@ -1,83 +1,105 @@
-"""What an experiment will run, checked before anything does."""
+"""What an experiment will run, checked before the first trial starts."""
 
 import dataclasses
 import json
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kstyle.errors import ConfigError, KStyleError
-from kstyle.experiments.definition.experiment_file import Experiment, read_experiment
-from kstyle.experiments.findings.rules import check_findings
-from kstyle.experiments.records import split_finished
+from kstyle.experiments.definition.experiment_file import (
+    Experiment,
+    Trial,
+    read_experiment,
+)
+from kstyle.experiments.findings.rules import Finding, check_findings
+from kstyle.experiments.records import TrialRecord, split_finished
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.hardware.precision import explain_precision, resolve_precision
-from kstyle.planning.estimates import estimate_run
+from kstyle.planning.estimates import Estimate, estimate_run
 from kstyle.runs.inputs import read_pictures
+
+PictureSizes = tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclasses.dataclass(frozen=True)
 class ExperimentPlan:
-    """One experiment, its folder, the records of what is done, and the other trials.
+    """One experiment, its folder, the records of finished trials, and the others.
 
-    `sizes`: `{trial name: ((height, width) of the content, of the style)}` as read.
-    `command`: what a user types to run the same.
+    `findings`: those of the experiment, checked. `sizes`: `{trial name: (size of the
+    content, of the style)}`, as (height, width) in pixels. `command`: repeats it.
     """
 
     experiment: Experiment
+    findings: tuple[Finding, ...]
     folder: Path
-    finished: dict
-    todo: list
-    sizes: dict
+    finished: dict[str, TrialRecord]
+    todo: list[Trial]
+    sizes: dict[str, PictureSizes]
     command: str
 
 
 def plan(
-    files,
+    files: str | Path | Iterable[str | Path],
     *,
-    quick=False,
-    only=(),
-    pairs=(),
-    changes=None,
-    logdir="logs",
-    overwrite=False,
-):
-    """A `Plan` for each file, with every trial checked before the first one runs.
+    quick: bool = False,
+    only: str | Sequence[str] = (),
+    pairs: Sequence[Sequence[str | Path]] = (),
+    changes: Mapping[str, Any] | None = None,
+    logdir: str | Path = "logs",
+    overwrite: bool = False,
+) -> list[ExperimentPlan]:
+    """Return an `ExperimentPlan` for each file, every trial checked before any runs.
 
     files: an experiment file, or several; or the name of a built-in one, or "all".
-    quick: small, few steps, the first of every repeat: a look at whether it works.
+    quick: small pictures, few steps, the first value of every repeat: to try it out.
     only: parts of trial names; trials with none of them in their name are left out.
     pairs: (content, style) pictures; every trial runs once for each.
-    changes: options put on top of every trial's own, `{option: value}`.
+    changes: options set for every trial, on top of its own, `{option: value}`.
     logdir: where each experiment's folder is, `logdir/NAME`.
     overwrite: whether finished trials that had other options may be replaced.
     Raises: KStyleError: something cannot work.
     """
-    plans, wanted, only = [], [], [only] if isinstance(only, str) else only
-    for path in find_experiment_files(
-        [files] if isinstance(files, (str, Path)) else files
-    ):
-        whole = read_experiment(path, changes, quick=quick, pairs=pairs)
-        folder = Path(logdir) / whole.name
-        wanted += [trial.config for trial in whole.trials]
-        experiment = with_findings(with_resolved_precision(whole))
+    files = [files] if isinstance(files, (str, Path)) else files
+    only = [only] if isinstance(only, str) else only
+    plans, configs = [], []
+    for path in find_experiment_files(files):
+        experiment = with_resolved_precision(
+            read_experiment(path, changes, quick=quick, pairs=pairs)
+        )
+        configs += [trial.config for trial in experiment.trials]
+        findings = checked_findings(experiment)
         if only:
             experiment = select_trials(experiment, only)
+        folder = Path(logdir) / experiment.name
         sizes = {trial.name: check_trial(trial) for trial in experiment.trials}
-        split = split_finished(experiment, folder, overwrite=overwrite)
-        command = rerun_command(path, quick, only, pairs, changes)
-        plans.append(ExperimentPlan(experiment, folder, *split, sizes, command))
+        finished, todo = split_finished(experiment, folder, overwrite=overwrite)
+        plans.append(
+            ExperimentPlan(
+                experiment=experiment,
+                findings=findings,
+                folder=folder,
+                finished=finished,
+                todo=todo,
+                sizes=sizes,
+                command=rerun_command(path, quick, only, pairs, changes),
+            )
+        )
     names = [each.experiment.name for each in plans]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"Two experiments are called {name!r}. Rename a file.")
-    explain_precision(*wanted)
+    explain_precision(*configs)
     return plans
 
 
-def with_resolved_precision(experiment):
-    """The experiment with every trial's precision decided: it is part of the trial, and
-    a checkpoint or a finished record of another precision is another trial's."""
+def with_resolved_precision(experiment: Experiment) -> Experiment:
+    """Return the experiment with `precision: auto` replaced in every trial.
+
+    The precision is part of a trial: a checkpoint or finished record of another
+    precision belongs to another trial.
+    """
     trials = [
         dataclasses.replace(trial, config=resolve_precision(trial.config))
         for trial in experiment.trials
@@ -85,31 +107,42 @@ def with_resolved_precision(experiment):
     return dataclasses.replace(experiment, trials=tuple(trials))
 
 
-def with_findings(experiment):
-    """The experiment with its findings checked and filled in."""
+def checked_findings(experiment: Experiment) -> tuple[Finding, ...]:
+    """Return the findings of the experiment's file, checked.
+
+    Raises: ConfigError: with the file's path.
+    """
     try:
-        findings = tuple(check_findings(experiment.findings, experiment, SCORES))
+        return tuple(check_findings(experiment.findings, experiment, SCORES))
     except ConfigError as error:
         raise ConfigError(f"{experiment.path}: {error}") from None
-    return dataclasses.replace(experiment, findings=findings)
 
 
-def rerun_command(path, quick, only, pairs, changes):
-    """The command that runs the same, its files by name alone; values as in YAML."""
+def rerun_command(
+    path: str | Path,
+    quick: bool,
+    only: Iterable[str],
+    pairs: Iterable[Sequence[str | Path]],
+    changes: Mapping[str, Any] | None,
+) -> str:
+    """Return the command that runs the same; files by name only, values as in YAML."""
     words = ["kstyle", "experiment", "run", Path(path).name]
     words += ["--quick"] if quick else []
     for word in only:
         words += ["--only", word]
-    for pair in pairs:
-        words += ["--pair", *(Path(picture).name for picture in pair)]
+    for content, style in pairs:
+        words += ["--pair", Path(content).name, Path(style).name]
     for key, value in (changes or {}).items():
         text = Path(value).name if isinstance(value, str) else json.dumps(value)
         words += ["--set", f"{key}={text}"]
     return shlex.join(map(str, words))
 
 
-def select_trials(experiment, only):
-    """The experiment with those trials alone whose name holds one of `only`."""
+def select_trials(experiment: Experiment, only: Sequence[str]) -> Experiment:
+    """Return the experiment with only the trials whose name contains one of `only`.
+
+    Raises: ConfigError: there is no such trial.
+    """
     trials = [t for t in experiment.trials if any(word in t.name for word in only)]
     if not trials:
         names = [trial.name for trial in experiment.trials]
@@ -120,8 +153,11 @@ def select_trials(experiment, only):
     return dataclasses.replace(experiment, trials=tuple(trials))
 
 
-def check_trial(trial):
-    """Read the trial's pictures and plan its scales. Returns the pictures' sizes."""
+def check_trial(trial: Trial) -> PictureSizes:
+    """Read the trial's pictures and plan its scales; return the pictures' sizes.
+
+    Raises: KStyleError: with the trial's name.
+    """
     try:
         content, style, _, _ = read_pictures(trial.config)
     except KStyleError as error:
@@ -129,12 +165,18 @@ def check_trial(trial):
     return content.size, style.shape[:2]
 
 
-def estimate_trials(plans, seconds_per_gflop):
-    """`{(experiment, trial): estimates.Estimate}` of every trial, done or not."""
+def estimate_trials(
+    plans: Iterable[ExperimentPlan], seconds_per_gflop: Callable[[str], float]
+) -> dict[tuple[str, str], Estimate]:
+    """Return `{(experiment, trial): Estimate}` of every trial, finished or not.
+
+    seconds_per_gflop: a function of the precision.
+    """
     found = {}
     for each in plans:
         for trial in each.experiment.trials:
-            table = trial.kind == "table"  # one look at the picture
+            # A table of initial losses is one evaluation, without a step.
+            table = trial.kind == "table"
             config = trial.config.replace(steps=0) if table else trial.config
             found[each.experiment.name, trial.name] = estimate_run(
                 config, *each.sizes[trial.name], seconds_per_gflop
@@ -142,8 +184,8 @@ def estimate_trials(plans, seconds_per_gflop):
     return found
 
 
-def builtin_folder():
-    """The experiments that come with kstyle: in the package, or beside a checkout's."""
+def builtin_folder() -> Path:
+    """Return the folder of the built-in experiments, installed or in a checkout."""
     package = Path(__file__).parents[1]
     installed = package / "data" / "configs" / "experiments"
     if installed.is_dir():

@@ -1,61 +1,79 @@
-"""Experiments: runs that differ in one thing, and what can be told from them."""
+"""Experiments: run the planned trials, then report on them."""
 
 import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 from kstyle.errors import ExperimentError
+from kstyle.experiments.definition.experiment_file import Experiment, Trial
 from kstyle.experiments.execution.pool import Task, check_executor
 from kstyle.experiments.execution.trial import LocalExecutor, WorkerContext
-from kstyle.experiments.plans import plan
-from kstyle.experiments.records import flat_row
-from kstyle.experiments.reporting.summary import summarize
+from kstyle.experiments.plans import ExperimentPlan, plan
+from kstyle.experiments.records import TrialRecord, flat_row
+from kstyle.experiments.reporting.summary import Summary, summarize
+from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import lock_folder
 
 
 class Silent:
-    """Watches an experiment and shows nothing; what a caller's `watch` looks like."""
+    """Shows nothing of an experiment's progress; the base of what `watch` takes."""
 
-    def begin(self, experiment, todo, finished):
-        """Before the first trial: those that will run, and how many are done."""
+    def begin(self, experiment: Experiment, todo: list[Trial], finished: int) -> None:
+        """Called before the first trial. finished: the number of finished trials."""
 
-    def step(self, trial, done, total, loss, left):
-        """While the trial of that name runs: its steps so far and in all, its loss, the
-        seconds that it still takes."""
+    def step(self, trial: str, done: int, total: int, loss: float, left: float) -> None:
+        """Called while a trial runs. done, total: steps. left: seconds."""
 
-    def end(self, record):
-        """After each trial, with its record."""
+    def end(self, record: TrialRecord) -> None:
+        """Called after each trial."""
 
-    def summary(self, summary):
-        """After the last trial, with the experiment's `summary.Summary`."""
+    def summary(self, summary: Summary) -> None:
+        """Called after the last trial."""
 
 
-def run(files, *, watch=None, executor="local", workers=None, address=None, **choices):
-    """Run the experiments in `files`, and report on each. Returns a row a trial.
+def run(
+    files: str | Path | Iterable[str | Path],
+    *,
+    watch: Silent | None = None,
+    executor: str = "local",
+    workers: int | None = None,
+    address: str | None = None,
+    **choices: Any,
+) -> list[dict[str, Any]]:
+    """Run the experiments in `files` and report on each; return a row for each trial.
 
-    files, choices: as for `plan`. watch: something like `Silent`.
+    files, choices: as for `plan`. watch: an object with the methods of `Silent`.
     executor: "local", one trial after the other in this process; "processes", several
-        of this machine (a script of yours needs `if __name__ == "__main__"` then, as
-        for all of Python's `multiprocessing`); or "ray".
-    workers: how many at once; by default as many as fit. address: a Ray cluster's; by
-        default one is started on this machine.
+        on this machine (a script then needs `if __name__ == "__main__"`, as for all of
+        Python's `multiprocessing`); or "ray".
+    workers: trials at the same time; by default as many as fit. address: that of a Ray
+        cluster; by default one is started on this machine.
 
-    Returns: a list of flat dicts, one a trial, which `pandas.DataFrame` takes as it is:
-        names, axes, status, steps, seconds, final loss and every score.
+    Returns: a list of flat dicts, one for each trial, for `pandas.DataFrame`: names,
+        axes, status, steps, seconds, final loss and every score.
     Raises: KStyleError: something cannot work; nothing has run then. A trial that
-        fails later is a row with an `error`, and the others go on.
+        fails later is a row with an `error`, and the others run.
     """
     check_executor(executor, workers, address)
-    plans, here = plan(files, **choices), WorkerContext()
-    with open_executor(plans, here, executor, workers, address) as chosen:
-        return run_plans(plans, watch or Silent(), here, chosen)
+    plans, context = plan(files, **choices), WorkerContext()
+    with open_executor(plans, context, executor, workers, address) as chosen:
+        return run_plans(plans, watch or Silent(), context, chosen)
 
 
-def open_executor(plans, here, executor="local", workers=None, address=None):
-    """The executor of that name for the trials of `plans`, a context manager.
+def open_executor(
+    plans: list[ExperimentPlan],
+    context: WorkerContext,
+    executor: str = "local",
+    workers: int | None = None,
+    address: str | None = None,
+) -> Any:
+    """Return the executor of that name for the trials of `plans`, a context manager.
 
-    here: this process's `trials.Workplace`. Raises: ConfigError: it cannot work.
+    context: this process's. Raises: ConfigError: the executor cannot work.
     """
     if executor == "local":
-        return LocalExecutor(here)
+        return LocalExecutor(context)
     from kstyle.hardware.devices import hide_gpus
 
     gpus = hide_gpus()
@@ -69,44 +87,64 @@ def open_executor(plans, here, executor="local", workers=None, address=None):
     return RayPool(plans, workers, address)
 
 
-def run_plans(plans, watch, here, executor):
-    """Run every `Plan`, one after the other. Returns a row a trial, as `run`."""
+def run_plans(
+    plans: Iterable[ExperimentPlan],
+    watch: Silent,
+    context: WorkerContext,
+    executor: Any,
+) -> list[dict[str, Any]]:
+    """Run the plans one after the other; return a row for each trial, as `run`."""
     rows = []
     for each in plans:
-        rows += [
-            flat_row(record) for record in run_experiment(each, watch, here, executor)
-        ]
+        scorer = context.bench(each.folder)
+        summary = run_experiment(each, watch, scorer, executor)
+        rows += [flat_row(record) for record in summary.records]
     return rows
 
 
-def run_experiment(each, watch, here, executor):
-    """Run what is to do of one experiment. Returns all its records, in file order.
+def run_experiment(
+    planned: ExperimentPlan, watch: Silent, scorer: Scorer, executor: Any
+) -> Summary:
+    """Run the unfinished trials of one experiment; return its summary.
 
-    However it ends, what is finished is summed up.
+    After an error or Ctrl-C the finished trials are summarized too.
     Raises: ConfigError: another process runs this experiment in the same folder.
     """
-    records, folder = dict(each.finished), each.folder
-    tasks = [Task(each.experiment.name, trial, folder) for trial in each.todo]
-    with lock_folder(folder):
-        watch.begin(each.experiment, each.todo, len(each.finished))
+    experiment, records = planned.experiment, dict(planned.finished)
+    tasks = [Task(experiment.name, trial, planned.folder) for trial in planned.todo]
+    with lock_folder(planned.folder):
+        watch.begin(experiment, planned.todo, len(planned.finished))
         try:
             with contextlib.closing(executor.run(tasks, watch.step)) as ended:
                 for record in ended:
                     records[record["trial"]] = record
                     watch.end(record)
         finally:
-            names = [trial.name for trial in each.experiment.trials]
-            found = [records[name] for name in names if name in records]
-            watch.summary(write_summary(each, found, here.bench(folder)))
-    return found
+            names = [trial.name for trial in experiment.trials]
+            ordered = [records[name] for name in names if name in records]
+            summary = write_summary(planned, ordered, scorer)
+            watch.summary(summary)
+    return summary
 
 
-def write_summary(each, records, bench):
-    """`sum_up`, a full disk being the user's affair and not a bug."""
+def write_summary(
+    planned: ExperimentPlan, records: list[TrialRecord], scorer: Scorer
+) -> Summary:
+    """Summarize the experiment; see `summarize`.
+
+    Raises: ExperimentError: a file cannot be written, as on a full disk.
+    """
     try:
-        return summarize(each.experiment, each.folder, records, bench, each.command)
+        return summarize(
+            planned.experiment,
+            planned.findings,
+            planned.folder,
+            records,
+            scorer,
+            planned.command,
+        )
     except OSError as error:
         raise ExperimentError(
-            f"The report in {each.folder} cannot be written: {error}. The finished "
+            f"The report in {planned.folder} cannot be written: {error}. The finished "
             "trials are kept; run the same command again to write it."
         ) from None

@@ -1,4 +1,4 @@
-"""What will run, known and checked before anything does."""
+"""Plans: what will run, checked before the first trial starts."""
 
 import json
 import shlex
@@ -6,10 +6,17 @@ import shlex
 import pytest
 
 from kstyle.cli.experiment_commands import parse_changes
+from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError, ImageError
 from kstyle.experiments import plans
 from kstyle.experiments.plans import find_experiment_files, plan, rerun_command
-from kstyle.experiments.records import new_record, write_record
+from kstyle.experiments.records import (
+    new_record,
+    record_result,
+    trial_fingerprint,
+    write_record,
+)
+from kstyle.hardware.precision import resolve_precision
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ def names(trials):
     return [trial.name for trial in trials]
 
 
-def test_a_plan_has_the_trials_the_folder_and_the_sizes_as_read(write, tmp_path):
+def test_a_plan_has_trials_folder_and_sizes_as_read(write, tmp_path):
     (each,) = plan(write(), logdir=tmp_path / "logs")
     assert each.folder == tmp_path / "logs" / "pools"
     assert names(each.todo) == ["pool=avg", "pool=max"]
@@ -39,17 +46,17 @@ def test_a_plan_has_the_trials_the_folder_and_the_sizes_as_read(write, tmp_path)
     assert not each.folder.exists()
 
 
-def test_a_crop_of_the_style_is_the_size_that_counts(write, tmp_path):
+def test_sizes_are_those_of_the_cropped_style(write, tmp_path):
     axes = {"style_crop": {"all": None, "left": "left"}}
     (each,) = plan(write(axes=axes), logdir=tmp_path)
     assert each.sizes["style_crop=all"][1] == (14, 18)
     assert each.sizes["style_crop=left"][1] == (14, 14)
 
 
-def test_what_is_finished_is_not_to_be_done(write, tmp_path):
+def test_finished_trials_are_not_to_run(write, tmp_path):
     (each,) = plan(write(), logdir=tmp_path)
-    done = {"status": "finished", "steps": 4}
-    record = new_record(each.experiment.name, each.todo[0]) | done
+    record = new_record(each.experiment.name, each.todo[0])
+    record = record_result(record, {"steps": 4})
     (each.folder / "pool=avg").mkdir(parents=True)
     write_record(each.folder / "pool=avg", record)
     (again,) = plan(write(), logdir=tmp_path)
@@ -77,7 +84,7 @@ def test_only_chooses_trials_by_a_part_of_their_name(write, tmp_path, only, expe
     assert list(each.sizes) == expected
 
 
-def test_only_that_chooses_none_is_refused_with_what_there_is(write, tmp_path):
+def test_only_without_a_match_is_refused_with_the_names(write, tmp_path):
     with pytest.raises(ConfigError) as caught:
         plan(write(), logdir=tmp_path, only=["min", "same"])
     assert str(caught.value) == (
@@ -86,12 +93,12 @@ def test_only_that_chooses_none_is_refused_with_what_there_is(write, tmp_path):
     )
 
 
-def test_only_does_not_spoil_the_findings_about_the_other_trials(write, tmp_path):
+def test_only_keeps_findings_about_the_other_trials(write, tmp_path):
     selections = {"between": [{"pool": "avg"}, {"pool": "max"}]}
     rule = {"claim": "x", "difference": {"measure": "colour"} | selections}
     path = write(findings=[rule | {"confirmed": "> 1"}])
     (each,) = plan(path, logdir=tmp_path, only="max")
-    assert len(each.experiment.findings) == 1
+    assert [finding.claim for finding in each.findings] == ["x"]
 
 
 def test_findings_are_checked_before_anything_runs(write, tmp_path):
@@ -150,7 +157,7 @@ def test_one_file_named_twice_is_one_experiment(write, tmp_path, monkeypatch):
     assert len(find_experiment_files(["all", "08_pooling"])) == 11
 
 
-def test_a_word_may_be_a_path_a_built_in_name_or_all(write, tmp_path, monkeypatch):
+def test_files_can_be_paths_built_in_names_or_all(write, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     builtin = plans.builtin_folder()
     assert find_experiment_files([write()]) == [tmp_path / "pools.yaml"]
@@ -171,7 +178,7 @@ def test_the_unique_beginning_of_a_name_is_enough():
             find_experiment_files([word])
 
 
-def test_a_file_here_comes_before_a_built_in_one(write, tmp_path, monkeypatch):
+def test_a_local_file_comes_before_a_built_in_one(write, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write("08_pooling.yaml")
     (path,) = find_experiment_files(["08_pooling.yaml"])
@@ -179,7 +186,7 @@ def test_a_file_here_comes_before_a_built_in_one(write, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("word", ["pooling", "nowhere/08_pooling.yaml", ""])
-def test_a_word_that_is_nothing_is_refused_with_what_there_is(word, tmp_path):
+def test_an_unknown_experiment_is_refused_with_the_names(word, tmp_path):
     with pytest.raises(ConfigError) as caught:
         plan(word, logdir=tmp_path)
     message = str(caught.value)
@@ -189,7 +196,7 @@ def test_a_word_that_is_nothing_is_refused_with_what_there_is(word, tmp_path):
     assert "'08_pooling'" in message and "kstyle experiment new" in message
 
 
-def test_the_command_names_what_was_chosen_and_no_folder_of_this_machine():
+def test_the_command_has_the_choices_but_no_folders():
     command = rerun_command(
         "/home/me/my file.yaml",
         True,
@@ -209,7 +216,7 @@ def test_the_command_names_what_was_chosen_and_no_folder_of_this_machine():
     )
 
 
-def test_the_command_repeats_the_changes_as_they_were():
+def test_the_command_repeats_the_changes_exactly():
     changes = {
         **{"style_crop": None, "log_gradients": True, "scales": [64, 128]},
         **{"style_layers": {"conv1_1": 2.0}, "pool": "max", "tv_weight": 0.5},
@@ -218,22 +225,25 @@ def test_the_command_repeats_the_changes_as_they_were():
     assert parse_changes(words[5::2]) == changes
 
 
-def test_every_trial_has_an_estimate_done_or_not(write, tmp_path):
+def test_every_trial_has_an_estimate(write, tmp_path):
     found = plan(write(), logdir=tmp_path)
     estimates = plans.estimate_trials(found, lambda precision: 1.0)
     assert set(estimates) == {("pools", "pool=avg"), ("pools", "pool=max")}
     assert all(each.seconds > 0 and each.bytes > 0 for each in estimates.values())
 
 
-def test_the_precision_of_a_trial_is_decided_in_the_plan(write, tmp_path, monkeypatch):
-    hashes = {}
-    for fast, kind in ((True, "bfloat16"), (False, "float32")):
-        reason = None if fast else "it is old"
-        monkeypatch.setattr(
-            "kstyle.hardware.precision.why_bfloat16_is_slow", lambda _, r=reason: r
-        )
-        base = {"precision": "auto"}
-        (each,) = plan(write(base=base), logdir=tmp_path)
-        assert {trial.config.precision for trial in each.todo} == {kind}
-        hashes[kind] = new_record(each.experiment, each.todo[0])["hash"]
-    assert hashes["bfloat16"] != hashes["float32"]
+@pytest.mark.parametrize("given", ["auto", "bfloat16", "float32"])
+def test_the_plan_resolves_the_precision_of_each_trial(write, tmp_path, given):
+    path = write(base={"precision": given})
+    (each,) = plan(path, logdir=tmp_path)
+    expected = resolve_precision(StyleConfig(precision=given)).precision
+    assert expected in ("bfloat16", "float32")
+    assert {trial.config.precision for trial in each.todo} == {expected}
+
+
+def test_trials_of_two_precisions_have_different_fingerprints(write, tmp_path):
+    first, second = (
+        plan(write(base={"precision": precision}), logdir=tmp_path)[0].todo[0]
+        for precision in ("bfloat16", "float32")
+    )
+    assert trial_fingerprint(first) != trial_fingerprint(second)

@@ -1,4 +1,4 @@
-"""What is kept of a trial, and when it counts as done."""
+"""Records of trials: their keys, their fingerprints, and which trials run again."""
 
 import json
 import math
@@ -16,16 +16,18 @@ from kstyle.experiments.records import (
     RECORD_FILE,
     flat_row,
     new_record,
+    record_failure,
+    record_result,
+    record_scores,
     split_finished,
     trial_fingerprint,
     write_record,
 )
-from kstyle.runs import provenance
 
 
 @pytest.fixture
 def read(tmp_path, small_run):
-    """A function from options of the base and other keys to an experiment."""
+    """Return a function from options of the base to an experiment."""
 
     def call(axes=None, name="mine", **options):
         path = tmp_path / f"{name}.yaml"
@@ -59,7 +61,7 @@ def test_a_fingerprint_changes_with_an_option(read, options):
         *({"bits": 16}, {"quality": 80}),
     ],
 )
-def test_a_fingerprint_does_not_change_with_what_is_written_and_where(read, options):
+def test_output_options_do_not_change_a_fingerprint(read, options):
     assert digest(read(**options)) == digest(read())
 
 
@@ -92,7 +94,7 @@ def test_a_fingerprint_of_an_earlier_version_is_recognised(kind, options):
     assert trial_fingerprint(trial) == RECORDED[kind]
 
 
-def test_a_fingerprint_does_not_depend_on_names_axes_or_how_values_are_written(read):
+def test_names_do_not_change_a_fingerprint(read):
     other = read(axes={"pooling": {"soft": {"pool": "avg"}}}, name="other", steps=4.0)
     assert digest(other) == digest(read())
 
@@ -105,9 +107,7 @@ def test_a_fingerprint_tells_a_table_from_a_picture(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["content.png", "style.png", "start.png", "tiny.npz"])
-def test_a_fingerprint_changes_with_the_bytes_of_every_file_that_is_read(
-    read, tmp_path, small_run, name
-):
+def test_a_fingerprint_changes_with_each_input_file(read, tmp_path, small_run, name):
     for old, new in (("content.png", "start.png"), (small_run["weights"], "tiny.npz")):
         shutil.copy(tmp_path / old, tmp_path / new)
     files = {"init": tmp_path / "start.png", "weights": tmp_path / "tiny.npz"}
@@ -119,7 +119,7 @@ def test_a_fingerprint_changes_with_the_bytes_of_every_file_that_is_read(
     assert digest(experiment) != before
 
 
-def test_bytes_changed_within_one_size_are_seen(read, tmp_path):
+def test_a_changed_byte_changes_a_fingerprint(read, tmp_path):
     experiment, path = read(), tmp_path / "content.png"
     before, data = digest(experiment), bytearray(path.read_bytes())
     data[-20] ^= 1
@@ -128,15 +128,7 @@ def test_bytes_changed_within_one_size_are_seen(read, tmp_path):
     assert digest(experiment) != before
 
 
-def test_a_fingerprint_changes_with_the_weights_in_the_package(read, monkeypatch):
-    experiment = read(weights="builtin")
-    before = digest(experiment)
-    sums = dict.fromkeys(provenance.BUILTIN_SHA256, "0" * 64)
-    monkeypatch.setattr(provenance, "BUILTIN_SHA256", sums)
-    assert digest(experiment) != before
-
-
-def test_weights_that_are_not_there_have_a_fingerprint_all_the_same(read, tmp_path):
+def test_missing_weights_have_a_fingerprint_too(read, tmp_path):
     experiment = read(weights=str(tmp_path / "later.npz"))
     before = digest(experiment)
     (tmp_path / "later.npz").write_bytes(b"weights")
@@ -159,7 +151,7 @@ def test_a_new_record_says_which_trial_it_is_and_has_no_result(read):
 
 @pytest.fixture
 def finish(tmp_path):
-    """A function that leaves a trial as a run of it would; its folder."""
+    """Return a function that writes a finished trial and returns its folder."""
 
     def call(experiment, index=0, **keys):
         trial, home = experiment.trials[index], tmp_path / "logs" / experiment.name
@@ -167,8 +159,9 @@ def finish(tmp_path):
         folder.mkdir(parents=True)
         (folder / "result.png").write_bytes(b"picture")
         picture = f"{trial.name}/result.png"
-        done = {"status": "finished", "picture": picture, "steps": 4}
-        write_record(folder, new_record(experiment.name, trial) | done | keys)
+        record = new_record(experiment.name, trial)
+        record = record_result(record, {"picture": picture, "steps": 4})
+        write_record(folder, record | keys)
         return folder
 
     return call
@@ -176,7 +169,8 @@ def finish(tmp_path):
 
 @pytest.fixture
 def split(tmp_path):
-    """A function from an experiment to names: what is done, what is to be done."""
+    """Return a function from an experiment to the names of finished trials and of
+    those to run."""
 
     def call(experiment, **choices):
         home = tmp_path / "logs" / experiment.name
@@ -186,7 +180,7 @@ def split(tmp_path):
     return call
 
 
-def test_before_the_first_run_everything_is_to_be_done(read, split):
+def test_before_the_first_run_every_trial_is_to_run(read, split):
     assert split(read()) == ([], ["pool=avg", "pool=max"])
 
 
@@ -206,7 +200,7 @@ def test_a_table_is_done_without_a_picture(read, finish, split):
     assert split(experiment)[0] == ["pool=avg"]
 
 
-def test_a_finished_trial_shows_what_the_file_says_now(read, finish, tmp_path):
+def test_a_finished_trial_has_the_labels_of_the_current_file(read, finish, tmp_path):
     finish(read(axes={"pool": {"soft": "avg"}}))
     folder = tmp_path / "logs" / "mine"
     folder.joinpath("pool=soft").rename(folder / "pool=smooth")
@@ -228,7 +222,7 @@ def test_other_options_are_refused_and_replaced_with_overwrite(read, finish, spl
     assert split(read(report_every=1)) == (["pool=avg", "pool=max"], [])
 
 
-def test_overwrite_does_not_run_what_is_the_same(read, finish, split):
+def test_overwrite_keeps_unchanged_trials(read, finish, split):
     finish(read())
     assert split(read(), overwrite=True) == (["pool=avg"], ["pool=max"])
 
@@ -244,18 +238,18 @@ def test_another_picture_under_the_same_name_is_refused(read, finish, split, tmp
     "text",
     ["", "{", "[]", "null", '{"status": "finished"}', '{"hash": "x"}', "\xff"],
 )
-def test_a_record_that_cannot_be_used_runs_again(read, finish, split, text):
+def test_a_trial_with_a_damaged_record_runs_again(read, finish, split, text):
     folder = finish(read())
     (folder / RECORD_FILE).write_bytes(text.encode("latin-1"))
     assert split(read()) == ([], ["pool=avg", "pool=max"])
 
 
-def test_a_failed_trial_runs_again_even_if_its_options_changed(read, finish, split):
+def test_a_failed_trial_runs_again_also_with_other_options(read, finish, split):
     finish(read(), status="failed", picture=None)
     assert split(read())[0] == split(read(steps=5))[0] == []
 
 
-def test_a_score_that_is_no_number_survives_strict_json(read, finish):
+def test_nan_scores_survive_strict_json(read, finish):
     folder = finish(read(), scores={"chroma": math.nan, "roughness": 2.5})
     assert "NaN" in json.loads((folder / RECORD_FILE).read_text())["scores"].values()
     scores = records.read_record(folder)["scores"]
@@ -263,13 +257,13 @@ def test_a_score_that_is_no_number_survives_strict_json(read, finish):
     assert scores["roughness"] == 2.5
 
 
-def test_a_trial_whose_picture_is_gone_runs_again(read, finish, split):
+def test_a_trial_without_its_picture_runs_again(read, finish, split):
     folder = finish(read())
     (folder / "result.png").unlink()
     assert split(read())[0] == split(read(steps=5))[0] == []
 
 
-def test_a_twin_is_a_finished_trial_of_the_same_fingerprint(read, finish, tmp_path):
+def test_identical_trials_are_found_by_their_fingerprint(read, finish, tmp_path):
     folder, wanted = finish(read()), digest(read(name="other"))
     find = records.find_identical_trial
     assert find(tmp_path / "logs", wanted) == folder
@@ -279,9 +273,7 @@ def test_a_twin_is_a_finished_trial_of_the_same_fingerprint(read, finish, tmp_pa
     assert find(tmp_path / "logs", wanted) is None
 
 
-def test_adopting_copies_the_run_but_not_what_it_told_of_its_experiment(
-    read, finish, tmp_path
-):
+def test_copying_a_trial_leaves_out_its_experiments_events(read, finish, tmp_path):
     twin = finish(read(), losses={"loss": 7.0}, scores={"roughness": 2.5})
     (twin / "events.1.bench").write_bytes(b"")
     (twin / "events.1").write_bytes(b"")
@@ -291,7 +283,8 @@ def test_adopting_copies_the_run_but_not_what_it_told_of_its_experiment(
     found = records.copy_identical_trial(twin, folder, record)
     assert (found["losses"], found["steps"]) == ({"loss": 7.0}, 4)
     assert found["picture"] == "p=soft/result.png"
-    assert not {"axes", "trial", "scores", "hash"} & set(found)
+    assert (found["status"], found["axes"]) == ("finished", {"p": "soft"})
+    assert (found["trial"], found["scores"]) == ("p=soft", {})
     assert {path.name for path in folder.iterdir()} == {
         "events.1",
         RECORD_FILE,
@@ -299,7 +292,42 @@ def test_adopting_copies_the_run_but_not_what_it_told_of_its_experiment(
     }
 
 
-def test_flat_is_a_row_of_names_axes_numbers_and_scores(read):
+def test_a_record_has_the_keys_of_earlier_versions(read):
+    experiment = read()
+    assert (
+        list(new_record(experiment.name, experiment.trials[0]))
+        == (
+            "experiment trial label part kind axes repeats options fitted status error "
+            "hash folder picture content style steps seconds losses weights scores "
+            "curve table"
+        ).split()
+    )
+
+
+def test_a_record_without_later_keys_is_read(read, finish):
+    folder = finish(read())
+    record = json.loads((folder / RECORD_FILE).read_text())
+    del record["fitted"], record["label"]
+    (folder / RECORD_FILE).write_text(json.dumps(record))
+    found = records.read_record(folder)
+    assert (found["fitted"], found["label"], found["steps"]) == ({}, "", 4)
+
+
+def test_results_failures_and_scores_are_added_to_copies(read):
+    experiment = read()
+    record = new_record(experiment.name, experiment.trials[0])
+    before = dict(record)
+    ran = record_result(record, {"steps": 4, "losses": {"loss": 7.0}})
+    assert (ran["status"], ran["error"], ran["steps"]) == ("finished", None, 4)
+    diverged = record_result(record, {"steps": 2}, "It diverged.")
+    assert (diverged["status"], diverged["error"]) == ("failed", "It diverged.")
+    assert record_failure(ran, "Full disk.")["error"] == "Full disk."
+    assert record_failure(ran, "Full disk.")["status"] == "failed"
+    assert record_scores(ran, {"chroma": 1.0})["scores"] == {"chroma": 1.0}
+    assert record == before and ran["scores"] == {}
+
+
+def test_flat_row_has_names_axes_numbers_and_scores(read):
     experiment = read()
     record = new_record(experiment.name, experiment.trials[0])
     failed = flat_row(record)

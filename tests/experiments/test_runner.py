@@ -1,8 +1,9 @@
-"""Whole experiments on tiny pictures: what runs, what is kept, what is said."""
+"""Whole experiments on tiny pictures: what runs, is kept, printed and reported."""
 
 import csv
 import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -16,8 +17,6 @@ from kstyle import experiments
 from kstyle.cli.experiment_console import WorkClock
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError, ExperimentError
-from kstyle.experiments import runner
-from kstyle.experiments.execution import trial as trial_module
 from kstyle.experiments.plans import plan
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.files import lock_folder
@@ -32,7 +31,7 @@ def invoke(*words):
     return click.testing.CliRunner().invoke(cli, ["experiment", *map(str, words)])
 
 
-def test_every_trial_is_a_row_with_its_axes_losses_and_scores(pools, tmp_path):
+def test_every_trial_has_a_row_with_axes_losses_and_scores(pools, tmp_path):
     rows = run(pools(), tmp_path)
     assert [row["trial"] for row in rows] == ["pool=avg", "pool=max"]
     assert [row["pool"] for row in rows] == ["avg", "max"]
@@ -44,7 +43,7 @@ def test_every_trial_is_a_row_with_its_axes_losses_and_scores(pools, tmp_path):
         assert all(np.isscalar(value) or value is None for value in row.values())
 
 
-def test_an_experiment_leaves_runs_records_tables_and_pages(pools, tmp_path):
+def test_an_experiment_writes_runs_records_tables_and_pages(pools, tmp_path):
     run(pools(), tmp_path)
     folder = tmp_path / "logs" / "pools"
     names = {path.name for path in folder.iterdir()}
@@ -58,13 +57,28 @@ def test_an_experiment_leaves_runs_records_tables_and_pages(pools, tmp_path):
         assert {"config.yaml", "losses.csv", "record.json", "result.png"} <= kept
 
 
-def test_finished_trials_are_not_run_again(pools, tmp_path, monkeypatch):
-    before = run(pools(), tmp_path)
-    monkeypatch.setattr(trial_module, "prepare", None)  # running would fail
-    assert run(pools(), tmp_path) == before
+class StepCounter(experiments.Silent):
+    """Collects `(trial, steps done)`; calls `react` with them."""
+
+    def __init__(self, react=None):
+        self.steps = []
+        self.react = react
+
+    def step(self, trial, done, total, loss, left):
+        self.steps.append((trial, done))
+        if self.react:
+            self.react(trial, done)
 
 
-def test_only_what_is_missing_is_run(pools, tmp_path):
+def test_finished_trials_are_not_run_again(pools, tmp_path):
+    first, second = StepCounter(), StepCounter()
+    before = run(pools(), tmp_path, watch=first)
+    assert run(pools(), tmp_path, watch=second) == before
+    assert {trial for trial, _ in first.steps} == {"pool=avg", "pool=max"}
+    assert second.steps == []
+
+
+def test_only_missing_trials_run(pools, tmp_path):
     run(pools(), tmp_path, only=["avg"])
     record = tmp_path / "logs/pools/pool=avg/record.json"
     before = record.stat().st_mtime_ns
@@ -81,9 +95,7 @@ def test_other_options_are_refused_until_overwrite_is_given(pools, tmp_path):
     assert [row["steps"] for row in rows] == [1, 1]
 
 
-def test_a_trial_without_weights_fails_with_the_remedy_and_the_others_run(
-    pools, tmp_path
-):
+def test_a_trial_without_weights_fails_and_the_others_run(pools, tmp_path):
     path = pools(axes={"weights": {"mine": pools_weights(pools), "none": "no.npz"}})
     result = invoke("run", path, "--logdir", tmp_path / "logs")
     assert result.exit_code == 1
@@ -100,7 +112,7 @@ def pools_weights(pools):
     return yaml.safe_load(pools().read_text())["base"]["weights"]
 
 
-def test_a_run_that_diverges_is_recorded_and_the_next_one_runs(pools, tmp_path):
+def test_a_diverged_trial_is_recorded_and_the_next_one_runs(pools, tmp_path):
     # The first has no start, the second one never moves; the second leaves a picture.
     axes = {"p": {"huge": {"style_weight": 1e38}, "slow": {"learning_rate": 1e-9}}}
     axes["p"]["well"] = {"style_weight": 100}
@@ -117,24 +129,20 @@ def test_a_run_that_diverges_is_recorded_and_the_next_one_runs(pools, tmp_path):
     assert "no pixel has changed" in (tmp_path / "logs/pools/report.html").read_text()
 
 
-def test_nothing_runs_if_one_trial_cannot(pools, tmp_path):
+def test_nothing_runs_if_one_trial_is_invalid(pools, tmp_path):
     path = pools(axes={"content": {"here": "sample:coffee", "gone": "gone.png"}})
     with pytest.raises(kstyle.errors.ImageError, match="content=gone"):
         run(path, tmp_path)
     assert not (tmp_path / "logs").exists()
 
 
-def test_ctrl_c_keeps_what_is_finished_and_sums_it_up(pools, tmp_path, monkeypatch):
-    def interrupted(trial, *others):
-        if trial.name == "pool=max":
+def test_ctrl_c_keeps_and_summarizes_finished_trials(pools, tmp_path):
+    def interrupt(trial, done):
+        if trial == "pool=max":
             raise KeyboardInterrupt
-        return original(trial, *others)
 
-    original = trial_module.run_picture_trial
-    monkeypatch.setattr(trial_module, "picture_trial", interrupted)
-    result = invoke("run", pools(), "--logdir", tmp_path / "logs")
-    assert result.exit_code == 130
-    monkeypatch.undo()
+    with pytest.raises(KeyboardInterrupt):
+        run(pools(), tmp_path, watch=StepCounter(interrupt))
     folder = tmp_path / "logs" / "pools"
     assert len((folder / "trials.jsonl").read_text().splitlines()) == 1
     assert len(run(pools(), tmp_path)) == 2
@@ -146,7 +154,7 @@ def test_a_full_disk_leaves_the_finished_trials_readable(pools, tmp_path, monkey
 
     run(pools(), tmp_path, only=["avg"])
     before = (tmp_path / "logs/pools/report.html").read_bytes()
-    monkeypatch.setattr("kstyle.files.os.replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(ExperimentError, match="No space left"):
         run(pools(), tmp_path)
     assert (tmp_path / "logs/pools/report.html").read_bytes() == before
@@ -156,7 +164,7 @@ def test_a_full_disk_leaves_the_finished_trials_readable(pools, tmp_path, monkey
     assert [row["status"] for row in run(pools(), tmp_path)] == ["finished"] * 2
 
 
-def test_the_initial_losses_are_a_table_everywhere(pools, tmp_path):
+def test_initial_losses_are_printed_written_and_reported(pools, tmp_path):
     parts = {"losses": {"kind": "table", "axes": {"init": ["content", "noise"]}}}
     path = pools(parts=parts, base={"weights": "builtin"})  # to the deepest layer
     result = invoke("run", path, "--logdir", tmp_path / "logs")
@@ -170,7 +178,7 @@ def test_the_initial_losses_are_a_table_everywhere(pools, tmp_path):
     assert "conv2_1" in (folder / "report.html").read_text()
 
 
-def test_findings_become_verdicts_in_the_terminal_and_on_disk(pools, tmp_path):
+def test_verdicts_are_printed_and_written(pools, tmp_path):
     finding = {
         "claim": "the losses are alike",
         "ratio": {"value": "end/loss", "of": {"pool": "avg"}, "to": {"pool": "avg"}},
@@ -182,7 +190,7 @@ def test_findings_become_verdicts_in_the_terminal_and_on_disk(pools, tmp_path):
     assert about["verdicts"][0]["verdict"] == "confirmed"
 
 
-def test_a_finding_about_a_score_that_does_not_exist_is_refused(pools, tmp_path):
+def test_a_finding_about_an_unknown_score_is_refused(pools, tmp_path):
     finding = {
         "claim": "x",
         "ratio": {"value": "beauty", "of": {"pool": "avg"}, "to": {"pool": "max"}},
@@ -207,9 +215,7 @@ def test_dry_run_prints_time_and_memory_and_runs_nothing(pools, tmp_path):
     assert not (tmp_path / "logs").exists()
 
 
-def test_what_may_be_passed_on_of_an_experiment_holds_no_folder_of_this_machine(
-    pools, tmp_path
-):
+def test_reports_and_events_contain_no_folders(pools, tmp_path):
     path = pools(axes={"weights": [pools_weights(pools)]})
     assert [row["trial"] for row in run(path, tmp_path)] == ["weights=tiny.npz"]
     folder = tmp_path / "logs/pools"
@@ -233,17 +239,16 @@ def test_new_writes_a_template_that_can_be_planned(tmp_path):
     assert path.read_text() == before
 
 
-def test_a_trial_of_another_experiment_is_copied_and_not_run_again(
-    pools, tmp_path, monkeypatch
-):
+def test_an_identical_trial_of_another_experiment_is_copied(pools, tmp_path):
     path = pools()
     rows = run(path, tmp_path)
     other = path.with_name("again.yaml")
     text = yaml.safe_load(path.read_text())
     text["axes"] = {"pooling": {"soft": {"pool": "avg"}}}
     other.write_text(yaml.safe_dump(text))
-    monkeypatch.setattr(trial_module, "prepare", None)  # running would fail
-    (row,) = run(other, tmp_path)
+    watch = StepCounter()
+    (row,) = run(other, tmp_path, watch=watch)
+    assert watch.steps == []
     assert (row["trial"], row["pooling"]) == ("pooling=soft", "soft")
     same = ("loss", "seconds", "style_distance", "stroke_scale")
     assert [row[key] for key in same] == [rows[0][key] for key in same]
@@ -288,7 +293,7 @@ def test_pairs_and_set_change_every_trial(pools, tmp_path):
     assert "pool=avg,pair=chelsea+window" in result.output
 
 
-def test_an_experiment_that_is_being_run_is_not_run_a_second_time(pools, tmp_path):
+def test_an_experiment_in_use_is_not_run_a_second_time(pools, tmp_path):
     with lock_folder(tmp_path / "logs" / "pools"):
         result = invoke("run", pools(), "--logdir", tmp_path / "logs")
     assert result.exit_code == 2
@@ -296,41 +301,37 @@ def test_an_experiment_that_is_being_run_is_not_run_a_second_time(pools, tmp_pat
     assert not list((tmp_path / "logs" / "pools").iterdir())
 
 
-def killed(path, place, step):
-    """Ends a process that runs `path` in `place`, as far as a test can, at a step."""
+def run_until(path, place, step):
+    """Run `path` in `place` and end it at a step, as if the process were killed."""
 
-    def kill(trial, done, *_):
+    def end(trial, done):
         if done == step:
             raise SystemExit
 
-    watch = runner.Silent()
-    watch.step = kill
     with pytest.raises(SystemExit):
-        run(path, place, watch=watch)
+        run(path, place, watch=StepCounter(end))
 
 
-def run_on(path, place):
-    """The rows of running `path` in `place`, and the steps that it was heard of."""
-    heard, watch = [], runner.Silent()
-    watch.step = lambda trial, done, *_: heard.append(done)
-    return run(path, place, watch=watch), heard
+def resume(path, place):
+    """Run `path` in `place`; return the rows and the reported steps."""
+    watch = StepCounter()
+    rows = run(path, place, watch=watch)
+    return rows, [done for _, done in watch.steps]
 
 
 @pytest.mark.parametrize("solved", [None, "equal-gradient:0.5"])
-def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(
-    pools, tmp_path, solved
-):
+def test_a_killed_trial_is_resumed_to_the_same_result(pools, tmp_path, solved):
     base = {"steps": 6, "checkpoint_every": "2", "style_weights": solved}
     path = pools(base=base, axes={"pool": ["avg"]})
     (whole,) = run(path, tmp_path / "whole")
 
-    killed(path, tmp_path, step=5)
+    run_until(path, tmp_path, step=5)
     folder = tmp_path / "logs" / "pools" / "pool=avg"
     assert checkpoint.read_checkpoint(folder).step == 4
     config = (folder / "config.yaml").read_text()
     assert ("were solved by" in config) == (solved is not None)
-    (row,), heard = run_on(path, tmp_path)
-    assert row["status"] == "finished" and heard == [4, 5, 6]
+    (row,), steps = resume(path, tmp_path)
+    assert row["status"] == "finished" and steps == [4, 5, 6]
     assert (folder / "config.yaml").read_text() == config
     pixels, others = (
         kstyle.load_picture(place / "result.png").pixels
@@ -345,16 +346,14 @@ def test_a_trial_that_was_killed_goes_on_and_ends_as_if_it_had_not(
 
 
 @pytest.mark.parametrize("most", [10, 3])
-def test_a_trial_goes_on_with_the_pairs_that_it_was_begun_with(
-    pools, tmp_path, room, most
-):
+def test_a_resumed_trial_keeps_its_number_of_pairs(pools, tmp_path, room, most):
     path = pools(base={"steps": 4, "checkpoint_every": "1"}, axes={"pool": ["avg"]})
     room(5)
     (whole,) = run(path, tmp_path / "whole")
-    killed(path, tmp_path, step=3)
+    run_until(path, tmp_path, step=3)
     room(most)
-    (row,), heard = run_on(path, tmp_path)
-    assert heard == [2, 3, 4]
+    (row,), steps = resume(path, tmp_path)
+    assert steps == [2, 3, 4]
     assert (row["status"], row["loss"]) == ("finished", whole["loss"])
     used = {"history": 5} if most > 5 else {"history": 5, "tile": "whole"}
     folder = tmp_path / "logs/pools/pool=avg"

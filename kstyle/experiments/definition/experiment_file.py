@@ -1,8 +1,8 @@
-"""Experiment files: a base config, axes and parts, to a list of checked trials.
+"""Experiment files: a base config, axes and parts, read as a list of checked trials.
 
     base_config: ../reference.yaml     # a config file, beside this one
     base: {size: 320, steps: 150}      # options on top of it
-    axes:                              # what varies: an option, or a name of your own
+    axes:                              # what varies: an option, or any other name
       pool: [avg, max]
       region: {left: {style_crop: left}, whole: {}}
     mode: grid                         # or one-at-a-time
@@ -11,13 +11,15 @@
       stylised: {}
     repeats: {seed: [0, 1, 2]}         # every trial once for each
     quick: {size: 96, steps: 8}        # options of a trial under --quick
-    findings: [...]                    # see findings.py
+    findings: [...]                    # see kstyle.experiments.findings.rules
 
-In place of `axes`, `trials` is an explicit list of options. A part may have `axes`,
-`mode` or `trials` of its own, and `kind: table` makes it a table of initial losses.
+Instead of `axes`, `trials` lists the options of each trial. A part can have its own
+`axes`, `mode` or `trials`; with `kind: table` it measures initial losses and makes no
+picture.
 """
 
 import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,13 +29,24 @@ from kstyle.config.option_types import validation_error
 from kstyle.config.strict_yaml import read_config_file
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
-from kstyle.experiments.definition import axes as axes_module
-from kstyle.experiments.definition.axes import Choice, trial_folder_name
+from kstyle.experiments.definition.axes import (
+    Choice,
+    axis_grid,
+    check_trial_count,
+    expand_axes,
+    listed_trials,
+    merge_choices,
+    one_at_a_time,
+    trial_folder_name,
+)
 from kstyle.runs.job import safe_stem
 
 
-def keys_as_text(value):
-    """A mapping, its keys as text; in YAML `128:` is a number, and `a:` is `None`."""
+def keys_as_text(value: Any) -> dict[str, Any]:
+    """Return a mapping with its keys as text, and `None` as an empty mapping.
+
+    In YAML the key of `128: x` is a number, and the value of `a:` is `None`.
+    """
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -42,16 +55,18 @@ def keys_as_text(value):
 
 
 TextMapping = Annotated[dict[str, Any], pydantic.BeforeValidator(keys_as_text)]
+TrialKind = Literal["picture", "table"]  # a stylised picture, or initial losses
+Mode = Literal["grid", "one-at-a-time"]
 
 
 class Part(pydantic.BaseModel):
-    """What a part says beside options: its own axes, or its kind."""
+    """A part of an experiment file: options, and its own kind, axes or trials."""
 
     model_config = pydantic.ConfigDict(extra="allow", frozen=True)
 
-    kind: Literal["picture", "table"] = "picture"
+    kind: TrialKind = "picture"
     axes: TextMapping | None = None
-    mode: Literal["grid", "one-at-a-time"] | None = None
+    mode: Mode | None = None
     trials: list[TextMapping] | None = None
 
 
@@ -67,7 +82,7 @@ class ExperimentFile(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     title: str | None = pydantic.Field(None, description="a headline")
-    question: str = pydantic.Field("", description="what it asks")
+    question: str = pydantic.Field("", description="a question")
     finding: str = pydantic.Field("", description="what is known or expected")
     measured: str = pydantic.Field("", description="how it is measured")
     base_config: str | None = pydantic.Field(None, description="a YAML file of options")
@@ -75,9 +90,7 @@ class ExperimentFile(pydantic.BaseModel):
     axes: TextMapping | None = pydantic.Field(
         None, description="a mapping of names to lists or mappings of values"
     )
-    mode: Literal["grid", "one-at-a-time"] = pydantic.Field(
-        "grid", description="grid or one-at-a-time"
-    )
+    mode: Mode = pydantic.Field("grid", description="grid or one-at-a-time")
     trials: list[TextMapping] | None = pydantic.Field(
         None, description="a list of mappings of options"
     )
@@ -94,30 +107,35 @@ class ExperimentFile(pydantic.BaseModel):
 
 
 QUICK_OPTIONS = {"size": 96, "steps": 6, "scale_steps": 3}
-MAX_NAME_LENGTH = 150  # of a trial: its folder's name must fit 255 bytes
+MAX_NAME_LENGTH = 150  # bytes of a trial's name: file systems allow 255 for a folder
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
     """One run of an experiment.
 
-    `label`: its own name, if it has one. `axes`, `repeats`: name to label of the value.
-    `options`: those that differ from the base. `kind`: "picture", or "table" of losses.
+    `name`: unique; also its folder's. `label`: its name in a list of `trials`, else "".
+    `part`: "" without parts. `axes`, `repeats`: name to label of the value.
+    `options`: those that differ from the experiment's base.
     """
 
     name: str
     label: str
     part: str
-    kind: str
-    axes: dict
-    repeats: dict
-    options: dict
+    kind: TrialKind
+    axes: dict[str, str]
+    repeats: dict[str, str]
+    options: dict[str, Any]
     config: StyleConfig
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A checked experiment file. `axes`, `repeats`: name to labels, in order."""
+    """A checked experiment file.
+
+    `axes`, `repeats`: name to labels, in order of appearance. `findings`: as in the
+    file; `findings.rules.check_findings` checks them.
+    """
 
     name: str
     path: Path
@@ -128,16 +146,23 @@ class Experiment:
     base: StyleConfig
     trials: tuple[Trial, ...]
     parts: tuple[str, ...]
-    axes: dict
-    repeats: dict
-    findings: tuple[dict, ...]
+    axes: dict[str, tuple[str, ...]]
+    repeats: dict[str, tuple[str, ...]]
+    findings: tuple[dict[str, Any], ...]
 
 
-def read_experiment(path, changes=None, *, quick=False, pairs=()):
-    """The `Experiment` in the file `path`.
+def read_experiment(
+    path: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    quick: bool = False,
+    pairs: Iterable[Sequence[str | Path]] = (),
+) -> Experiment:
+    """Read and check the experiment file `path`.
 
-    changes: options put on top of every trial's own. quick: small, few steps, and the
-        first of every repeat only. pairs: (content, style) pictures, a repeat each.
+    changes: options set for every trial, on top of its own. quick: small pictures, few
+        steps, and only the first value of every repeat. pairs: (content, style)
+        pictures, each a repeat of all trials.
     Raises: ConfigError: the file, an option, an axis or a name cannot be used.
     """
     path = Path(path)
@@ -147,9 +172,9 @@ def read_experiment(path, changes=None, *, quick=False, pairs=()):
             raise ConfigError(
                 "the file is empty. `kstyle experiment new` writes a template."
             )
-        # A key with nothing after it is a key left out.
+        # A key without a value counts as left out.
         file = ExperimentFile(**{k: v for k, v in options.items() if v is not None})
-        return build_experiment(path, file, changes or {}, quick, pairs)
+        return build_experiment(path, file, dict(changes or {}), quick, pairs)
     except pydantic.ValidationError as error:
         sentence = validation_error(error, ExperimentFile.model_fields)
         raise ConfigError(f"{path}: {sentence}") from None
@@ -157,61 +182,88 @@ def read_experiment(path, changes=None, *, quick=False, pairs=()):
         raise ConfigError(f"{path}: {error}") from None
 
 
-def build_experiment(path, file, changes, quick, pairs):
-    """The experiment of a file whose keys are known to be right."""
-    base = base_options(path, file)
-    hasty = QUICK_OPTIONS | file.quick if quick else {}
-    start = StyleConfig(**{**base, **hasty, **changes})
-    check_quick_options(base, file.quick)
-    repeats = dict(file.repeats) | ({"pair": named_pairs(pairs)} if pairs else {})
-    repeats = axes_module.expand_axes(repeats, "repeats")
-    if quick:
-        repeats = {name: values[:1] for name, values in repeats.items()}
+def build_experiment(
+    path: Path,
+    file: ExperimentFile,
+    changes: dict[str, Any],
+    quick: bool,
+    pairs: Iterable[Sequence[str | Path]],
+) -> Experiment:
+    """Build the experiment of a file with valid keys; see `read_experiment`."""
+    file_options = base_options(path, file)
+    quick_options = QUICK_OPTIONS | file.quick if quick else {}
+    base = StyleConfig(**{**file_options, **quick_options, **changes})
+    check_quick_options(file_options, file.quick)
+    repeats = repeat_choices(file, pairs, first_only=quick)
     parts = file.parts or {"": Part()}
-    runs = [
-        (part, (choice, repeat, Choice(changes, {})))
-        for part in parts.items()
-        for repeat in axes_module.axis_grid(repeats)
-        for choice in part_trials(file, part[1])
+    combinations = [
+        (name, choice, repeat)
+        for name, part in parts.items()
+        for repeat in repeats
+        for choice in part_choices(file, part)
     ]
-    axes_module.check_trial_count(len(runs))
-    trials = [make_trial(*run, base, hasty, start) for run in runs]
+    check_trial_count(len(combinations))
+    trials = []
+    for name, choice, repeat in combinations:
+        options = file_options | (parts[name].model_extra or {}) | quick_options
+        kind = parts[name].kind
+        trials.append(make_trial(name, kind, options, choice, repeat, changes, base))
     check_unique_names(trials)
-    name = f"{path.stem}-quick" if quick else path.stem
     return Experiment(
-        trial_folder_name(name),
-        path,
-        file.title or path.stem,
-        *(file.question, file.finding, file.measured),
-        start,
-        tuple(trials),
-        tuple(name for name in parts if name),
-        collect_labels(trials, "axes"),
-        collect_labels(trials, "repeats"),
-        tuple(file.findings),
+        name=trial_folder_name(f"{path.stem}-quick" if quick else path.stem),
+        path=path,
+        title=file.title or path.stem,
+        question=file.question,
+        finding=file.finding,
+        measured=file.measured,
+        base=base,
+        trials=tuple(trials),
+        parts=tuple(name for name in parts if name),
+        axes=collect_labels(trial.axes for trial in trials),
+        repeats=collect_labels(trial.repeats for trial in trials),
+        findings=tuple(file.findings),
     )
 
 
-def base_options(path, file):
-    """The options of the file's `base_config`, with those of its `base` on top."""
+def base_options(path: Path, file: ExperimentFile) -> dict[str, Any]:
+    """Return the options of the file's `base_config`, then of its `base`."""
     if file.base_config is None:
         return dict(file.base)
     options = read_config_file(path.parent / file.base_config)
-    # A run's own config.yaml may say where that run's picture went.
+    # The config.yaml of a run can name that run's result file.
     return {k: v for k, v in options.items() if k != "output"} | file.base
 
 
-def check_quick_options(base, quick):
-    """Refuse options that only `--quick` would find to be wrong."""
+def check_quick_options(base: dict[str, Any], quick: dict[str, Any]) -> None:
+    """Raise `ConfigError` for wrong `quick` options, also without `--quick`."""
     try:
         StyleConfig(**{**base, **quick})
     except ConfigError as error:
         raise ConfigError(f"quick: {error}") from None
 
 
-def named_pairs(pairs):
-    """`{label: options}` of (content, style) pictures."""
-    found = {}
+def repeat_choices(
+    file: ExperimentFile, pairs: Iterable[Sequence[str | Path]], *, first_only: bool
+) -> list[Choice]:
+    """Return every combination of the repeats.
+
+    first_only: only the first value of every repeat is used.
+    """
+    repeats = dict(file.repeats)
+    if named := named_pairs(pairs):
+        repeats["pair"] = named
+    choices = expand_axes(repeats, "repeats")
+    if first_only:
+        choices = {name: values[:1] for name, values in choices.items()}
+    return axis_grid(choices)
+
+
+def named_pairs(pairs: Iterable[Sequence[str | Path]]) -> dict[str, dict[str, str]]:
+    """Return `{label: options}` of (content, style) pictures.
+
+    Raises: ConfigError: two pairs have the same label.
+    """
+    found: dict[str, dict[str, str]] = {}
     for pair in pairs:
         content, style = map(str, pair)
         label = f"{safe_stem(content)}+{safe_stem(style)}"
@@ -221,58 +273,69 @@ def named_pairs(pairs):
     return found
 
 
-def part_trials(file, part):
-    """The `axes.Choice`s of a part: its own axes or list, or else the file's."""
+def part_choices(file: ExperimentFile, part: Part) -> list[Choice]:
+    """Return the choices of a part: of its own axes or trials, else of the file's."""
     own = part.axes is not None or part.trials is not None
     source = part if own else file
     if source.axes is not None and source.trials is not None:
         raise ConfigError("Give axes or trials, not both.")
     if source.trials is not None:
-        return axes_module.listed_trials(source.trials)
-    axes = axes_module.expand_axes(source.axes or {}, "axes")
+        return listed_trials(source.trials)
+    axes = expand_axes(source.axes or {}, "axes")
     mode = part.mode or file.mode
-    return (
-        axes_module.one_at_a_time(axes)
-        if mode != "grid"
-        else axes_module.axis_grid(axes)
-    )
+    return axis_grid(axes) if mode == "grid" else one_at_a_time(axes)
 
 
-def make_trial(part, choices, base, hasty, start):
-    """One trial; its options: base, part, the `hasty` ones of --quick, `choices`.
+def make_trial(
+    part: str,
+    kind: TrialKind,
+    options: dict[str, Any],
+    choice: Choice,
+    repeat: Choice,
+    changes: dict[str, Any],
+    base: StyleConfig,
+) -> Trial:
+    """Return one trial.
 
-    choices: what the axes say, the repeat, and what is changed for all trials alike.
-        An axis of sizes is not made small: its trials would be one and the same.
+    options: those of the base, of the part and of `--quick`; `choice` (of the axes),
+        `repeat` and `changes` replace them, so `--quick` leaves an axis of sizes alone.
+    base: what the trial's own options are listed against.
+    Raises: ConfigError: an option cannot be used, or is set twice.
     """
-    part_name, settings = part
-    choice, repeat, _ = choices
-    name = trial_folder_name(part_name, *choice.words(), *repeat.words()) or "base"
+    parts = (part, *choice.name_parts(), *repeat.name_parts())
+    name = trial_folder_name(*parts) or "base"
     try:
-        chosen = axes_module.merge_choices(choices).options
-        own = (settings.model_extra or {}) | hasty | chosen
-        if settings.kind == "table":
-            own |= {"all_losses": True}  # it needs the weights of every layer
-        config = StyleConfig(**{**base, **own})
+        chosen = merge_choices((choice, repeat, Choice(changes, {}))).options
+        # A table of initial losses needs every layer.
+        forced = {"all_losses": True} if kind == "table" else {}
+        config = StyleConfig(**{**options, **chosen, **forced})
         if config.output is not None:
-            raise ConfigError("output: a result lies in its trial's folder.")
+            raise ConfigError(
+                "output: a trial's result is written to its folder. Leave it out."
+            )
     except ConfigError as error:
         raise ConfigError(f"trial {name!r}: {error}") from None
-    full, plain = config.model_dump(), start.model_dump()
-    options = {key: full[key] for key in full if full[key] != plain[key]}
+    base_values = base.model_dump()
     return Trial(
-        *(name, choice.name, part_name, settings.kind),
-        *(choice.labels, repeat.labels, options, config),
+        name=name,
+        label=choice.name,
+        part=part,
+        kind=kind,
+        axes=choice.labels,
+        repeats=repeat.labels,
+        options={k: v for k, v in config.model_dump().items() if v != base_values[k]},
+        config=config,
     )
 
 
-def check_unique_names(trials):
-    """Each trial needs a name of its own, since its folder is called so."""
+def check_unique_names(trials: Iterable[Trial]) -> None:
+    """Raise `ConfigError` for a name that is used twice or too long for a folder."""
     seen = set()
     for trial in trials:
         if trial.name.lower() in seen:  # some file systems ignore case
             raise ConfigError(
                 f"Two trials are called {trial.name!r}. Give each value or trial a "
-                "label of its own."
+                "different label."
             )
         if len(trial.name.encode()) > MAX_NAME_LENGTH:
             raise ConfigError(
@@ -282,10 +345,10 @@ def check_unique_names(trials):
         seen.add(trial.name.lower())
 
 
-def collect_labels(trials, field):
-    """`{name: labels in order of appearance}` of the trials' axes or repeats."""
-    found = {}
-    for trial in trials:
-        for name, label in getattr(trial, field).items():
+def collect_labels(labels: Iterable[dict[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return `{name: labels in order of appearance}` of the trials' axes or repeats."""
+    found: dict[str, dict[str, None]] = {}
+    for each in labels:
+        for name, label in each.items():
             found.setdefault(name, {})[label] = None
     return {name: tuple(values) for name, values in found.items()}

@@ -13,7 +13,12 @@ from pathlib import Path
 
 from kstyle.errors import ConfigError
 from kstyle.experiments.definition.experiment_file import Trial
-from kstyle.experiments.records import new_record, trial_fingerprint, write_record
+from kstyle.experiments.records import (
+    new_record,
+    record_failure,
+    trial_fingerprint,
+    write_record,
+)
 
 log = logging.getLogger("kstyle")
 
@@ -117,8 +122,8 @@ def lost_record(task, reason):
 
 
 def write_failure(task, record, error):
-    """`record` as that of a failure, also in the trial's folder. error: a sentence."""
-    record |= {"status": "failed", "error": error}
+    """Write `record` as that of a failed trial, and return it. error: a sentence."""
+    record = record_failure(record, error)
     with contextlib.suppress(OSError):  # the error is told all the same
         task.place.mkdir(parents=True, exist_ok=True)
         write_record(task.place, record)

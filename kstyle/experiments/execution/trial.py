@@ -11,10 +11,11 @@ from kstyle.experiments.records import (
     copy_identical_trial,
     find_identical_trial,
     new_record,
+    record_result,
     write_record,
 )
 from kstyle.experiments.reporting.summary import score_trial
-from kstyle.experiments.scoring.judge import Scorer
+from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import remove_leftovers, write_text
 from kstyle.losses.terms import build_terms
 from kstyle.lru_cache import LRUCache
@@ -72,21 +73,21 @@ def run_trial(task, here, step):
         if state is None:
             shutil.rmtree(folder, ignore_errors=True)
         if twin is not None:
-            found = copy_identical_trial(twin, folder, record)
+            record = copy_identical_trial(twin, folder, record)
         else:
             job = prepare(trial.config, folder=folder, state=state)
-            record["fitted"] = job.fitted()
+            record = {**record, "fitted": job.fitted()}
             job = solve_job_weights(job, here.shared)
             measure = run_table_trial if trial.kind == "table" else run_picture_trial
-            found = measure(trial, job, here.shared, step, state)
-        record |= {"status": "finished", **found}
+            result, error = measure(trial, job, here.shared, step, state)
+            record = record_result(record, result, error)
         if record["error"] is not None:
             write_record(folder, record)
-        score_trial(task.folder, trial, record, here.bench(task.folder))
+        record = score_trial(task.folder, trial.config, record, here.bench(task.folder))
     except Exception as error:  # a bug or a full disk too: the other trials still run
         if not isinstance(error, (KStyleError, OSError)):
             log.error("trial %s failed:\n%s", trial.name, traceback.format_exc())
-        write_failure(task, record, error_sentence(error))
+        record = write_failure(task, record, error_sentence(error))
     return record
 
 
@@ -103,35 +104,38 @@ def read_unfinished_state(trial, folder):
 
 
 def run_table_trial(trial, job, shared, step, state):
-    """What a table of initial losses adds to its record; also `initial_losses.csv`."""
+    """Measure initial losses; return a `TrialResult` and `None`. Also writes
+    `initial_losses.csv`."""
     losses = layer_losses(job, shared)
     lines = [f"{name},{a!r},{b!r}\n" for name, (a, b) in losses.items()]
     path = job.folder / "initial_losses.csv"
     write_text(path, "layer,content,style\n" + "".join(lines))
-    return {"table": {n: {"content": a, "style": b} for n, (a, b) in losses.items()}}
+    table = {n: {"content": a, "style": b} for n, (a, b) in losses.items()}
+    return {"table": table}, None
 
 
 def run_picture_trial(trial, job, shared, step, state):
-    """What a run adds to its record, also one that diverged but left a picture.
+    """Run the job; return its `TrialResult`, and the error of a run that diverged but
+    left a picture, else `None`.
 
-    state: what it goes on from, or `None`.
+    state: the checkpoint to resume from, or `None`.
     """
     total = sum(scale.steps for scale in job.scales)
 
     def show(done, loss, speed, left):
         step(trial.name, done, total, loss, left)
 
-    curve, end = LossCurve(), {}
+    curve, sentence = LossCurve(), None
     watchers = [curve, ProgressReport(show, 1, job.scales)]
     try:
         result = pipeline.run_job(job, watchers, shared, state)
     except DivergedError as error:
         if error.result is None:
             raise
-        result, end = error.result, {"status": "failed", "error": error_sentence(error)}
+        result, sentence = error.result, error_sentence(error)
     if result.interrupted:
         raise KeyboardInterrupt
-    return end | {
+    measured = {
         "picture": f"{trial.name}/{result.path.name}",
         "steps": result.steps,
         "seconds": result.seconds,
@@ -139,3 +143,4 @@ def run_picture_trial(trial, job, shared, step, state):
         "weights": {term.tag: term.weight for term in build_terms(job.config)},
         "curve": curve.values,
     }
+    return measured, sentence

@@ -1,75 +1,87 @@
-"""What a finding says, and the checks on it before anything runs.
+"""The findings of an experiment file, and the checks on them before anything runs.
 
 A finding in an experiment file is a claim, one quantity and a rule:
 
     - claim: avg's total loss falls much faster
       reach: {of: {pool: avg}, to: {pool: max}}
-      part: stylised            # of the trials that are meant, if there are parts
+      part: stylised            # only trials of this part, if there are parts
       confirmed: "< 0.5"        # or "> 0.5", or "0.9 .. 1.1"
 
-`of`, `to` and the like select one trial by the labels of its axes (and by `part`), or
-by the name that it has in a list of `trials`, as `{trial: soft}`; that of the base in
-mode one-at-a-time is `base`. A list of labels, or an axis left out, selects several
-where that is allowed: in the `to` of a ratio, and in `others`. The quantities:
+`of`, `to` and the other selections choose one trial by the labels of its axes (and by
+`part`), or by its name in a list of `trials`, as `{trial: soft}`; in mode one-at-a-time
+the base is called `base`. A list of labels, or an axis left out, selects several
+trials, which the `to` of a ratio and `others` allow. The quantities:
 
-- `ratio: {value, of, to, against: mean|min|max}`: a value of one trial over that of
-  another, or over the mean, least or largest of several.
+- `ratio: {value, of, to, against: mean|min|max}`: a value of one trial divided by that
+  of another, or by the mean, smallest or largest of several.
 - `trend: {value, along: axis, labels: […]}`: Spearman's rank correlation of a value
-  with the order of the axis's labels, 1 if it always grows, -1 if it always falls.
-- `difference: {measure, between: [a, b], relative_to: [c, d]}`: how far two pictures
-  are apart, over how far two others are.
-- `apart: {measure, of, others}`: the least distance of one picture to the others, over
-  the largest among these.
-- `reach: {of, to, factor}`: steps that one trial takes to 1.1 (factor) x the final loss
-  of another, over the steps that the other takes; infinite if it never gets there.
+  with the order of the axis's labels: 1 if it always grows, -1 if it always falls.
+- `difference: {measure, between: [a, b], relative_to: [c, d]}`: the distance of two
+  pictures, divided by the distance of two others.
+- `apart: {measure, of, others}`: the smallest distance of one picture to the others,
+  divided by the largest distance among the others.
+- `reach: {of, to, factor}`: steps that one trial needs to 1.1 (factor) x the final loss
+  of another, divided by the steps that the other needs; infinite if it never does.
 - `share: {of, layer, among, kind: style|content}`: a layer's share of the unweighted
   losses of some layers, in a table of initial losses.
 
-A `value` is a score (`score_names`), or `start/` or `end/` with `loss`, `content`,
-`style` or `tv`: the weighted loss before the first and after the last step. A `measure`
-is `style` (relative Gram distance) or `colour` (mean CIELAB difference).
+A `value` is a score (`scoring.names.SCORES`), or `start/` or `end/` with `loss`,
+`content`, `style` or `tv`: the weighted loss before the first and after the last step.
+A `measure` is `style` (relative Gram distance) or `colour` (mean CIELAB difference).
 """
 
+import dataclasses
 import difflib
 import math
 import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from kstyle.errors import ConfigError
 from kstyle.experiments.definition.axes import (
+    Selection,
     as_labels,
     label_combinations,
     matches_selection,
 )
-from kstyle.experiments.findings.quantities import AGGREGATES, CURVE_NAMES, MEASURES
+from kstyle.experiments.definition.experiment_file import Experiment, Trial
+from kstyle.experiments.findings.quantities import (
+    AGGREGATES,
+    CURVE_NAMES,
+    MEASURES,
+    QUANTITIES,
+)
 
-QUANTITY_KEYS = {  # of each quantity: those that it needs, and those that it may have
-    "ratio": ({"value", "of", "to"}, {"against"}),
-    "trend": ({"value", "along"}, {"labels"}),
-    "difference": ({"measure", "between"}, {"relative_to"}),
-    "apart": ({"measure", "of", "others"}, set()),
-    "reach": ({"of", "to"}, {"factor"}),
-    "share": ({"of", "layer", "among"}, {"kind"}),
-}
-SELECTION_KEYS = ("of", "to", "others")  # and the two of each in PAIRS
-PAIR_KEYS = ("between", "relative_to")
-MINIMUM_TRIALS = {
-    ("ratio", "to"): 1,
-    ("apart", "others"): 2,
-}  # trials at least; others one
+SELECTION_KEYS = ("of", "to", "others")  # each has one selection
+PAIR_KEYS = ("between", "relative_to")  # each has two
 
 
-def quantity_name(finding):
-    """The name of the one quantity of a finding."""
-    return next(kind for kind in QUANTITY_KEYS if kind in finding)
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A checked claim about an experiment.
+
+    `quantity`: a key of `QUANTITIES`. `arguments`: of the quantity, as in the file,
+    with its defaults. `confirmed`: the rule for the number, such as "> 1.1". `part`:
+    the part whose trials are meant, or `None`.
+    """
+
+    claim: str
+    quantity: str
+    arguments: dict[str, Any]
+    confirmed: str
+    part: str | None = None
+
+    def within_part(self, selection: Selection) -> dict[str, Any]:
+        """Restrict a selection to the finding's part, unless it names another."""
+        part = {} if self.part is None else {"part": self.part}
+        return {**part, **selection}
 
 
-def within_part(selection, finding):
-    """The selection within the finding's part, if it has one."""
-    return ({"part": finding["part"]} if "part" in finding else {}) | selection
+def parse_rule(text: Any) -> Callable[[float], bool]:
+    """Parse `"> 1.1"`, `"< 0.5"` or `"0.9 .. 1.1"` to a test of a number.
 
-
-def parse_rule(text):
-    """`"> 1.1"`, `"< 0.5"` or `"0.9 .. 1.1"` as a function from a number to a bool."""
+    Raises: ConfigError: it is none of these.
+    """
     number = r"\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*"
     if found := re.fullmatch(rf"\s*([<>]){number}", str(text)):
         bound = float(found[2])
@@ -83,139 +95,179 @@ def parse_rule(text):
     )
 
 
-def check_findings(findings, experiment, scores):
-    """The findings with every default filled in, once they are known to make sense.
+def check_findings(
+    mappings: Iterable[Mapping[str, Any]],
+    experiment: Experiment,
+    scores: Collection[str],
+) -> list[Finding]:
+    """Check the findings of an experiment file.
 
-    scores: the names of the scores. Raises: ConfigError: a key, axis, label, part or
-    score that does not exist, or a rule that cannot be read.
+    mappings: the findings as in the file. scores: the names of the scores.
+    Raises: ConfigError: a key, axis, label, part or score does not exist, or a rule
+        cannot be parsed.
     """
     result = []
-    for finding in findings:
-        claim = finding.get("claim")
+    for mapping in mappings:
         try:
-            result.append(check_finding(finding, experiment, scores))
+            result.append(check_finding(mapping, experiment, scores))
         except ConfigError as error:
-            raise ConfigError(f"finding {claim or finding!r}: {error}") from None
+            name = mapping.get("claim") or mapping
+            raise ConfigError(f"finding {name!r}: {error}") from None
     return result
 
 
-def check_finding(finding, experiment, scores):
-    kinds = [kind for kind in QUANTITY_KEYS if kind in finding]
-    if len(kinds) != 1:
+def check_finding(
+    mapping: Mapping[str, Any], experiment: Experiment, scores: Collection[str]
+) -> Finding:
+    """Check one finding; see `check_findings`."""
+    names = [name for name in QUANTITIES if name in mapping]
+    if len(names) != 1:
         raise ConfigError(
-            f"Give one quantity of {list(QUANTITY_KEYS)}. Received: {kinds}."
+            f"Give one quantity of {list(QUANTITIES)}. Received: {names}."
         )
-    known = {"claim", "confirmed", "part", kinds[0]}
-    check_keys(finding, known, known - {"part"})
-    parse_rule(finding["confirmed"])
-    rule = finding[kinds[0]]
-    if not isinstance(rule, dict):
-        raise ConfigError(f"{kinds[0]} is a mapping. Received: {rule!r}.")
-    needed, optional = QUANTITY_KEYS[kinds[0]]
-    check_keys(rule, needed | optional, needed)
-    check_value(rule, scores)
-    if kinds[0] == "trend":
-        along = str(rule["along"])
-        check_selection({along: rule.get("labels", [])}, experiment)
-        labels = as_labels(rule.get("labels", known_labels(experiment)[along]))
-        rule = rule | {"along": along, "labels": labels}
-    check_selection(within_part({}, finding), experiment)
-    for key, selection in selections_of(rule):
+    (name,) = names
+    check_keys(mapping, ("claim", "confirmed", name), ("part",))
+    parse_rule(mapping["confirmed"])
+    if not isinstance(mapping[name], dict):
+        raise ConfigError(f"{name} is a mapping. Received: {mapping[name]!r}.")
+    finding = Finding(
+        claim=mapping["claim"],
+        quantity=name,
+        arguments=check_arguments(name, mapping[name], experiment, scores),
+        confirmed=mapping["confirmed"],
+        part=mapping.get("part"),
+    )
+    check_selection(finding.within_part({}), experiment)
+    for key, selection in listed_selections(finding.arguments):
         check_selection(selection, experiment)
-        check_selected_trials(
-            kinds[0], key, within_part(selection, finding), experiment
-        )
-    return finding | {kinds[0]: rule}
+        check_selected_trials(name, key, finding.within_part(selection), experiment)
+    return finding
 
 
-def check_keys(mapping, known, needed):
+def check_arguments(
+    name: str,
+    arguments: dict[str, Any],
+    experiment: Experiment,
+    scores: Collection[str],
+) -> dict[str, Any]:
+    """Return the arguments of the quantity `name` with their defaults, but for the
+    selections checked."""
+    quantity = QUANTITIES[name]
+    check_keys(arguments, quantity.required, quantity.optional)
+    check_values(arguments, scores)
+    if name != "trend":
+        return arguments
+    along = str(arguments["along"])
+    check_selection({along: arguments.get("labels", [])}, experiment)
+    labels = arguments.get("labels", known_labels(experiment)[along])
+    return arguments | {"along": along, "labels": as_labels(labels)}
+
+
+def check_keys(
+    mapping: Mapping[str, Any], required: Collection[str], optional: Collection[str]
+) -> None:
+    """Raise `ConfigError` for an unknown key or a missing one."""
+    known = sorted([*required, *optional])
     for key in mapping:
         if key not in known:
-            raise ConfigError(f"Unknown key {key!r}. It may have {sorted(known)}.")
-    for key in sorted(needed):
+            raise ConfigError(f"Unknown key {key!r}. It may have {known}.")
+    for key in sorted(required):
         if key not in mapping:
             raise ConfigError(f"The key {key!r} is missing.")
 
 
-def check_value(rule, scores):
-    """Refuse a value, measure or comparison that does not exist."""
-    among = rule.get("among")
+def check_values(arguments: Mapping[str, Any], scores: Collection[str]) -> None:
+    """Raise `ConfigError` for an argument whose value does not exist."""
+    among = arguments.get("among")
     curves = [f"{when}/{curve}" for when in ("start", "end") for curve in CURVE_NAMES]
-    for key, known in (
-        ("value", [*scores, *curves]),
-        ("measure", MEASURES),
-        ("against", [*AGGREGATES]),
-        ("kind", ("style", "content")),
-        ("layer", among if isinstance(among, list) else []),
-    ):
-        if key in rule and rule[key] not in known:
-            close = difflib.get_close_matches(str(rule[key]), list(known), n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Known: {list(known)}."
-            raise ConfigError(f"Unknown {key} {rule[key]!r}. {hint}")
-    factor = rule.get("factor", 1)
+    known_values = {
+        "value": [*scores, *curves],
+        "measure": [*MEASURES],
+        "against": [*AGGREGATES],
+        "kind": ["style", "content"],
+        "layer": among if isinstance(among, list) else [],
+    }
+    for key, known in known_values.items():
+        if key in arguments and arguments[key] not in known:
+            close = difflib.get_close_matches(str(arguments[key]), known, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Known: {known}."
+            raise ConfigError(f"Unknown {key} {arguments[key]!r}. {hint}")
+    factor = arguments.get("factor", 1)
     if not isinstance(factor, (int, float)) or not 0 < factor < math.inf:
         raise ConfigError(f"factor is a number above 0. Received: {factor!r}.")
 
 
-def selections_of(rule):
-    """`(key, selection)` for every selection in a quantity's rule."""
-    found = [(key, rule[key]) for key in SELECTION_KEYS if key in rule]
+def listed_selections(arguments: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return `(key, selection)` for every selection in a quantity's arguments.
+
+    Raises: ConfigError: a pair has not two selections, or a trend not two labels.
+    """
+    found = [(key, arguments[key]) for key in SELECTION_KEYS if key in arguments]
     for key in PAIR_KEYS:
-        if key in rule:
-            if not isinstance(rule[key], list) or len(rule[key]) != 2:
+        if key in arguments:
+            if not isinstance(arguments[key], list) or len(arguments[key]) != 2:
                 raise ConfigError(f"{key} takes two selections: [{{…}}, {{…}}].")
-            found += [(key, selection) for selection in rule[key]]
-    if "along" in rule:
-        if len(rule["labels"]) < 2:
-            raise ConfigError(f"A trend needs two labels. There are {rule['labels']}.")
-        found += [("along", {rule["along"]: text}) for text in rule["labels"]]
+            found += [(key, selection) for selection in arguments[key]]
+    if "along" in arguments:
+        labels = arguments["labels"]
+        if len(labels) < 2:
+            raise ConfigError(f"A trend needs two labels. There are {labels}.")
+        found += [("along", {arguments["along"]: label}) for label in labels]
     return found
 
 
-def known_labels(experiment):
-    """`{axis, "part" or "trial": labels}` of all that can be selected by."""
+def known_labels(experiment: Experiment) -> dict[str, tuple[str, ...]]:
+    """Return `{axis, "part" or "trial": labels}` that selections can use."""
     names = tuple(dict.fromkeys(t.label for t in experiment.trials if t.label))
     own = {"trial": names} if names else {}
     return experiment.axes | {"part": experiment.parts} | own
 
 
-def check_selection(selection, experiment):
-    """Refuse an axis, label or part that no trial of the experiment has."""
+def check_selection(selection: Any, experiment: Experiment) -> None:
+    """Raise `ConfigError` for an axis, label or part that no trial has."""
     if not isinstance(selection, dict):
         raise ConfigError(f"A selection is {{axis: label}}. Received: {selection!r}.")
     known = known_labels(experiment)
-    for axis, wanted in selection.items():
+    for axis, labels in selection.items():
         if axis not in known:
             raise ConfigError(f"Unknown axis {axis!r}. There are {list(known)}.")
-        for text in as_labels(wanted):
-            if text not in known[axis]:
+        for label in as_labels(labels):
+            if label not in known[axis]:
                 raise ConfigError(
-                    f"{axis} has no value {text!r}. It has {list(known[axis])}."
+                    f"{axis} has no value {label!r}. It has {list(known[axis])}."
                 )
 
 
-def check_selected_trials(kind, key, selection, experiment):
-    """Refuse a selection of other trials, fewer or more, than the quantity can take."""
-    found, repeat = [], experiment.trials[0].repeats  # all repeats have the same
-    for each in label_combinations(selection):
-        some = [
+def check_selected_trials(
+    name: str, key: str, selection: Selection, experiment: Experiment
+) -> None:
+    """Raise `ConfigError` if a selection's trials are not what the quantity takes.
+
+    name: of the quantity. key: that of the selection in its arguments.
+    """
+    quantity = QUANTITIES[name]
+    trials: list[Trial] = []
+    first_repeat = experiment.trials[0].repeats  # every repeat has the same trials
+    for combination in label_combinations(selection):
+        matching = [
             trial
             for trial in experiment.trials
-            if trial.repeats == repeat
-            and matches_selection(each, trial.part, trial.label, trial.axes)
+            if trial.repeats == first_repeat
+            and matches_selection(combination, trial.part, trial.label, trial.axes)
         ]
-        if not some:
-            raise ConfigError(f"{key}: no trial has {each}.")
-        found += some
-    names = [trial.name for trial in found]
-    if (kind, key) not in MINIMUM_TRIALS and len(found) != 1:
+        if not matching:
+            raise ConfigError(f"{key}: no trial has {combination}.")
+        trials += matching
+    names = [trial.name for trial in trials]
+    if key not in quantity.several and len(trials) != 1:
         raise ConfigError(
             f"{key}: one trial is meant, and {selection} has {names}. Name the part "
             "and a value of every axis, or the trial by its own name."
         )
-    if len(found) < MINIMUM_TRIALS.get((kind, key), 1):
+    if len(trials) < quantity.several.get(key, 1):
         raise ConfigError(f"{key}: there are too few trials, {names}.")
-    wanted = "table" if kind == "share" else "picture"
-    for trial in found:
-        if trial.kind != wanted:
-            raise ConfigError(f"{key}: {trial.name!r} has no {wanted} for a {kind}.")
+    for trial in trials:
+        if trial.kind != quantity.trial_kind:
+            raise ConfigError(
+                f"{key}: {trial.name!r} has no {quantity.trial_kind} for a {name}."
+            )

@@ -1,74 +1,96 @@
-"""Findings as verdicts: a measured quantity, a rule fixed beforehand, a word.
+"""Verdicts on findings: a measured number, tested by a rule that was fixed beforehand.
 
-What a finding is made of is said in `findings`. Its quantity is computed once for every
-combination of the repeats.
-
-Confirmed: the rule holds in every repeat. Not confirmed: in none. Cannot tell: it holds
-in some, or nothing could be measured.
+A finding's quantity (`findings.rules` explains them) is computed once for every repeat.
+Confirmed: the rule holds in every repeat. Not confirmed: it holds in none. Cannot tell:
+it holds in some, or nothing could be measured.
 """
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
-from kstyle.experiments.definition.axes import label_combinations, matches_selection
-from kstyle.experiments.findings.quantities import QUANTITIES, MissingValue
-from kstyle.experiments.findings.rules import parse_rule, quantity_name, within_part
+from kstyle.experiments.definition.axes import (
+    Selection,
+    label_combinations,
+    matches_selection,
+)
+from kstyle.experiments.findings.quantities import QUANTITIES, Distance, MissingValue
+from kstyle.experiments.findings.rules import Finding, parse_rule
+from kstyle.experiments.records import TrialRecord
+
+VerdictWord = Literal["confirmed", "not confirmed", "cannot tell"]
 
 
-def judge_finding(finding, records, distance):
-    """The verdict on a checked finding, from the `records` of its experiment.
+class Verdict(TypedDict):
+    """The verdict on a finding, as it is in verdicts.json."""
 
-    distance: from (measure, record, record) to a number.
-    Returns: `claim`, `rule` in words, `verdict`, `number` (the median over the repeats;
-        `None` if nothing could be measured) and `spread` (each repeat's number).
+    claim: str
+    rule: str  # what is measured and when it is confirmed, in a sentence
+    verdict: VerdictWord
+    number: float | None  # median over the repeats; None if nothing could be measured
+    spread: list[float]  # the number of each repeat
+
+
+def judge_finding(
+    finding: Finding, records: Sequence[TrialRecord], distance: Distance
+) -> Verdict:
+    """Return the verdict on a finding, from the records of its experiment.
+
+    distance: see `findings.quantities`.
     """
-    kind = quantity_name(finding)
+    quantity = QUANTITIES[finding.quantity]
     numbers = []
-    for repeat in repeats_of(records):
+    for repeat in distinct_repeats(records):
 
-        def select(wanted, repeat=repeat):
-            return select_records(records, repeat, within_part(wanted, finding))
+        def select(
+            selection: Selection, repeat: Mapping[str, str] = repeat
+        ) -> list[TrialRecord]:
+            return select_records(records, repeat, finding.within_part(selection))
 
         try:
-            number = QUANTITIES[kind](finding[kind], select, distance)
+            number = quantity.compute(finding.arguments, select, distance)
         except MissingValue:
             continue
         if not math.isnan(number):
             numbers.append(number)
+    holds = parse_rule(finding.confirmed)
     return {
-        "claim": finding["claim"],
+        "claim": finding.claim,
         "rule": rule_sentence(finding),
-        "verdict": verdict_word([parse_rule(finding["confirmed"])(n) for n in numbers]),
+        "verdict": verdict_word([holds(number) for number in numbers]),
         "number": float(np.median(numbers)) if numbers else None,
         "spread": numbers,
     }
 
 
-def verdict_word(holds):
-    """The verdict, from whether the rule holds in each repeat."""
+def verdict_word(holds: Sequence[bool]) -> VerdictWord:
+    """Return the verdict from whether the rule holds in each repeat."""
     if not holds or (any(holds) and not all(holds)):
         return "cannot tell"
     return "confirmed" if holds[0] else "not confirmed"
 
 
-def repeats_of(records):
-    """Every combination of repeat labels that occurs, in order."""
-    found = []
+def distinct_repeats(records: Iterable[TrialRecord]) -> list[dict[str, str]]:
+    """Return every combination of repeat labels among the records, in order."""
+    found: list[dict[str, str]] = []
     for record in records:
         if record["repeats"] not in found:
             found.append(record["repeats"])
     return found
 
 
-def select_records(records, repeat, wanted):
-    """The records of one repeat that `wanted` asks for, in the order of its labels.
+def select_records(
+    records: Iterable[TrialRecord], repeat: Mapping[str, str], selection: Selection
+) -> list[TrialRecord]:
+    """Return the records of one repeat that are selected, in the order of the labels.
 
-    Raises: Absent: one of them has failed, or was left out.
+    Raises: MissingValue: one of them has failed, or was left out.
     """
     found = []
-    for combination in label_combinations(wanted):
-        meant = [
+    for combination in label_combinations(selection):
+        matching = [
             record
             for record in records
             if record["repeats"] == repeat
@@ -76,22 +98,23 @@ def select_records(records, repeat, wanted):
                 combination, record["part"], record["label"], record["axes"]
             )
         ]
-        if not meant or any(record["status"] != "finished" for record in meant):
+        if not matching or any(each["status"] != "finished" for each in matching):
             raise MissingValue
-        found += meant
+        found += matching
     return found
 
 
-def rule_sentence(finding):
-    """What is measured and when it is confirmed, in a sentence."""
-    kind = quantity_name(finding)
-    inside = ", ".join(f"{key} {selection_text(v)}" for key, v in finding[kind].items())
-    place = f" in {finding['part']}" if "part" in finding else ""
-    return f"{kind} ({inside}){place}: confirmed if {finding['confirmed']}"
+def rule_sentence(finding: Finding) -> str:
+    """Return in a sentence what is measured and when the finding is confirmed."""
+    inside = ", ".join(
+        f"{key} {selection_text(value)}" for key, value in finding.arguments.items()
+    )
+    part = "" if finding.part is None else f" in {finding.part}"
+    return f"{finding.quantity} ({inside}){part}: confirmed if {finding.confirmed}"
 
 
-def selection_text(value):
-    """A selection, a list or a plain value, as a reader would write it."""
+def selection_text(value: Any) -> str:
+    """Return a selection, a list or a plain value as a reader would write it."""
     if isinstance(value, dict):
         return " and ".join(f"{k}={selection_text(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):

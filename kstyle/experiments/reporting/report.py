@@ -1,20 +1,29 @@
-"""The report of an experiment, one page that needs nothing else, and the index.
+"""The report of an experiment, one page without other files, and the index of reports.
 
-`templates/` says how the pages look; this module makes ready what is on them.
+`templates/` has the layout; this module prepares the values that the templates show.
 """
 
 import re
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
+import numpy as np
 import yaml
+from PIL import Image
 
 from kstyle.errors import ImageError
+from kstyle.experiments.findings.verdicts import Verdict
+from kstyle.experiments.records import Curve, TrialRecord
 from kstyle.experiments.reporting.charts import (
-    data_uri,
+    CurvePoints,
     draw_chart,
-    swatch,
+    legend_swatch,
+)
+from kstyle.experiments.reporting.contact_sheet import (
+    data_uri,
     thumbnail,
     write_contact_sheet,
 )
@@ -33,34 +42,44 @@ from kstyle.experiments.reporting.tables import (
 from kstyle.files import write_text
 from kstyle.images.reading import load_picture
 
+REPORT_FILE = "report.html"
+CONTACT_SHEET_FILE = "contact_sheet.png"
 LOSS_PANELS = {
     "loss": "Total loss",
-    "content": "Content, weighted",
-    "style": "Style, weighted",
+    "content": "Content loss, weighted",
+    "style": "Style loss, weighted",
 }
 SCORES_SHOWN = 3  # scores under each picture
 MAX_COLUMNS = 6  # pictures in a row
 
 
-def write_report(folder, experiment, records, verdicts, pictures=None):
-    """Write `report.html` and `contact_sheet.png` into `folder`. Returns the page.
+def write_report(
+    folder: str | Path,
+    experiment: Mapping[str, Any],
+    records: Iterable[TrialRecord],
+    verdicts: Sequence[Verdict],
+    pictures: Mapping[str, np.ndarray] | None = None,
+) -> Path:
+    """Write `report.html` and `contact_sheet.png` into `folder`; return the page.
 
-    folder: the experiment's, in which each record's `picture` lies.
+    folder: the experiment's, to which each record's `picture` is relative.
     experiment: `name`, `title`, `question`, `finding`, `measured`, `command`, `base`
         (option to value) and `scores` (name to description).
-    records: of the trials, in order. verdicts: `claim`, `verdict`, `number`, `spread`
-        and `rule` of each. pictures: `{name: (H, W, 3) in [0, 1]}` of the originals.
-    Raises: OSError: something cannot be written; what was there before stays.
+    pictures: `{label: (H, W, 3) in [0, 1]}` of the content and style pictures.
+    Raises: OSError: a file cannot be written; the previous one stays.
     """
     folder, scores = Path(folder), experiment["scores"]
     records, images = read_results(folder, records)
-    originals = [(strip_folders(k), thumbnail(v)) for k, v in (pictures or {}).items()]
+    originals = [
+        (strip_folders(label), thumbnail(pixels))
+        for label, pixels in (pictures or {}).items()
+    ]
     results = [
         (no_break(long_label(record)), images[record["trial"]])
         for record in records
         if record["picture"]
     ]
-    write_contact_sheet(folder / "contact_sheet.png", originals + results)
+    write_contact_sheet(folder / CONTACT_SHEET_FILE, originals + results)
     finished = [record for record in records if record["status"] == "finished"]
     charts = [
         loss_charts(part, group) for part, group in group_by_part(finished).items()
@@ -69,37 +88,42 @@ def write_report(folder, experiment, records, verdicts, pictures=None):
         about=experiment,
         base=yaml.safe_dump(experiment["base"], sort_keys=False, allow_unicode=True),
         verdicts=verdicts,
-        originals=[(name, data_uri(image)) for name, image in originals],
+        originals=[(label, data_uri(image)) for label, image in originals],
         grids=picture_grids(records, images, relevant_scores(scores, verdicts)),
         charts=[each for each in charts if each["panels"]],
         tables=all_tables(finished, scores),
         failed=[(long_label(r), r["error"]) for r in records if r["error"]],
     )
-    write_text(folder / "report.html", text)
-    return folder / "report.html"
+    write_text(folder / REPORT_FILE, text)
+    return folder / REPORT_FILE
 
 
-def write_index_page(folder, reports):
-    """Write `index.html` over several reports into `folder`. Returns its path.
+def write_index_page(folder: str | Path, reports: Iterable[Mapping[str, Any]]) -> Path:
+    """Write `index.html` of several reports into `folder`; return its path.
 
-    reports: `name`, `title`, `question`, `verdicts`, `href` and `sheet` of each; the
-        last two relative to `folder`, `sheet` perhaps `None`.
+    reports: `name`, `title`, `question`, `verdicts`, `href` and `sheet` of each. The
+        last two are paths relative to `folder`; `sheet` is `None` without pictures.
     """
-    reports = [
-        report
-        | {
+    entries = [
+        {
+            **report,
             "claims": len(report["verdicts"]),
             "counts": Counter(verdict["verdict"] for verdict in report["verdicts"]),
         }
         for report in reports
     ]
     path = Path(folder) / "index.html"
-    write_text(path, TEMPLATES.get_template("index.html").render(reports=reports))
+    write_text(path, TEMPLATES.get_template("index.html").render(reports=entries))
     return path
 
 
-def read_results(folder, records):
-    """`(records, {trial: small image})`; a picture that is gone is now an error."""
+def read_results(
+    folder: Path, records: Iterable[TrialRecord]
+) -> tuple[list[TrialRecord], dict[str, Image.Image]]:
+    """Return `(records, {trial: thumbnail})`.
+
+    A record whose picture cannot be read has the error instead.
+    """
     kept, images = [], {}
     for record in records:
         if record["picture"]:
@@ -107,45 +131,54 @@ def read_results(folder, records):
                 pixels = load_picture(folder / record["picture"]).pixels
                 images[record["trial"]] = thumbnail(pixels)
             except ImageError as error:
-                record = record | {"picture": None, "error": str(error)}
+                record = {**record, "picture": None, "error": str(error)}
         kept.append(record)
     return kept, images
 
 
-def relevant_scores(scores, verdicts):
-    """The few scores to show under a picture: those that the rules speak of first."""
+def relevant_scores(scores: Iterable[str], verdicts: Iterable[Verdict]) -> list[str]:
+    """Return the few scores to show under a picture, those in the rules first."""
     rules = " ".join(verdict["rule"] for verdict in verdicts)
-    ruled = [
-        n for n in scores if re.search(rf"(?<![\w/]){re.escape(n)}(?![\w/])", rules)
+    in_rules = [
+        name
+        for name in scores
+        if re.search(rf"(?<![\w/]){re.escape(name)}(?![\w/])", rules)
     ]
-    whole = [name for name in scores if "/" not in name]
-    return list(dict.fromkeys(ruled + whole))[:SCORES_SHOWN]
+    without_layers = [name for name in scores if "/" not in name]
+    return list(dict.fromkeys(in_rules + without_layers))[:SCORES_SHOWN]
 
 
-def picture_grids(records, images, scores):
-    """Each part's name and its rows of pictures."""
+def picture_grids(
+    records: Iterable[TrialRecord],
+    images: Mapping[str, Image.Image],
+    scores: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Return the grid of pictures of each part: `part`, `rows` and `columns`."""
     pictures = [record for record in records if record["kind"] == "picture"]
-    found = []
+    grids = []
     for part, group in group_by_part(pictures).items():
         rows = {
-            name: [r and grid_cell(r, images.get(r["trial"]), scores) for r in row]
+            name: [
+                record and grid_cell(record, images.get(record["trial"]), scores)
+                for record in row
+            ]
             for name, row in grid_rows(group).items()
         }
         columns = min(MAX_COLUMNS, max(map(len, rows.values())))
-        found.append({"part": part, "rows": rows, "columns": columns})
-    return found
+        grids.append({"part": part, "rows": rows, "columns": columns})
+    return grids
 
 
-def grid_rows(records):
-    """`{name: records}`: a row for each repeat, `None` where one has no such trial.
+def grid_rows(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord | None]]:
+    """Return `{name: records}`: a row for each repeat, `None` for a missing trial.
 
-    A grid of more trials than fit side by side has its last axis for columns, and a row
-    for each value of the others too.
+    If a row would have more than `MAX_COLUMNS` trials, the columns are the last axis,
+    and there is a row for each value of the others.
     """
     names = {tuple(record["axes"]) for record in records}
     many = len({trial_label(record) for record in records}) > MAX_COLUMNS
     axes = names.pop() if many and len(names) == 1 else ()
-    rows = {}
+    rows: dict[str, dict[str, TrialRecord]] = {}
     for record in records:
         others = {axis: record["axes"][axis] for axis in axes[:-1]}
         row = rows.setdefault(labels_text(record["repeats"] | others), {})
@@ -155,17 +188,19 @@ def grid_rows(records):
     return {name: [row.get(c) for c in columns] for name, row in rows.items()}
 
 
-def grid_cell(record, image, scores):
-    """What the grid shows of a trial; `picture` is `None` if there is none."""
+def grid_cell(
+    record: TrialRecord, image: Image.Image | None, scores: Iterable[str]
+) -> dict[str, Any]:
+    """Return what the grid shows of a trial; `picture` is `None` without an image."""
     known = record["scores"]
     options = {k: option_text(v) for k, v in record["options"].items()}
     fitted = {k: f"{v}, to fit the memory" for k, v in record["fitted"].items()}
+    title = long_label(record)
     return {
         "label": trial_label(record),
-        "title": long_label(record),
+        "title": title,
         "picture": data_uri(image) if image else None,
-        "alt": f"{record['content']} in the style of {record['style']}: "
-        f"{long_label(record)}",
+        "alt": f"{record['content']} in the style of {record['style']}: {title}",
         "scores": [
             (score_heading(name), known[name]) for name in scores if name in known
         ],
@@ -174,31 +209,34 @@ def grid_cell(record, image, scores):
     }
 
 
-def loss_charts(part, records):
-    """The charts of a part and their legend; trials of one label share their look."""
-    lines = {}
+def loss_charts(part: str, records: Iterable[TrialRecord]) -> dict[str, Any]:
+    """Return the charts of a part and their legend.
+
+    The repeats of a trial have one label, and the lines of one label look the same.
+    """
+    curves: dict[str, list[Curve]] = {}
     for record in records:
         if record["curve"]:
-            lines.setdefault(trial_label(record), []).append(record["curve"])
-    panels, total = {}, drawing(lines, "loss")
-    for kind, title in LOSS_PANELS.items():
-        drawn = drawing(lines, kind)
-        # Where one kind is all that is optimised, its chart would be that of the total.
-        if kind == "loss" or drawn != total:
-            panels[title] = draw_chart(drawn, f"{part} {kind}")
+            curves.setdefault(trial_label(record), []).append(record["curve"])
+    panels, total = {}, curve_points(curves.values(), "loss")
+    for loss, title in LOSS_PANELS.items():
+        points = curve_points(curves.values(), loss)
+        # If only one loss is optimised, its chart would repeat that of the total.
+        if loss == "loss" or points != total:
+            panels[title] = draw_chart(points, f"{part} {loss}")
     return {
         "part": part,
-        "legend": [(name, *swatch(index)) for index, name in enumerate(lines)],
+        "legend": [(label, *legend_swatch(i)) for i, label in enumerate(curves)],
         "panels": {title: body for title, body in panels.items() if body},
-        "repeated": any(len(line) > 1 for line in lines.values()),
+        "repeated": any(len(repeats) > 1 for repeats in curves.values()),
     }
 
 
-def drawing(lines, kind):
-    """What `sheets.chart` draws of one kind of loss."""
+def curve_points(curves: Iterable[Collection[Curve]], loss: str) -> list[CurvePoints]:
+    """Return the `lines` of `draw_chart` for one loss. curves: those of each label."""
     return [
-        [(curve["step"], curve[kind]) for curve in line if kind in curve]
-        for line in lines.values()
+        [(curve["step"], curve[loss]) for curve in repeats if loss in curve]
+        for repeats in curves
     ]
 
 

@@ -1,16 +1,32 @@
-"""What is left of an experiment once its trials have run: scores, verdicts, pages."""
+"""The evaluation of an experiment: scores, verdicts, tables and pages."""
 
 import csv
 import dataclasses
 import io
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from kstyle.config.style_config import BOOKKEEPING_OPTIONS, PATH_OPTIONS
-from kstyle.experiments.findings.verdicts import judge_finding
-from kstyle.experiments.records import flat_row, write_record
+import numpy as np
+
+from kstyle.config.style_config import (
+    BOOKKEEPING_OPTIONS,
+    PATH_OPTIONS,
+    StyleConfig,
+)
+from kstyle.experiments.definition.experiment_file import Experiment
+from kstyle.experiments.findings.rules import Finding
+from kstyle.experiments.findings.verdicts import Verdict, judge_finding
+from kstyle.experiments.records import (
+    TrialRecord,
+    flat_row,
+    record_scores,
+    write_record,
+)
 from kstyle.experiments.reporting import report, tensorboard
 from kstyle.experiments.scoring.names import SCORES
+from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import json_text, write_text
 from kstyle.images.reading import load_picture
 
@@ -19,60 +35,79 @@ VERDICTS_FILE = "verdicts.json"
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """Where an experiment's report is, and what it says."""
+    """The results of an experiment. `page`: the path of its report."""
 
-    experiment: object
+    experiment: Experiment
     folder: Path
-    records: list
-    verdicts: list
+    records: list[TrialRecord]
+    verdicts: list[Verdict]
     page: Path
 
 
-def score_trial(folder, trial, record, bench):
-    """Give a finished trial its scores, in its record and for TensorBoard."""
+def score_trial(
+    folder: Path, config: StyleConfig, record: TrialRecord, scorer: Scorer
+) -> TrialRecord:
+    """Score a finished trial, write its record and events; return the record.
+
+    A table of initial losses has no scores; the record of a failed trial is returned
+    unchanged. folder: the experiment's. config: the trial's.
+    """
     if record["status"] != "finished":
-        return
+        return record
     picture = None
     if record["kind"] == "picture":
-        picture = bench.picture(record)
-        record["scores"] = bench.scores(picture, record["curve"], trial.config)
-    write_record(folder / trial.name, record)
-    tensorboard.write_trial_events(folder / trial.name, record, picture)
+        picture = scorer.load_result(record)
+        scores = scorer.score(picture, config, record["curve"])
+        record = record_scores(record, scores)
+    write_record(folder / record["folder"], record)
+    tensorboard.write_trial_events(folder / record["folder"], record, picture)
+    return record
 
 
-def is_scored(record):
-    """Whether the record has the scores that there are now."""
+def is_scored(record: TrialRecord) -> bool:
+    """Return whether the record has exactly the scores of this version."""
     return record["kind"] != "picture" or set(record["scores"]) == set(SCORES)
 
 
-def summarize(experiment, folder, records, bench, command):
-    """Write all that speaks of the whole experiment. Returns a `Summary`.
+def summarize(
+    experiment: Experiment,
+    findings: Iterable[Finding],
+    folder: Path,
+    records: Iterable[TrialRecord],
+    scorer: Scorer,
+    command: str,
+) -> Summary:
+    """Write the tables, verdicts and pages of an experiment.
 
-    records: of the trials that have run, in order. command: what repeats it all.
+    records: of the trials that have run, in order. command: repeats the experiment.
+    Raises: OSError: a file cannot be written.
     """
-    trials = {trial.name: trial for trial in experiment.trials}
-    for record in records:
-        if not is_scored(record):
-            score_trial(folder, trials[record["trial"]], record, bench)
-    distance = bench.distance({name: trial.config for name, trial in trials.items()})
-    verdicts = [judge_finding(f, records, distance) for f in experiment.findings]
+    configs = {trial.name: trial.config for trial in experiment.trials}
+    scored = [
+        record
+        if is_scored(record)
+        else score_trial(folder, configs[record["trial"]], record, scorer)
+        for record in records
+    ]
+    distance = scorer.distance_function(configs)
+    verdicts = [judge_finding(finding, scored, distance) for finding in findings]
     folder.mkdir(parents=True, exist_ok=True)
-    write_tables(folder, records)
+    write_tables(folder, scored)
     tensorboard.write_experiment_events(folder, experiment, SCORES)
     about = describe_experiment(experiment, command)
     write_text(
         folder / VERDICTS_FILE, json_text(about | {"verdicts": verdicts}, indent=1)
     )
-    pictures = original_pictures(trials[record["trial"]] for record in records)
+    pictures = original_pictures(configs[record["trial"]] for record in scored)
     page = report.write_report(
-        folder, about, shareable_records(records), verdicts, pictures
+        folder, about, shareable_records(scored), verdicts, pictures
     )
     write_experiment_index(folder.parent)
-    return Summary(experiment, folder, records, verdicts, page)
+    return Summary(experiment, folder, scored, verdicts, page)
 
 
-def write_tables(folder, records):
-    """`trials.jsonl` with whole records, `trials.csv` with a row of scores for each."""
+def write_tables(folder: Path, records: Sequence[TrialRecord]) -> None:
+    """Write the records as `trials.jsonl`, and a row of each as `trials.csv`."""
     lines = [json_text(record) + "\n" for record in records]
     write_text(folder / "trials.jsonl", "".join(lines))
     rows = [flat_row(record) for record in records]
@@ -84,8 +119,8 @@ def write_tables(folder, records):
     write_text(folder / "trials.csv", text.getvalue())
 
 
-def describe_experiment(experiment, command):
-    """What the report says of an experiment beside its trials."""
+def describe_experiment(experiment: Experiment, command: str) -> dict[str, Any]:
+    """Return what the report shows of an experiment besides its trials."""
     base = experiment.base.model_dump(mode="json", exclude=BOOKKEEPING_OPTIONS)
     return {
         "name": experiment.name,
@@ -99,50 +134,47 @@ def describe_experiment(experiment, command):
     }
 
 
-def shareable_records(records):
-    """The records as a report may show them: files by name, not by folder."""
+def shareable_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the records with files by name, without folders, as reports show them."""
     return [
-        record | {"options": without_folders(record["options"])} for record in records
+        {**record, "options": without_folders(record["options"])} for record in records
     ]
 
 
-def without_folders(options):
-    """Options in which a file's path is its name alone."""
+def without_folders(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with only the names of files."""
     return {
         name: Path(value).name if name in PATH_OPTIONS and value else value
         for name, value in options.items()
     }
 
 
-def original_pictures(trials):
-    """`{label: pixels}` of the photographs and paintings that the trials used."""
+def original_pictures(configs: Iterable[StyleConfig]) -> dict[str, np.ndarray]:
+    """Return `{label: pixels}` of the content and style pictures of the trials."""
     found = {}
-    for trial in trials:
-        for kind in ("content", "style"):
-            path = getattr(trial.config, kind)
+    for config in configs:
+        for kind, path in (("content", config.content), ("style", config.style)):
             label = f"{kind} {Path(path.removeprefix('sample:')).stem}"
             if label not in found:
                 found[label] = load_picture(path).pixels
     return found
 
 
-def write_experiment_index(logdir):
-    """The index over every experiment in `logdir` that has verdicts."""
-    reports = []
+def write_experiment_index(logdir: Path) -> Path:
+    """Write the index of every experiment in `logdir` that has verdicts."""
+    entries = []
     for path in sorted(logdir.glob(f"*/{VERDICTS_FILE}")):
-        about, folder = read_verdicts(path), path.parent.name
-        sheet = f"{folder}/contact_sheet.png"
-        has_sheet = (logdir / sheet).exists()
-        about |= {
-            "href": f"{folder}/report.html",
-            "sheet": sheet if has_sheet else None,
-        }
-        reports.append(about)
-    return report.write_index_page(logdir, reports)
+        folder = path.parent.name
+        sheet = f"{folder}/{report.CONTACT_SHEET_FILE}"
+        entry = read_verdicts(path)
+        entry["href"] = f"{folder}/{report.REPORT_FILE}"
+        entry["sheet"] = sheet if (logdir / sheet).exists() else None
+        entries.append(entry)
+    return report.write_index_page(logdir, entries)
 
 
-def read_verdicts(path):
-    """What `sum_up` wrote of an experiment; infinite numbers are texts in JSON."""
+def read_verdicts(path: Path) -> dict[str, Any]:
+    """Read a `verdicts.json`; NaN and infinity are strings in JSON."""
     about = json.loads(path.read_text(encoding="utf-8"))
     for verdict in about["verdicts"]:
         verdict["spread"] = [float(number) for number in verdict["spread"]]

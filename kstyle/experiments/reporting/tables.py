@@ -1,17 +1,21 @@
-"""What a report says of trials in words and in tables."""
+"""Texts and tables of a report: names of trials, short numbers, tables of scores."""
 
 import math
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict
 
 from markupsafe import Markup
 
+from kstyle.experiments.records import TrialRecord
+
 RUN_SCORES = {
     "steps": "steps of the run",
-    "seconds": "seconds that the run took",
-    "loss": "final total loss; to be compared only where the objective is the same",
+    "seconds": "duration of the run in seconds",
+    "loss": "final total loss; comparable only between trials of the same objective",
 }
-# A path from the root, a drive or home that is at least two levels deep, with quotes
-# round it (spaces then belong to it) or without; the last group is what it ends in.
+# An absolute path: it starts at a root, a drive or `~` and has at least two levels. In
+# quotes it may contain spaces. The last group is the file's name.
 PATH_ROOT = r"(?:file://)?(?:[A-Za-z]:|~)?[\\/]"
 PATH_NAME = r"""[^\s\\/'"<>]"""
 QUOTED_PATH = re.compile(rf"""(['"]){PATH_ROOT}[^'"\n]*[\\/]([^'"\\/\n]+)(?=\1)""")
@@ -19,20 +23,31 @@ PLAIN_PATH = re.compile(
     rf"(?<![\w./\\~-]){PATH_ROOT}(?:{PATH_NAME}+[\\/])+({PATH_NAME}*)"
 )
 
+Number = float | None
 
-def strip_folders(value):
-    """A string with the absolute paths in it cut to their last part.
 
-    A report may be passed on; where its maker keeps files is nobody's affair. All else
-    than a plain string stays as it is.
+class ReportTable(TypedDict):
+    """A table of the report."""
+
+    title: str
+    columns: list[tuple[str, str]]  # heading and description
+    groups: dict[str, list[tuple[str, list[Number]]]]  # part to (label, numbers) rows
+    spans: list[tuple[str, int]]  # heading over several columns, and their number
+
+
+def strip_folders(value: Any) -> Any:
+    """Reduce the absolute paths in a string to file names.
+
+    Reports can be shared, so they do not show the folders of their author. Other values
+    than plain strings are returned unchanged.
     """
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return PLAIN_PATH.sub(r"\1", QUOTED_PATH.sub(r"\1\2", value))
 
 
-def short_number(value):
-    """Three significant digits, or a whole number below a million in full."""
+def short_number(value: Number) -> str:
+    """Format with three significant digits; whole numbers below a million in full."""
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
@@ -47,8 +62,8 @@ def short_number(value):
     return re.sub(r"e([+-])0*", lambda sign: "e" + sign[1].strip("+"), f"{value:.2e}")
 
 
-def option_text(value):
-    """The value of an option as a user would write it: `conv3_1:2, conv4_1:0.5`."""
+def option_text(value: Any) -> str:
+    """Format an option's value as on the command line: `conv3_1:2, conv4_1:0.5`."""
     if isinstance(value, dict):
         return ", ".join(f"{k}:{option_text(v)}" for k, v in value.items()) or "none"
     if isinstance(value, (list, tuple)):
@@ -58,67 +73,68 @@ def option_text(value):
     return "none" if value is None else str(value)
 
 
-def labels_text(labels):
-    """Axes or repeats in plain words: `pool = avg, net = vgg16`."""
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Format axes or repeats: `pool = avg, net = vgg16`."""
     return ", ".join(f"{name} = {value}" for name, value in labels.items())
 
 
-def no_break(text):
-    """`text` that breaks after a comma rather than within `pool = avg`."""
+def no_break(text: str) -> str:
+    """Return `text` in which no line breaks within `pool = avg`."""
     return text.replace(" = ", "\xa0=\xa0")
 
 
-def trial_label(record):
-    """What a trial is called among those of its part and repeat."""
-    said = {record["part"], *(f"{k}={v}" for k, v in record["repeats"].items())}
-    rest = [word for word in record["trial"].split(",") if word not in said]
-    return labels_text(record["axes"]) or ", ".join(rest) or record["trial"]
+def trial_label(record: TrialRecord) -> str:
+    """Return a trial's name among those of its part and repeat."""
+    if record["axes"]:
+        return labels_text(record["axes"])
+    repeats = {f"{name}={label}" for name, label in record["repeats"].items()}
+    words = record["trial"].split(",")
+    rest = [word for word in words if word not in repeats | {record["part"]}]
+    return ", ".join(rest) or record["trial"]
 
 
-def row_label(record):
-    """What a trial is called among those of its part."""
-    return ", ".join(
-        filter(None, [trial_label(record), labels_text(record["repeats"])])
-    )
+def row_label(record: TrialRecord) -> str:
+    """Return a trial's name among those of its part."""
+    labels = [trial_label(record), labels_text(record["repeats"])]
+    return ", ".join(filter(None, labels))
 
 
-def long_label(record):
-    """What a trial is called in the experiment."""
+def long_label(record: TrialRecord) -> str:
+    """Return a trial's name in the experiment."""
     return strip_folders(": ".join(filter(None, [record["part"], row_label(record)])))
 
 
-def score_heading(name):
-    """A score's name with spaces, the layer's own underscore kept."""
+def score_heading(name: str) -> str:
+    """Return a score's name with spaces; the layer keeps its underscore."""
     score, _, layer = name.partition("/")
     return f"{score.replace('_', ' ')} {layer}".strip()
 
 
-def group_by_part(records):
-    """`{part: records}` in the order of the records."""
-    parts = {}
+def group_by_part(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:
+    """Return `{part: records}` in the order of the records."""
+    parts: dict[str, list[TrialRecord]] = {}
     for record in records:
         parts.setdefault(record["part"], []).append(record)
     return parts
 
 
-def all_tables(records, scores):
-    """The tables of finished `records` that have anything in them.
+def all_tables(
+    records: Sequence[TrialRecord], scores: Mapping[str, str]
+) -> list[ReportTable]:
+    """Return the tables of finished records that are not empty.
 
-    Each is a dict: `title`; `columns`, (text, description) pairs; `groups`, from a part
-    to its (label, numbers) rows; and `spans`, (text, columns under it) pairs.
+    scores: name to description.
     """
     runs = [record for record in records if record["kind"] == "picture"]
-    whole = RUN_SCORES | {
-        name: text for name, text in scores.items() if "/" not in name
-    }
-    layers = {name: text for name, text in scores.items() if "/" in name}
+    by_result = {name: text for name, text in scores.items() if "/" not in name}
+    by_layer = {name: text for name, text in scores.items() if "/" in name}
     terms = {tag: "" for record in runs for tag in record["weights"]}
     differ = any(record["weights"] != runs[0]["weights"] for record in runs)
     tables = [
-        trial_table("Scores", runs, whole, measured_values),
-        trial_table("Scores by layer", runs, layers, measured_values),
+        trial_table("Scores", runs, RUN_SCORES | by_result, measured_values),
+        trial_table("Scores by layer", runs, by_layer, measured_values),
         trial_table(
-            "Weights as optimised",
+            "Loss weights",
             runs if differ else [],
             terms,
             lambda record: record["weights"],
@@ -128,14 +144,27 @@ def all_tables(records, scores):
     return [table for table in tables if table["columns"]]
 
 
-def measured_values(record):
-    """Every number of a finished run that the score tables may show."""
-    run = {"steps": record["steps"], "seconds": record["seconds"]}
-    return run | {"loss": record["losses"].get("loss")} | record["scores"]
+def measured_values(record: TrialRecord) -> dict[str, Number]:
+    """Return every number of a finished run that the score tables can show."""
+    return {
+        "steps": record["steps"],
+        "seconds": record["seconds"],
+        "loss": record["losses"].get("loss"),
+        **record["scores"],
+    }
 
 
-def trial_table(title, records, descriptions, values):
-    """A row a trial, a column for each description of which there is a number."""
+def trial_table(
+    title: str,
+    records: Sequence[TrialRecord],
+    descriptions: Mapping[str, str],
+    values: Callable[[TrialRecord], Mapping[str, Number]],
+) -> ReportTable:
+    """Return a table with a row for each trial.
+
+    descriptions: column to description; columns without any number are left out.
+    values: a function from a record to its numbers by column.
+    """
     found = [values(record) for record in records]
     names = [n for n in descriptions if any(row.get(n) is not None for row in found)]
     groups = {
@@ -149,20 +178,21 @@ def trial_table(title, records, descriptions, values):
     return {"title": title, "columns": columns, "groups": groups, "spans": []}
 
 
-def initial_table(records):
-    """A row a layer, the unweighted content and style loss of each record beside it."""
-    layers = list(dict.fromkeys(layer for r in records for layer in r["table"]))
-    kinds = {
-        "content": "unweighted content loss at the initial picture",
-        "style": "unweighted style loss at the initial picture",
+def initial_table(records: Sequence[TrialRecord]) -> ReportTable:
+    """Return a table of initial losses: a row per layer, two columns per record."""
+    tables = [record["table"] or {} for record in records]
+    layers = dict.fromkeys(layer for table in tables for layer in table)
+    losses = {
+        "content": "unweighted content loss of the initial picture",
+        "style": "unweighted style loss of the initial picture",
     }
-    rows = [
-        (layer, [r["table"].get(layer, {}).get(k) for r in records for k in kinds])
+    rows: list[tuple[str, list[Number]]] = [
+        (layer, [table.get(layer, {}).get(loss) for table in tables for loss in losses])
         for layer in layers
     ]
     return {
         "title": "Initial losses of each layer",
-        "columns": list(kinds.items()) * len(records),
+        "columns": list(losses.items()) * len(records),
         "groups": {"": rows},
-        "spans": [(row_label(record), len(kinds)) for record in records],
+        "spans": [(row_label(record), len(losses)) for record in records],
     }

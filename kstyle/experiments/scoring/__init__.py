@@ -1,1 +1,1 @@
-"""Scores of a result, measured by one fixed network."""
+"""Scores of results: a fixed network's distances, pixel statistics, loss curves."""

@@ -1,81 +1,114 @@
-"""One judge for all results of an experiment, whatever made them."""
+"""The judge: distances between pictures by one fixed network.
 
-from kstyle.experiments.scoring.names import SCORES
-from kstyle.experiments.scoring.scores import (
-    Judge,
-    curve_scores,
-    judge_extractor,
-    style_difference,
-)
-from kstyle.images.color_spaces import colour_difference
-from kstyle.images.picture import fit_long_edge, resize
-from kstyle.images.reading import load_picture
-from kstyle.lru_cache import LRUCache
-from kstyle.runs.job import result_path
+A run's own loss depends on its layers and weights and cannot be compared across runs.
+The judge uses the same network, layers and Gram matrices for every result.
+"""
+
+import functools
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+from keras import ops
+
+from kstyle.errors import ConfigError
+from kstyle.experiments.scoring.names import JUDGE_CONTENT_LAYER, JUDGE_STYLE_LAYERS
+from kstyle.losses.style import gram_matrix
+from kstyle.networks.extractor import build_extractor
+
+MIN_JUDGED_EDGE = 16  # px: conv5_1 comes after four poolings
+
+# Layer to the Gram matrix (style layers) or the features (content layer), float64.
+Representation = Mapping[str, np.ndarray]
 
 
-class Scorer:
-    """Scores and distances of trials by the `scores.Judge` of their two pictures.
+@functools.lru_cache(maxsize=2)
+def judge_extractor(weights: str | None = "builtin") -> keras.Model:
+    """Return the network of every `Judge`; for `weights` see `build_extractor`."""
+    layers = (*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER)
+    return build_extractor("vgg19", layers, pool="avg", padding="same", weights=weights)
 
-    folder: the experiment's, in which each record's `picture` lies.
+
+class Judge:
+    """Measures how far results are from one content and one style picture.
+
+    content, style: float RGB `(height, width, 3)` in [0, 1]; content at the size of
+        the results, style at any size.
+    extractor: a `judge_extractor()`, which several judges can share.
+    Raises: ConfigError: a picture has an edge below 16 pixels; its methods do too.
     """
 
-    def __init__(self, folder):
-        self.folder = folder
-        self.judges = LRUCache(4)
-        self.seen = LRUCache(16)
+    def __init__(
+        self,
+        content: np.ndarray,
+        style: np.ndarray,
+        extractor: keras.Model | None = None,
+    ):
+        self.extractor = extractor or judge_extractor()
+        self.content = np.asarray(content, "float32")
+        content_features = self.represent(content)[JUDGE_CONTENT_LAYER]
+        self.targets = {**self.represent(style), JUDGE_CONTENT_LAYER: content_features}
 
-    def picture(self, record):
-        """The result of a finished trial as it was saved: `(height, width, 3)`."""
-        return load_picture(self.folder / record["picture"]).pixels
+    def distances(self, picture: np.ndarray) -> dict[str, float]:
+        """Return the distances of a result to the content and the style picture.
 
-    def judge(self, config, size):
-        """The judge for a result of `size`: the whole painting at the result's scale,
-        whatever size or crop of it the trial was shown."""
-
-        def make():
-            content = resize(load_picture(config.content).pixels, size)
-            style = load_picture(config.style).pixels
-            edge = min(config.size, max(style.shape[:2]))
-            style = resize(style, fit_long_edge(style.shape[:2], edge))
-            return Judge(content, style, judge_extractor())
-
-        return self.judges.get((config.content, config.style, size), make)
-
-    def scores(self, picture, curve, config):
-        """Every score of a trial's result and curve, in the order of `SCORES`."""
-        found = self.judge(config, picture.shape[:2]).scores(picture)
-        found |= curve_scores(curve)
-        return {name: float(found[name]) for name in SCORES if name in found}
-
-    def distance(self, configs):
-        """A function from (measure, record, record) to a number, for verdicts.
-
-        configs: `{trial name: config}`. The network looks at each picture once.
+        Each is `|x - target|^2 / |target|^2` of Gram matrices or features.
+        Raises: ValueError: `picture` does not have the content's size.
         """
+        if np.shape(picture) != self.content.shape:
+            raise ValueError(
+                f"The result is {np.shape(picture)}, the content {self.content.shape}: "
+                "resize the content to the result."
+            )
+        found = self.represent(picture)
+        distances = {
+            layer: squared_norm(found[layer] - target) / squared_norm(target)
+            for layer, target in self.targets.items()
+        }
+        style = {
+            f"style_distance/{layer}": distances[layer] for layer in JUDGE_STYLE_LAYERS
+        }
+        return {
+            "style_distance": sum(style.values()) / len(style),
+            **style,
+            "content_distance": distances[JUDGE_CONTENT_LAYER],
+        }
 
-        def look(record):
-            picture = self.picture(record)
-            judge = self.judge(configs[record["trial"]], picture.shape[:2])
-            return judge.look(picture)
+    def style_difference(self, a: np.ndarray, b: np.ndarray) -> float:
+        """Return the `style_difference` of two pictures."""
+        return style_difference(self.represent(a), self.represent(b))
 
-        def measure(kind, a, b):
-            if kind == "colour":
-                first, second = self.picture(a), self.picture(b)
-                # A size may be what varies.
-                return colour_difference(first, resize(second, first.shape[:2]))
-            seen = [self.seen.get(r["trial"], lambda r=r: look(r)) for r in (a, b)]
-            return style_difference(*seen)
+    def represent(self, picture: np.ndarray) -> Representation:
+        """Return the Gram matrices and features of a picture, by layer."""
+        height, width = np.shape(picture)[:2]
+        if min(height, width) < MIN_JUDGED_EDGE:  # the deepest layer would be empty
+            raise ConfigError(
+                f"A picture of {height} x {width} pixels is too small to be scored: "
+                f"both edges need at least {MIN_JUDGED_EDGE} pixels."
+            )
+        features = self.extractor(np.asarray(picture, "float32")[None])
+        found = {layer: gram_matrix(features[layer]) for layer in JUDGE_STYLE_LAYERS}
+        found[JUDGE_CONTENT_LAYER] = features[JUDGE_CONTENT_LAYER]
+        return {
+            layer: ops.convert_to_numpy(tensor).astype("float64")
+            for layer, tensor in found.items()
+        }
 
-        return measure
 
+def style_difference(a: Representation, b: Representation) -> float:
+    """Return how much two pictures differ in style: 0 for equal ones, at most 2.
 
-def score_run(record):
-    """`{name: float}`: the judge's scores of the result of a run's record.
-
-    Raises: ConfigError, ImageError: it is not there, or too small to be judged.
+    The mean over the layers of `|G_a - G_b|^2 / ((|G_a|^2 + |G_b|^2) / 2)`.
     """
-    config = record["config"]
-    picture = load_picture(result_path(config, record["folder"])).pixels
-    found = Scorer(record["folder"]).judge(config, picture.shape[:2]).scores(picture)
-    return {name: float(found[name]) for name in SCORES if name in found}
+    differences = [
+        2
+        * squared_norm(a[layer] - b[layer])
+        / (squared_norm(a[layer]) + squared_norm(b[layer]))
+        for layer in JUDGE_STYLE_LAYERS
+    ]
+    return sum(differences) / len(differences)
+
+
+def squared_norm(array: np.ndarray) -> float:
+    """Return the sum of squares; of a matrix the squared Frobenius norm."""
+    return float(np.sum(np.square(array)))

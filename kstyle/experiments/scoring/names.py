@@ -1,28 +1,34 @@
-"""The names of the scores, each with what it is; light, for checks before a run."""
+"""The names of the scores with their meaning; no imports, for checks before a run."""
 
 JUDGE_STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 JUDGE_CONTENT_LAYER = "conv4_2"
-NEAR_FACTOR = 1.1  # times the final loss counts as being there
-# Every score in words: what it is, its unit, and what more of it means.
-TO_PAINTING = "relative; 0 = its manner, higher = further from it"
+NEAR_FACTOR = 1.1  # a loss below this multiple of its last value is near it
+
+DISTANCE_UNIT = "relative; 0 = equal, higher = less similar"
+# Every score: what it measures, its unit, and what a higher value means.
 SCORES = {
-    "style_distance": f"mean Gram distance to the painting ({TO_PAINTING})",
+    "style_distance": "squared distance of the Gram matrices to those of the style "
+    f"picture, mean over the layers ({DISTANCE_UNIT})",
     **{
-        f"style_distance/{k}": f"Gram distance to the painting at {k} ({TO_PAINTING})"
-        for k in JUDGE_STYLE_LAYERS
+        f"style_distance/{layer}": "squared distance of the Gram matrix to that of the "
+        f"style picture at {layer} ({DISTANCE_UNIT})"
+        for layer in JUDGE_STYLE_LAYERS
     },
-    "content_distance": f"feature distance to the photograph at {JUDGE_CONTENT_LAYER} "
-    "(relative; 0 = the same, higher = less of it is left)",
+    "content_distance": "squared distance of the features to those of the content "
+    f"picture at {JUDGE_CONTENT_LAYER} ({DISTANCE_UNIT})",
     "tv_energy": "total variation, unweighted (grey levels²; higher = rougher)",
-    "roughness": "mean step between neighbours (grey levels; higher = rougher)",
-    "high_frequency": "energy of waves below 4 px (relative to the photograph; "
-    "1 = as much, higher = more grain)",
-    "colour_shift": "distance of its mean colour from the photograph's (CIELAB units; "
-    "0 = none, higher = further)",
-    "chroma": "mean chroma (relative to the photograph; 1 = as much, higher = more)",
-    "stroke_scale": "half the mean wavelength of all but shapes (px; higher = larger)",
-    "steps_to_near": f"steps to stay below {NEAR_FACTOR} x the last loss (higher = "
-    "slower)",
-    "seconds_to_near": f"seconds to stay below {NEAR_FACTOR} x the last loss "
-    "(higher = slower)",
+    "roughness": "mean absolute difference of neighbouring pixels (grey levels; "
+    "higher = rougher)",
+    "high_frequency": "energy of wavelengths below 4 px (relative to the content "
+    "picture; 1 = equal, higher = more fine detail and noise)",
+    "colour_shift": "distance of the mean colour to that of the content picture "
+    "(CIELAB units; 0 = equal, higher = more different)",
+    "chroma": "mean chroma (relative to the content picture; 1 = equal, higher = more "
+    "saturated)",
+    "stroke_scale": "half the mean wavelength, without waves as long as whole shapes "
+    "(px; higher = larger strokes)",
+    "steps_to_near": f"when the loss stays below {NEAR_FACTOR} x its last value "
+    "(steps; higher = slower)",
+    "seconds_to_near": f"when the loss stays below {NEAR_FACTOR} x its last value "
+    "(seconds; higher = slower)",
 }

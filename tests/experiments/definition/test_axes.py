@@ -14,7 +14,7 @@ from kstyle.experiments.definition.axes import (
 )
 
 
-def test_a_list_of_values_gives_an_option_each_value():
+def test_a_list_has_a_choice_for_each_value():
     found = expand_axes({"pool": ["avg", "max"]}, "axes")
     assert found == {
         "pool": [
@@ -24,7 +24,7 @@ def test_a_list_of_values_gives_an_option_each_value():
     }
 
 
-def test_a_mapping_gives_labels_to_values_or_to_several_options():
+def test_a_mapping_labels_values_or_several_options():
     values = {128: {"style_size": 128, "style_crop": "center"}, "original": "original"}
     assert expand_axes({"style_size": values}, "axes")["style_size"] == [
         Choice({"style_size": 128, "style_crop": "center"}, {"style_size": "128"}),
@@ -32,7 +32,7 @@ def test_a_mapping_gives_labels_to_values_or_to_several_options():
     ]
 
 
-def test_an_axis_of_another_name_needs_mappings_and_may_change_nothing():
+def test_an_axis_that_is_no_option_takes_mappings_of_options():
     found = expand_axes({"region": {"left": {"style_crop": "left"}, "all": {}}}, "axes")
     assert [choice.options for choice in found["region"]] == [
         {"style_crop": "left"},
@@ -41,7 +41,7 @@ def test_an_axis_of_another_name_needs_mappings_and_may_change_nothing():
 
 
 @pytest.mark.parametrize(("value", "text"), [("max", "max"), (0, "0"), (None, "none")])
-def test_a_value_alone_is_a_list_of_one(value, text):
+def test_a_single_value_is_a_list_of_one(value, text):
     (choice,) = expand_axes({"style_crop": value}, "axes")["style_crop"]
     assert choice == Choice({"style_crop": value}, {"style_crop": text})
 
@@ -75,14 +75,14 @@ def test_grid_has_every_combination_with_the_first_axis_slowest():
     assert axes.axis_grid(both)[1].options == {"pool": "avg", "size": 128}
 
 
-def test_no_axes_are_one_choice_of_nothing():
+def test_without_axes_there_is_one_empty_choice():
     assert axes.axis_grid({}) == [Choice({}, {})]
 
 
 def test_one_at_a_time_is_the_base_and_each_value_alone():
     both = expand_axes({"pool": ["max"], "size": [96, 128]}, "axes")
     found = axes.one_at_a_time(both)
-    assert [choice.words() for choice in found] == [
+    assert [choice.name_parts() for choice in found] == [
         ["base"],
         ["pool=max"],
         ["size=96"],
@@ -91,13 +91,13 @@ def test_one_at_a_time_is_the_base_and_each_value_alone():
     assert [choice.options for choice in found[:2]] == [{}, {"pool": "max"}]
 
 
-def test_an_explicit_list_names_trials_or_labels_them_with_their_options():
+def test_listed_trials_have_names_or_labels_of_their_options():
     named, plain, nothing = axes.listed_trials(
         [{"name": 1, "pool": "avg"}, {"name": None, "size": 96, "seed": 2}, {}]
     )
-    assert (named.options, named.words()) == ({"pool": "avg"}, ["1"])
+    assert (named.options, named.name_parts()) == ({"pool": "avg"}, ["1"])
     assert named.labels == {"pool": "avg"}
-    assert plain.words() == ["size=96", "seed=2"]
+    assert plain.name_parts() == ["size=96", "seed=2"]
     assert nothing == Choice({}, {})
 
 
@@ -115,7 +115,7 @@ def test_an_explicit_list_names_trials_or_labels_them_with_their_options():
         ([".git"], "_git"),
     ],
 )
-def test_a_folder_name_has_no_separator_and_never_leaves_the_folder(words, name):
+def test_a_trial_folder_name_is_safe(words, name):
     assert trial_folder_name(*words) == name
 
 
@@ -128,27 +128,27 @@ def refusal(function, *arguments):
 @pytest.mark.parametrize("values", [[], {}])
 def test_an_axis_without_values_is_refused(values):
     message = refusal(expand_axes, {"pool": values}, "repeats")
-    assert message == "repeats: 'pool' has no values. Name one at least."
+    assert message == "repeats: 'pool' has no values. Give at least one."
 
 
-def test_an_axis_that_is_no_option_is_refused_with_the_two_remedies():
+def test_an_axis_with_plain_values_must_be_an_option():
     message = refusal(expand_axes, {"poll": ["avg"]}, "axes")
     assert "'poll' is no option of stylize. Did you mean 'pool'?" in message
     assert "poll: {avg: {style_size: 256}}" in message
 
 
 @pytest.mark.parametrize("name", ["part", "trial", "loss"])
-def test_an_axis_may_not_take_the_name_of_a_column(name):
+def test_an_axis_cannot_have_the_name_of_a_column(name):
     message = refusal(expand_axes, {name: {"a": {"pool": "max"}}}, "axes")
-    assert message == f"axes: none may be called {name!r}. Rename it."
+    assert message == f"axes: the name {name!r} is reserved. Rename it."
 
 
 @pytest.mark.parametrize("values", [[96, 128, 96], [96, 96.0], ["none", None]])
-def test_a_value_twice_is_refused(values):
+def test_a_duplicate_value_is_refused(values):
     assert "twice" in refusal(expand_axes, {"size": values}, "axes")
 
 
-def test_an_explicit_list_without_trials_is_refused():
+def test_an_empty_list_of_trials_is_refused():
     assert "the list is empty" in refusal(axes.listed_trials, [])
 
 

@@ -1,10 +1,10 @@
-"""Experiment files: which trials they mean, and the sentence for every mistake."""
+"""Experiment files: their trials, and the sentence for every mistake."""
 
 from pathlib import Path
 
 import pytest
 
-import kstyle.experiments
+import kstyle
 from kstyle.errors import ConfigError
 from kstyle.experiments.definition.experiment_file import (
     QUICK_OPTIONS,
@@ -12,11 +12,11 @@ from kstyle.experiments.definition.experiment_file import (
     read_experiment,
 )
 from kstyle.experiments.findings.rules import check_findings
+from kstyle.experiments.plans import builtin_experiments
 from kstyle.experiments.scoring.names import SCORES
 
-ROOT = Path(__file__).parents[1]
-BUILTIN = sorted((ROOT / "configs" / "experiments").glob("*.yaml"))
-TEMPLATE = Path(kstyle.experiments.__file__).parent / "templates" / "experiment.yaml"
+BUILTIN = [*builtin_experiments().values()]
+TEMPLATE = Path(kstyle.__file__).parent / "cli" / "templates" / "experiment.yaml"
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_file_without_axes_is_one_trial_of_the_defaults(read):
     assert (experiment.parts, experiment.axes, experiment.repeats) == ((), {}, {})
 
 
-def test_a_grid_is_every_combination_and_the_options_are_what_differs(read):
+def test_a_grid_has_every_combination_and_lists_differences(read):
     experiment = read(
         "base: {size: 96, pool: avg}\naxes: {pool: [avg, max], size: [96, 128]}"
     )
@@ -74,7 +74,7 @@ def test_one_at_a_time_is_the_base_and_each_value_alone(read):
     assert experiment.trials[1].config.size == 512
 
 
-def test_an_explicit_list_runs_as_it_stands(read):
+def test_a_list_of_trials_runs_in_its_order(read):
     experiment = read(
         "trials: [{name: soft, pool: avg}, {pool: max, tv_weight: 0}, {}]\n"
         "repeats: {seed: [0, 1]}"
@@ -89,7 +89,7 @@ def test_an_explicit_list_runs_as_it_stands(read):
     assert experiment.axes == {"pool": ("avg", "max"), "tv_weight": ("0",)}
 
 
-def test_parts_run_the_same_axes_under_options_of_their_own(read):
+def test_parts_run_the_same_axes_with_their_own_options(read):
     experiment = read(
         "axes: {pool: [avg, max]}\n"
         "parts: {pastiche: {content_weight: 0, init: noise}, stylised: }"
@@ -107,7 +107,7 @@ def test_parts_run_the_same_axes_under_options_of_their_own(read):
     assert last.options == {"pool": "max"}
 
 
-def test_a_part_may_have_axes_a_list_a_mode_and_a_kind_of_its_own(read):
+def test_a_part_can_have_its_own_axes_trials_mode_and_kind(read):
     experiment = read(
         "axes: {pool: [avg, max]}\n"
         "parts:\n"
@@ -124,12 +124,12 @@ def test_a_part_may_have_axes_a_list_a_mode_and_a_kind_of_its_own(read):
     assert experiment.axes["init"] == ("noise",)
 
 
-def test_a_part_with_axes_stands_beside_a_file_with_a_list(read):
+def test_a_part_with_axes_works_in_a_file_with_a_list(read):
     text = "trials: [{pool: max}]\nparts: {a: {axes: {size: [96]}}, b: {}}"
     assert names(read(text)) == ["a,size=96", "b,pool=max"]
 
 
-def test_an_axis_stands_above_its_part_and_the_part_above_the_base(read):
+def test_axes_replace_parts_and_parts_replace_the_base(read):
     experiment = read(
         "base: {size: 96, steps: 1}\n"
         "parts: {a: {size: 97, steps: 2}}\n"
@@ -153,7 +153,7 @@ def test_repeats_run_every_trial_once_for_each_value(read):
     assert experiment.repeats == {"seed": ("0", "1")}
 
 
-def test_one_repeat_alone_is_still_named(read):
+def test_a_single_repeat_is_part_of_the_name(read):
     assert names(read("repeats: {seed: 3}")) == ["seed=3"]
 
 
@@ -183,7 +183,7 @@ def test_two_pairs_of_one_name_are_refused(read):
         read("title: pairs", pairs=[("x/a.jpg", "b.jpg"), ("y/a.png", "b.jpg")])
 
 
-def test_quick_is_small_and_has_the_first_repeat_alone_under_another_name(read):
+def test_quick_is_small_with_one_repeat_and_another_name(read):
     text = "base: {size: 320, steps: 150}\nrepeats: {seed: [4, 5]}"
     experiment = read(text, quick=True)
     assert experiment.name == "mine-quick"
@@ -192,7 +192,7 @@ def test_quick_is_small_and_has_the_first_repeat_alone_under_another_name(read):
     assert {key: getattr(config, key) for key in QUICK_OPTIONS} == QUICK_OPTIONS
 
 
-def test_quick_leaves_what_an_axis_or_a_repeat_varies(read):
+def test_quick_does_not_change_axes_and_repeats(read):
     text = "axes: {size: [64, 256]}\nrepeats: {long: {yes: {steps: 90}}}"
     configs = [trial.config for trial in read(text, quick=True).trials]
     assert [(c.size, c.steps, c.scale_steps) for c in configs] == [
@@ -201,7 +201,7 @@ def test_quick_leaves_what_an_axis_or_a_repeat_varies(read):
     ]
 
 
-def test_a_file_may_say_what_quick_changes(read):
+def test_a_file_can_set_the_options_of_quick(read):
     experiment = read("quick: {size: 64, padding: same}", quick=True)
     config = experiment.trials[0].config
     assert (config.size, config.padding, config.steps) == (
@@ -212,7 +212,7 @@ def test_a_file_may_say_what_quick_changes(read):
     assert read("quick: {size: 64}").trials[0].config.size == 512
 
 
-def test_quick_is_on_top_of_the_options_of_a_part(read):
+def test_quick_replaces_options_of_a_part(read):
     experiment = read("parts: {a: {size: 256, steps: 9}}", quick=True)
     config = experiment.trials[0].config
     assert (config.size, config.steps) == (
@@ -221,7 +221,7 @@ def test_quick_is_on_top_of_the_options_of_a_part(read):
     )
 
 
-def test_changes_are_on_top_of_everything_and_part_of_the_base(read):
+def test_changes_replace_all_options_and_are_in_the_base(read):
     text = "base: {size: 320}\nparts: {a: {size: 256}}\nquick: {size: 64}"
     for quick in (False, True):
         experiment = read(text, {"size": 200}, quick=quick)
@@ -237,18 +237,18 @@ def test_changes_are_on_top_of_everything_and_part_of_the_base(read):
         "trials: [{pool: max}]",
     ],
 )
-def test_what_varies_cannot_be_changed_for_all_trials(read, text):
+def test_an_axis_cannot_be_changed_for_all_trials(read, text):
     with pytest.raises(ConfigError, match="'pool' is set twice .* --set"):
         read(text, {"pool": "max"})
 
 
-def test_a_base_config_is_found_beside_the_file_and_lies_under_the_base(read, tmp_path):
+def test_a_base_config_is_relative_to_the_file(read, tmp_path):
     (tmp_path / "common.yaml").write_text("size: 96\nnet: vgg16\noutput: old.png")
     base = read("base_config: common.yaml\nbase: {size: 128}").base
     assert (base.size, base.net, base.output) == (128, "vgg16", None)
 
 
-def test_a_key_with_nothing_after_it_is_left_out(read):
+def test_a_key_without_a_value_counts_as_left_out(read):
     keys = ("title", "question", "base", "base_config", "axes", "trials", "parts")
     experiment = read("".join(f"{key}:\n" for key in keys) + "repeats:\nfindings:\n")
     assert names(experiment) == ["base"]
@@ -256,11 +256,11 @@ def test_a_key_with_nothing_after_it_is_left_out(read):
 
 
 @pytest.mark.parametrize("text", ["parts: {}", "axes: {}", "repeats: {}"])
-def test_an_empty_mapping_is_the_same_as_none(read, text):
+def test_an_empty_mapping_counts_as_left_out(read, text):
     assert names(read(text)) == ["base"]
 
 
-def test_numbers_may_be_labels_and_names(read):
+def test_labels_and_names_can_be_numbers(read):
     experiment = read(
         "parts: {1: {net: vgg16}, 2: }\naxes: {style_size: {128: 128, 256: 256}}"
     )
@@ -270,7 +270,7 @@ def test_numbers_may_be_labels_and_names(read):
     assert experiment.trials[0].config.style_size == 128
 
 
-def test_nothing_is_a_value_with_the_label_none(read):
+def test_null_is_a_value_with_the_label_none(read):
     experiment = read("axes: {style_crop: [left, null]}")
     assert experiment.axes == {"style_crop": ("left", "none")}
     assert experiment.trials[1].config.style_crop is None
@@ -295,7 +295,7 @@ def test_an_option_that_is_none_in_a_part_is_kept(read):
         ("trials: [{name: a/../b}]", "a_.._b"),
     ],
 )
-def test_a_trial_is_named_as_a_folder_may_be(read, text, name):
+def test_a_trial_has_the_name_of_a_safe_folder(read, text, name):
     assert names(read(text)) == [name]
 
 
@@ -341,12 +341,12 @@ def refusal(read, text, *arguments, **choices):
         ("quick: {sise: 3}", "quick: Unknown option 'sise'. Did you mean 'size'?"),
         ("axes: {nett: [vgg16]}", "axis 'nett' is no option of stylize. Did you mean"),
         ("repeats: {sed: [1]}", "axis 'sed' is no option of stylize. Did you mean"),
-        ("axes: {pool: []}", "axes: 'pool' has no values. Name one at least."),
-        ("repeats: {pool: {}}", "repeats: 'pool' has no values. Name one at least."),
+        ("axes: {pool: []}", "axes: 'pool' has no values. Give at least one."),
+        ("repeats: {pool: {}}", "repeats: 'pool' has no values. Give at least one."),
         ("trials: []", "trials: the list is empty. Give one mapping of options."),
         ("axes: {size: [96, 96]}", "axis 'size' has the value '96' twice."),
         ("axes: {a: {x: 1, x: 2}}", "The key 'x' is given twice. Keep one of them."),
-        ("axes: {part: {a: {pool: max}}}", "axes: none may be called 'part'. Rename"),
+        ("axes: {part: {a: {pool: max}}}", "axes: the name 'part' is reserved. Rename"),
         ("axes: {pool: [avg]}\ntrials: [{}]", "Give axes or trials, not both."),
         (
             "parts: {a: {axes: {pool: [avg]}, trials: [{}]}}",
@@ -367,7 +367,7 @@ def refusal(read, text, *arguments, **choices):
             "axes: {style_weight: [.inf]}",
             "trial 'style_weight=inf': style_weight: input should be a finite number.",
         ),
-        ("base: {output: x.png}", "trial 'base': output: a result lies in its trial's"),
+        ("base: {output: x.png}", "trial 'base': output: a trial's result is written"),
         ("a: [", "This is not YAML: "),
         ("- a", "A config is a mapping like 'net: vgg19'. This is a list."),
         ("axes: pool", "axes: give a mapping, such as {name: value}. Received: 'pool'"),
@@ -387,31 +387,31 @@ def refusal(read, text, *arguments, **choices):
         ("parts: {a: {kind: tabel}}", "parts.a.kind: input should be 'picture' or 'ta"),
     ],
 )
-def test_every_mistake_has_the_path_and_one_sentence(read, text, sentence):
+def test_every_error_has_the_path_and_one_sentence(read, text, sentence):
     assert refusal(read, text).startswith(sentence)
 
 
-def test_a_change_that_is_no_option_is_refused(read):
+def test_an_unknown_option_in_changes_is_refused(read):
     assert refusal(read, "title: x", {"sise": 3}).startswith(
         "Unknown option 'sise'. Did you"
     )
 
 
-def test_a_name_too_long_for_a_folder_is_refused_with_the_remedy(read):
+def test_a_name_too_long_for_a_folder_is_refused(read):
     text = "trials: [{name: %s}]"
     assert len(names(read(text % ("é" * 75)))[0].encode()) == 150
     message = refusal(read, text % ("é" * 76))
     assert "is longer than 150 bytes. Give its values short labels" in message
 
 
-def test_a_missing_file_and_a_missing_base_config_are_named(read, tmp_path):
+def test_missing_files_are_named_in_the_error(read, tmp_path):
     with pytest.raises(ConfigError, match=r"Cannot read the config '.*gone\.yaml'"):
         read_experiment(tmp_path / "gone.yaml")
     message = refusal(read, "base_config: nowhere.yaml")
     assert "Cannot read the config" in message and "nowhere.yaml" in message
 
 
-def test_a_mistake_in_a_base_config_names_that_file_too(read, tmp_path):
+def test_an_error_in_a_base_config_names_that_file_too(read, tmp_path):
     (tmp_path / "common.yaml").write_text("a: [")
     message = refusal(read, "base_config: common.yaml")
     assert "common.yaml: This is not YAML" in message
@@ -423,14 +423,14 @@ def test_the_eleven_experiments_are_numbered():
 
 @pytest.mark.parametrize("path", [*BUILTIN, TEMPLATE], ids=lambda path: path.stem)
 @pytest.mark.parametrize("quick", [False, True])
-def test_a_shipped_experiment_can_be_read_and_its_findings_hold_together(path, quick):
+def test_a_shipped_experiment_and_its_findings_are_valid(path, quick):
     experiment = read_experiment(path, quick=quick)
     assert experiment.name == path.stem + "-quick" * quick
     assert len(check_findings(experiment.findings, experiment, SCORES)) >= 1
 
 
 @pytest.mark.parametrize("path", BUILTIN, ids=lambda path: path.stem)
-def test_a_built_in_experiment_says_what_it_asks_and_what_was_found(path):
+def test_a_built_in_experiment_has_all_its_texts(path):
     experiment = read_experiment(path)
     for key in ("title", "question", "finding", "measured"):
         assert getattr(experiment, key).strip(), key

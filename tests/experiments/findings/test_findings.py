@@ -1,4 +1,4 @@
-"""Findings: what is measured, by hand on small records, and what becomes of it."""
+"""Findings: quantities worked out by hand on small records, checks and verdicts."""
 
 import math
 import re
@@ -10,7 +10,7 @@ import yaml
 from kstyle.errors import ConfigError
 from kstyle.experiments.definition.experiment_file import read_experiment
 from kstyle.experiments.findings.quantities import QUANTITIES, spearman
-from kstyle.experiments.findings.rules import check_findings, parse_rule
+from kstyle.experiments.findings.rules import Finding, check_findings, parse_rule
 from kstyle.experiments.findings.verdicts import judge_finding
 from kstyle.experiments.records import new_record
 
@@ -34,7 +34,7 @@ def experiment(tmp_path):
 
 
 def record(**keys):
-    """A finished record; of a curve the loss alone need be given."""
+    """Return a finished record; its curve is made from `loss`."""
     loss = keys.pop("loss", [8.0, 4.0, 2.0])
     empty = {"part": "", "label": "", "axes": {}, "repeats": {}}
     empty |= {"status": "finished", "scores": {}}
@@ -43,7 +43,7 @@ def record(**keys):
 
 
 def pools(values, **keys):
-    """A record each for `{pool: value of the score sharp}`."""
+    """Return a record for each item of `{pool: value of the score sharp}`."""
     return [
         record(axes={"pool": pool}, scores={"sharp": value}, **keys)
         for pool, value in values.items()
@@ -51,12 +51,14 @@ def pools(values, **keys):
 
 
 def no_distance(*_):
-    raise AssertionError("no picture is asked for")
+    raise AssertionError("the quantity needs no picture")
 
 
-def verdict(quantity, rule, records, distance=no_distance, confirmed="> 1", **keys):
-    """What `judge` says of one quantity, and the number."""
-    finding = {"claim": "x", quantity: rule, "confirmed": confirmed} | keys
+def verdict(
+    quantity, arguments, records, distance=no_distance, confirmed="> 1", part=None
+):
+    """Return the verdict on a finding about one quantity."""
+    finding = Finding("x", quantity, arguments, confirmed, part)
     return judge_finding(finding, records, distance)
 
 
@@ -87,7 +89,7 @@ def test_a_ratio_to_several_is_to_their_mean_least_or_largest(against, expected)
     ("value", "expected"),
     [("start/loss", 2), ("end/loss", 3), ("start/style", 2), ("end/style", 3)],
 )
-def test_a_value_may_be_the_first_or_the_last_of_a_curve(value, expected):
+def test_a_value_can_be_the_first_or_last_of_a_curve(value, expected):
     records = [
         record(axes={"pool": "avg"}, loss=[8.0, 2.0]),
         record(axes={"pool": "max"}, loss=[16.0, 6.0]),
@@ -97,7 +99,7 @@ def test_a_value_may_be_the_first_or_the_last_of_a_curve(value, expected):
 
 
 @pytest.mark.parametrize(("above", "expected"), [(1.0, math.inf), (0.0, None)])
-def test_a_ratio_to_nothing_is_infinite_and_of_nothing_cannot_be_told(above, expected):
+def test_a_ratio_to_zero_is_infinite_or_unknown(above, expected):
     records = pools({"avg": 0.0, "max": above})
     assert number("ratio", of_to("max", "avg"), records) == expected
 
@@ -116,11 +118,11 @@ def test_a_ratio_to_nothing_is_infinite_and_of_nothing_cannot_be_told(above, exp
         ([5, 5, 5], 0),
     ],
 )
-def test_spearman_is_the_correlation_of_ranks_and_ties_share_theirs(values, expected):
+def test_spearman_is_the_correlation_of_ranks_with_shared_ties(values, expected):
     assert spearman(values) == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_trend_follows_the_labels_and_not_the_records():
+def test_a_trend_follows_the_order_of_the_labels():
     records = pools({"c": 3.0, "a": 1.0, "b": 2.0})
     rule = {"value": "sharp", "along": "pool", "labels": ["a", "b", "c"]}
     assert number("trend", rule, records) == pytest.approx(1)
@@ -129,7 +131,7 @@ def test_a_trend_follows_the_labels_and_not_the_records():
 
 
 def by_name(distances):
-    """A distance function from `{"ab": number}`; a pair may come in either order."""
+    """Return a distance function from `{"ab": number}`, for both orders of a pair."""
 
     def distance(measure, first, second):
         assert measure == "style"
@@ -138,7 +140,7 @@ def by_name(distances):
     return distance
 
 
-def test_a_difference_is_a_distance_or_that_over_another():
+def test_a_difference_is_a_distance_or_a_ratio_of_two():
     records = pools({"a": 0, "b": 0, "c": 0})
     distance = by_name({"ab": 6.0, "bc": 4.0})
     rule = {"measure": "style", "between": [{"pool": "b"}, {"pool": "a"}]}
@@ -147,7 +149,7 @@ def test_a_difference_is_a_distance_or_that_over_another():
     assert number("difference", rule, records, distance) == 1.5
 
 
-def test_apart_is_the_least_distance_over_the_largest_among_the_others():
+def test_apart_is_least_distance_over_largest_among_the_others():
     records = pools({"a": 0, "b": 0, "c": 0, "x": 0})
     near = {"ax": 5.0, "bx": 6.0, "cx": 9.0}
     among = {"ab": 1.0, "ac": 2.0, "bc": 4.0}
@@ -168,7 +170,7 @@ def test_apart_is_the_least_distance_over_the_largest_among_the_others():
         ([2.0, 2.0, 2.0, 2.0, 2.0], {}, 0),
     ],
 )
-def test_reach_is_steps_to_near_the_others_loss_over_its_own(loss, factor, expected):
+def test_reach_is_steps_to_the_others_loss_over_its_own(loss, factor, expected):
     records = [
         record(axes={"pool": "avg"}, loss=loss),
         record(axes={"pool": "max"}, loss=[8.0, 7.0, 5.0, 4.0, 2.0]),
@@ -208,7 +210,7 @@ def test_a_share_is_of_the_losses_of_some_layers(among, kind, expected):
     assert number("share", rule, [table_record()]) == expected
 
 
-def test_a_share_of_a_layer_that_the_pictures_are_too_small_for_cannot_be_told():
+def test_a_share_of_a_missing_layer_cannot_be_told():
     rule = {
         "of": {"init": "noise"},
         "layer": "conv1_1",
@@ -217,7 +219,7 @@ def test_a_share_of_a_layer_that_the_pictures_are_too_small_for_cannot_be_told()
     assert verdict("share", rule, [table_record()])["verdict"] == "cannot tell"
 
 
-def test_selections_tell_parts_apart():
+def test_selections_distinguish_parts():
     records = pools({"avg": 1.0, "max": 2.0}, part="pastiche")
     records += pools({"avg": 1.0, "max": 8.0}, part="stylised")
     rule = of_to("max", "avg")
@@ -234,7 +236,7 @@ def test_a_trial_without_the_axis_is_not_selected():
     assert number("ratio", of_to("max", "avg"), records) == 2
 
 
-def test_repeats_are_kept_apart_and_the_number_is_their_median():
+def test_the_number_is_the_median_over_the_repeats():
     records = pools({"avg": 1.0, "max": 5.0}, repeats={"seed": "0"})
     records += pools({"avg": 2.0, "max": 4.0}, repeats={"seed": "1"})
     records += pools({"avg": 1.0, "max": 3.0}, repeats={"seed": "2"})
@@ -252,14 +254,14 @@ def test_repeats_are_kept_apart_and_the_number_is_their_median():
         ([], "cannot tell"),
     ],
 )
-def test_a_verdict_is_confirmed_if_the_rule_holds_in_every_repeat(values, expected):
+def test_confirmed_means_that_the_rule_holds_in_every_repeat(values, expected):
     records = []
     for seed, value in enumerate(values):
         records += pools({"avg": 1.0, "max": value}, repeats={"seed": str(seed)})
     assert verdict("ratio", of_to("max", "avg"), records)["verdict"] == expected
 
 
-def test_a_number_that_is_never_reached_is_infinite_in_every_repeat():
+def test_the_median_of_infinite_numbers_is_infinite():
     records = []
     for seed in "01":
         repeat = {"seed": seed}
@@ -269,7 +271,7 @@ def test_a_number_that_is_never_reached_is_infinite_in_every_repeat():
 
 
 def failed(records, pool):
-    """The records, that of one pool as a failed trial leaves it."""
+    """Return the records with the one of `pool` as that of a failed trial."""
     lost = {"status": "failed", "scores": {}, "curve": {}, "table": None}
     return [r | lost if r["axes"]["pool"] == pool else r for r in records]
 
@@ -285,7 +287,7 @@ SELECTING = {
 
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
-def test_a_trial_that_failed_or_was_left_out_leaves_nothing_to_tell(quantity):
+def test_without_a_needed_trial_a_finding_cannot_be_told(quantity):
     records = pools({"a": 1.0, "b": 2.0, "c": 3.0})
     for some in (failed(records, "b"), [records[0], records[2]], []):
         found = verdict(quantity, SELECTING[quantity], some, lambda *_: 1.0)
@@ -293,31 +295,31 @@ def test_a_trial_that_failed_or_was_left_out_leaves_nothing_to_tell(quantity):
         assert found["spread"] == []
 
 
-def test_a_repeat_that_failed_has_no_number_and_the_others_have():
+def test_a_failed_repeat_has_no_number_and_the_others_have():
     records = failed(pools({"avg": 1.0, "max": 2.0}, repeats={"seed": "0"}), "avg")
     records += pools({"avg": 1.0, "max": 3.0}, repeats={"seed": "1"})
     assert verdict("ratio", of_to("max", "avg"), records)["spread"] == [3]
 
 
-def test_a_score_that_a_record_lacks_cannot_be_told():
+def test_a_missing_score_cannot_be_told():
     records = pools({"avg": 1.0, "max": 2.0})
     for value in ("style_distance", "end/tv"):
         rule = of_to("max", "avg") | {"value": value}
         assert number("ratio", rule, records) is None
 
 
-def test_a_value_that_is_no_number_cannot_be_told():
+def test_a_nan_value_cannot_be_told():
     records = pools({"avg": 1.0, "max": math.nan})
     assert verdict("ratio", of_to("max", "avg"), records)["verdict"] == "cannot tell"
 
 
-def test_numbers_in_a_verdict_are_plain_ones():
+def test_numbers_in_a_verdict_are_python_floats():
     records = pools({"avg": np.float32(1), "max": np.float32(2)})
     found = verdict("ratio", of_to("max", "avg"), records)
     assert {type(each) for each in [found["number"], *found["spread"]]} == {float}
 
 
-def test_a_verdict_says_in_words_what_was_measured():
+def test_a_verdict_states_the_rule_in_words():
     rule = of_to("max", ["avg", "min"], against="max")
     found = verdict("ratio", rule, [], part="stylised", confirmed="< 0.5")
     assert found["claim"] == "x"
@@ -350,7 +352,7 @@ def test_other_rules_are_refused(text):
 
 
 def finding(text):
-    """A finding from YAML, with a claim and a rule unless it has its own."""
+    """Return a finding from YAML, with default values of its claim and rule."""
     return {"claim": "x", "confirmed": "> 1"} | yaml.safe_load(text)
 
 
@@ -370,19 +372,19 @@ MAX1, AVG1 = "{pool: max, size: 1}", "{pool: avg, size: 1}"
         "apart: {measure: style, of: {style_scale: 1}, others: {part: stylised}}",
     ],
 )
-def test_a_finding_that_makes_sense_is_taken(experiment, text):
+def test_valid_findings_are_accepted(experiment, text):
     (found,) = check_findings([finding(text)], experiment, SCORES)
-    assert found["claim"] == "x"
+    assert found.claim == "x"
 
 
-def test_the_labels_of_a_trend_are_those_of_the_axis_in_order(experiment):
+def test_a_trend_takes_the_labels_of_its_axis_by_default(experiment):
     (found,) = check_findings(
         [finding("trend: {value: sharp, along: style_scale}")], experiment, SCORES
     )
-    assert found["trend"]["labels"] == ["0.5", "1"]
+    assert found.arguments["labels"] == ["0.5", "1"]
 
 
-def test_labels_may_be_written_as_numbers_or_nothing(tmp_path):
+def test_labels_in_findings_can_be_numbers_or_null(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("axes: {style_crop: [left, null], tv_weight: [0, 1.0]}")
     text = "{style_crop: null, tv_weight: 1}"
@@ -411,7 +413,7 @@ repeats: {seed: [0, 1]}
 """
 
 
-def test_a_trial_may_be_named_where_its_options_would_mean_several(tmp_path):
+def test_a_selection_can_name_a_listed_trial(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(TRIALS)
     experiment = read_experiment(path)
@@ -563,14 +565,14 @@ def ratio(inside):
         ),
     ],
 )
-def test_a_finding_that_cannot_be_measured_is_refused(experiment, text, sentence):
+def test_invalid_findings_are_refused(experiment, text, sentence):
     with pytest.raises(ConfigError) as caught:
         check_findings([finding(text)], experiment, SCORES)
     assert str(caught.value).startswith("finding 'x': ")
     assert sentence in str(caught.value)
 
 
-def test_a_finding_without_a_claim_is_shown_as_it_is(experiment):
+def test_a_finding_without_a_claim_is_quoted_in_the_error(experiment):
     with pytest.raises(
         ConfigError, match=r"finding \{'ratio': \{\}\}: .*'claim' is mis"
     ):

@@ -4,6 +4,7 @@ import base64
 import errno
 import html.parser
 import io
+import os
 import re
 import subprocess
 import sys
@@ -13,13 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kstyle.experiments.reporting.charts import (
+from kstyle.experiments.reporting.charts import draw_chart, legend_swatch, line_style
+from kstyle.experiments.reporting.contact_sheet import (
     SHEET_CELL,
     SHEET_GAP,
-    curve_style,
     data_uri,
-    draw_chart,
-    swatch,
     thumbnail,
     write_contact_sheet,
 )
@@ -155,7 +154,7 @@ def report(tmp_path, random_picture):
     return write
 
 
-def test_the_page_says_what_was_asked_found_and_done(report):
+def test_the_page_has_question_verdicts_and_command(report):
     page = report(
         [trial("pool=avg"), trial("pool=max")],
         [verdict()],
@@ -172,7 +171,7 @@ def test_the_page_says_what_was_asked_found_and_done(report):
         assert words in page.text, words
 
 
-def test_the_page_is_whole_and_needs_nothing_else(report):
+def test_the_page_is_complete_without_other_files(report):
     page = report([trial(), failed("pool=max", "x")], [verdict()])
     assert page.open == []
     assert ("html", {"lang": "en"}) in page.elements
@@ -189,7 +188,7 @@ def test_the_page_is_whole_and_needs_nothing_else(report):
     assert not re.search(r"https?:|@import|url\((?!#)", page.source)
 
 
-def test_every_picture_has_an_alternative_text_and_can_be_reached_by_keyboard(report):
+def test_pictures_have_alt_texts_and_are_buttons(report):
     page = report([trial()], pictures={"content coffee": np.zeros((4, 6, 3))})
     alts = [alt for alt in page.values("img", "alt") if alt]
     assert alts == ["content coffee", "coffee in the style of night: pool = avg"]
@@ -198,12 +197,13 @@ def test_every_picture_has_an_alternative_text_and_can_be_reached_by_keyboard(re
     assert zooms[1]["data-caption"].split("\n") == ["pool = avg", "as the base config"]
     charts = [svg for tag, svg in page.elements if svg.get("role") == "img"]
     assert [svg["aria-label"] for svg in charts] == [
-        *("Total loss over steps", "Content, weighted over steps"),
-        "Style, weighted over steps",
+        "Total loss over steps",
+        "Content loss, weighted over steps",
+        "Style loss, weighted over steps",
     ]
 
 
-def test_hostile_names_are_text_everywhere(report, tmp_path):
+def test_html_in_names_is_escaped_everywhere(report, tmp_path):
     record = trial(
         trial=HOSTILE,
         part=HOSTILE,
@@ -251,7 +251,7 @@ def test_hostile_names_are_text_everywhere(report, tmp_path):
         ("avg / max, 1/2", "avg / max, 1/2"),
     ],
 )
-def test_absolute_paths_are_cut_to_what_they_end_in(text, expected):
+def test_absolute_paths_are_reduced_to_file_names(text, expected):
     assert strip_folders(text).startswith(expected)
 
 
@@ -268,14 +268,14 @@ def test_no_absolute_path_reaches_the_page(report):
         assert name in page.text
 
 
-def test_a_failed_trial_shows_its_sentence_in_the_grid_and_in_the_list(report):
+def test_the_error_of_a_failed_trial_is_in_grid_and_list(report):
     page = report([trial(), failed("pool=max", "The loss is nan.")])
     assert page.text.count("The loss is nan.") == 2
     assert "No picture The loss is nan. pool = max" in page.text
     assert "Failed trials pool = max The loss is nan." in page.text
 
 
-def test_a_picture_that_is_gone_is_said_and_does_not_stop_the_report(report, tmp_path):
+def test_a_missing_picture_is_reported_as_an_error(report, tmp_path):
     report([trial(), trial("pool=max")])
     (tmp_path / "pool=max.png").unlink()
     records = [trial(), trial("pool=max")]
@@ -284,20 +284,20 @@ def test_a_picture_that_is_gone_is_said_and_does_not_stop_the_report(report, tmp
     assert str(tmp_path) not in page.source
 
 
-def test_an_experiment_without_any_record_has_a_page_and_no_sheet(report, tmp_path):
+def test_an_experiment_without_records_has_a_page_but_no_sheet(report, tmp_path):
     (tmp_path / "contact_sheet.png").write_bytes(b"of before")
     page = report([])
     assert "How to repeat it" in page.text and "Pictures" not in page.text
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_a_full_disk_keeps_the_page_of_before(report, tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_previous_page(report, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     report([trial()])
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    monkeypatch.setattr("kstyle.files.os.replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         write_report(tmp_path, about(), [trial()], [])
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -308,7 +308,7 @@ def test_the_same_records_make_the_same_page(report):
     assert report(records).source == report(records).source
 
 
-def test_a_row_is_a_repeat_and_a_column_a_value_with_gaps_kept():
+def test_rows_are_repeats_columns_are_values_gaps_are_none():
     records = [
         trial(f"pool={pool},seed={seed}", axes={"pool": pool}, repeats={"seed": seed})
         for seed, pool in (("0", "avg"), ("0", "max"), ("1", "max"))
@@ -331,7 +331,7 @@ def test_trials_of_the_same_labels_are_all_shown():
     assert grid_rows(records) == {"": records}
 
 
-def test_a_trial_without_axes_is_called_by_what_its_name_adds():
+def test_a_trial_without_axes_is_labelled_by_its_name():
     base = trial(
         trial="stylised,base,seed=0", part="stylised", axes={}, repeats={"seed": "0"}
     )
@@ -340,7 +340,7 @@ def test_a_trial_without_axes_is_called_by_what_its_name_adds():
     assert trial_label(trial("pool=avg,net=vgg16")) == "pool = avg, net = vgg16"
 
 
-def test_the_scores_that_the_rules_speak_of_are_shown_first():
+def test_scores_in_the_rules_are_shown_first():
     scores = dict.fromkeys(["loss", "style", "style/conv1_1", "tv", "tv_energy"], "")
     rules = [verdict(rule="ratio (value tv_energy)")]
     assert relevant_scores(scores, rules) == ["tv_energy", "loss", "style"]
@@ -368,7 +368,7 @@ def test_a_number_has_three_significant_digits(value, text):
         *(({}, "none"), (None, "none"), ([1, 2.5], "1, 2.5"), (True, "True")),
     ],
 )
-def test_an_option_is_spelled_as_a_user_would(value, text):
+def test_options_are_formatted_as_on_the_command_line(value, text):
     assert option_text(value) == text
 
 
@@ -376,7 +376,7 @@ def tables(records, scores=None):
     return {t["title"]: t for t in all_tables(records, scores or about()["scores"])}
 
 
-def test_scores_are_a_row_a_trial_in_groups_by_part():
+def test_scores_have_a_row_for_each_trial_in_groups_by_part():
     records = [trial(part="a"), trial("pool=max", part="b", scores={"roughness": 2.0})]
     table = tables(records)["Scores"]
     assert [text for text, _ in table["columns"]] == [
@@ -388,7 +388,7 @@ def test_scores_are_a_row_a_trial_in_groups_by_part():
     }
 
 
-def test_scores_of_layers_are_a_table_of_their_own():
+def test_scores_of_layers_have_a_separate_table():
     assert "Scores by layer" not in tables([trial()])
     both = tables([trial(scores={"style_distance/conv1_1": 0.25})])
     assert "0.25" not in str(both["Scores"])
@@ -397,15 +397,15 @@ def test_scores_of_layers_are_a_table_of_their_own():
     assert table["groups"] == {"": [("pool = avg", [0.25])]}
 
 
-def test_weights_are_a_table_where_trials_differ_in_them():
+def test_weights_have_a_table_if_trials_differ_in_them():
     other = trial("pool=max", weights={"style/conv1_1": 50.0, "tv": 1.0})
-    assert "Weights as optimised" not in tables([trial(), trial("pool=max")])
-    table = tables([trial(), other])["Weights as optimised"]
+    assert "Loss weights" not in tables([trial(), trial("pool=max")])
+    table = tables([trial(), other])["Loss weights"]
     assert [text for text, _ in table["columns"]] == ["style conv1_1", "tv"]
     assert [row[1] for row in table["groups"][""]] == [[200.0, None], [50.0, 1.0]]
 
 
-def test_initial_losses_are_a_row_a_layer_with_the_records_side_by_side(report):
+def test_initial_losses_have_rows_of_layers(report):
     first = {"conv1_1": {"content": 0.0, "style": 8.0}}
     second = first | {"conv2_1": {"content": 5.0, "style": 6.0}}
     records = [
@@ -435,17 +435,17 @@ def drawn(body):
     return re.findall(r'<path d="([^"]*)" clip[^>]*stroke: (var[^;]*);', body)
 
 
-def test_repeats_share_a_look_and_other_lines_do_not():
+def test_repeats_share_a_line_style_and_other_lines_do_not():
     curve = ([0, 1, 2], [9, 5, 3])
     lines = drawn(draw_chart([[curve, curve], [curve]], "x"))
     assert [colour for _, colour in lines] == [
         *("var(--line-0)", "var(--line-0)", "var(--line-1)")
     ]
-    assert len({curve_style(number) for number in range(24)}) == 24
-    assert swatch(1) == ("var(--line-1)", "6.4 2.56")
+    assert len({line_style(number) for number in range(24)}) == 24
+    assert legend_swatch(1) == ("var(--line-1)", "6.4 2.56")
 
 
-def test_a_log_axis_leaves_out_what_it_cannot_show():
+def test_a_log_axis_leaves_out_values_it_cannot_show():
     steps = [0, 1, 2, 3]
     ((path, _),) = drawn(draw_chart([[(steps, [0, 4, 2, 1])]], "x"))
     assert len(re.findall("[ML]", path)) == 3
@@ -463,19 +463,19 @@ def test_a_chart_of_any_range_has_different_numbers_on_its_axis(values):
     assert len(texts) >= 2 and len(set(texts)) == len(texts)
 
 
-def test_a_chart_says_the_same_bytes_again_and_has_no_id_of_another():
+def test_a_chart_is_reproducible_and_its_ids_are_unique():
     lines = [[([0, 1], [2.0, 1.0])]]
     assert draw_chart(lines, "x") == draw_chart(lines, "x")
     ids = [set(re.findall('id="([^"]*)"', draw_chart(lines, salt))) for salt in "xy"]
     assert ids[0] and not ids[0] & ids[1]
 
 
-def test_a_kind_of_loss_that_is_all_of_it_is_not_drawn_twice(report):
+def test_a_loss_equal_to_the_total_is_not_drawn_twice(report):
     curve = {"step": [0, 1], "loss": [2.0, 1.0], "content": [0, 0], "style": [2.0, 1.0]}
     page = report([trial(curve=curve)])
-    assert "Total loss" in page.text and "Style, weighted" not in page.text
+    assert "Total loss" in page.text and "Style loss, weighted" not in page.text
     page = report([trial()])
-    assert "Style, weighted" in page.text
+    assert "Style loss, weighted" in page.text
 
 
 def test_an_embedded_picture_is_small_and_looks_the_same():
@@ -489,7 +489,7 @@ def test_an_embedded_picture_is_small_and_looks_the_same():
     assert thumbnail(pixels[:, :100]).size == (100, 30)
 
 
-def test_pure_noise_can_be_embedded():
+def test_noise_can_be_embedded():
     noise = np.random.default_rng(0).uniform(0, 1, (300, 400, 3))
     assert len(data_uri(thumbnail(noise))) > 100_000
 
@@ -516,7 +516,7 @@ def test_a_contact_sheet_has_five_columns_of_labelled_pictures(tmp_path):
     assert text.min() < 100 and (text > 250).all(axis=2).mean() > 0.8
 
 
-def test_a_long_label_takes_more_lines_and_stays_within_its_cell(tmp_path):
+def test_a_long_label_is_wrapped_within_its_cell(tmp_path):
     path = tmp_path / "sheet.png"
     heights = []
     for words in ("short", "a long label " * 8, "x" * 100):
@@ -542,7 +542,7 @@ def test_the_sheet_shows_the_originals_before_the_results(report, tmp_path):
     np.testing.assert_allclose(middles, [[0] * 3, [0.5] * 3], atol=0.01)
 
 
-def test_the_index_has_a_card_and_verdicts_of_each_report(tmp_path):
+def test_the_index_has_a_card_and_the_verdicts_of_each_report(tmp_path):
     open_claim = verdict(verdict="cannot tell", number=None, spread=[], claim="odd")
     card = {"name": "08_pooling", "title": "Pooling", "question": "Which?"}
     reports = [
@@ -570,9 +570,9 @@ def test_the_index_has_a_card_and_verdicts_of_each_report(tmp_path):
     assert not re.search(r"https?:|javascript:", page.source)
 
 
-def test_reports_are_written_without_tensorflow():
+def test_reports_need_no_tensorflow():
     code = (
-        "import sys, kstyle.experiments.report;"
+        "import sys, kstyle.experiments.reporting.report;"
         "print({'keras', 'tensorflow'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -1,19 +1,18 @@
-"""Each score on pictures and curves whose answer can be worked out by hand."""
+"""Each score on pictures and curves for which it can be worked out by hand."""
 
 import numpy as np
 import pytest
 
 from kstyle.errors import ConfigError
+from kstyle.experiments.scoring.judge import Judge, judge_extractor
 from kstyle.experiments.scoring.names import (
     JUDGE_CONTENT_LAYER,
     JUDGE_STYLE_LAYERS,
     SCORES,
 )
 from kstyle.experiments.scoring.scores import (
-    Judge,
     curve_scores,
     fine_energy,
-    judge_extractor,
     pixel_scores,
     stroke_scale,
 )
@@ -23,25 +22,25 @@ from kstyle.images.reading import load_picture
 
 
 def flat(*colour, size=(16, 16)):
-    """A picture of one colour, or of one grey."""
+    """Return a picture of one colour, or of one grey."""
     return np.full((*size, 3), colour, "float32")
 
 
 def grating(period, contrast=0.2, size=(60, 72)):
-    """Grey with soft upright stripes, each `period / 2` wide."""
+    """Return grey with soft vertical stripes, each `period / 2` wide."""
     wave = 0.5 + contrast * np.cos(2 * np.pi * np.arange(size[1]) / period)
     return np.broadcast_to(wave[None, :, None], (*size, 3)).astype("float32")
 
 
 def blocks(edge):
-    """Random grey squares of `edge` pixels, 120 x 120 pixels in all."""
+    """Return random grey squares of `edge` pixels, 120 x 120 pixels in all."""
     count = 120 // edge
     grey = np.random.default_rng(0).uniform(0.3, 0.7, (count, count))
     return np.repeat(np.kron(grey, np.ones((edge, edge)))[..., None], 3, axis=-1)
 
 
-def looking_glass(image):
-    """An extractor by hand: the picture itself, and one more than it at conv2_1."""
+def identity_extractor(image):
+    """Return the picture as the features of every layer, plus one at conv2_1."""
     features = dict.fromkeys((*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER), image)
     return features | {"conv2_1": image + 1}
 
@@ -51,39 +50,39 @@ def random_extractor():
     return judge_extractor(weights=None)
 
 
-def test_every_score_has_one_line_that_says_what_higher_means():
+def test_every_description_of_a_score_says_what_higher_means():
     assert all("higher" in text and "\n" not in text for text in SCORES.values())
 
 
-def test_the_judge_and_the_curve_give_every_score_in_order(
+def test_judge_pixels_and_curve_give_every_score_in_order(
     random_extractor, random_picture
 ):
-    judge = Judge(random_picture(16, 20), random_picture(18, 17, 1), random_extractor)
-    found = judge.scores(random_picture(16, 20, 2))
+    content, style = random_picture(16, 20), random_picture(18, 17, 1)
+    picture = random_picture(16, 20, 2)
+    found = Judge(content, style, random_extractor).distances(picture)
+    found |= pixel_scores(picture, content)
     found |= curve_scores({"step": [0], "seconds": [0.0], "loss": [1.0]})
     assert list(found) == list(SCORES)
     assert all(type(value) is float for value in found.values())
 
 
-def test_the_judge_is_always_the_same_network(random_extractor):
+def test_the_judge_has_a_fixed_network(random_extractor):
     assert random_extractor.name == "vgg19_avg_same"
     assert set(random_extractor.output) == {*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER}
 
 
-def test_content_and_painting_are_at_no_distance_from_themselves(
-    random_extractor, random_picture
-):
+def test_the_distance_of_a_picture_to_itself_is_zero(random_extractor, random_picture):
     content, style = random_picture(16, 20), random_picture(16, 20, 1)
     judge = Judge(content, style, random_extractor)
-    assert judge.scores(content)["content_distance"] == pytest.approx(0, abs=1e-9)
-    assert judge.scores(style)["style_distance"] == pytest.approx(0, abs=1e-9)
-    assert judge.scores(style)["content_distance"] > 1e-3
-    assert judge.scores(content)["style_distance"] > 1e-5
+    assert judge.distances(content)["content_distance"] == pytest.approx(0, abs=1e-9)
+    assert judge.distances(style)["style_distance"] == pytest.approx(0, abs=1e-9)
+    assert judge.distances(style)["content_distance"] > 1e-3
+    assert judge.distances(content)["style_distance"] > 1e-5
 
 
-def test_distances_are_relative_squares_layer_by_layer():
-    judge = Judge(flat(0.5), flat(1.0, size=(20, 17)), looking_glass)
-    found = judge.scores(flat(0.25))
+def test_distances_are_relative_squares_for_each_layer():
+    judge = Judge(flat(0.5), flat(1.0, size=(20, 17)), identity_extractor)
+    found = judge.distances(flat(0.25))
     # Every entry of a flat picture's Gram matrix is its grey squared.
     near, far = (1 / 16 - 1) ** 2, (1.25**2 / 2**2 - 1) ** 2
     assert found["style_distance/conv1_1"] == pytest.approx(near)
@@ -93,8 +92,8 @@ def test_distances_are_relative_squares_layer_by_layer():
     assert found["content_distance"] == pytest.approx(0.25)
 
 
-def test_style_difference_is_the_same_both_ways_and_zero_of_equals():
-    judge = Judge(flat(0.5), flat(0.5), looking_glass)
+def test_style_difference_is_symmetric_and_zero_for_equals():
+    judge = Judge(flat(0.5), flat(0.5), identity_extractor)
     white, grey = flat(1.0), flat(0.5, size=(18, 16))
     # Gram entries 1 and 1/4; at conv2_1 4 and 9/4.
     parts = [4 * 2 * 0.75**2 / (1 + 1 / 16), 2 * 1.75**2 / (16 + 81 / 16)]
@@ -104,17 +103,17 @@ def test_style_difference_is_the_same_both_ways_and_zero_of_equals():
 
 
 def test_a_result_of_another_size_than_the_content_is_refused():
-    judge = Judge(flat(0.5), flat(0.5), looking_glass)
+    judge = Judge(flat(0.5), flat(0.5), identity_extractor)
     with pytest.raises(ValueError, match=r"\(16, 17, 3\).*resize the content"):
-        judge.scores(flat(0.5, size=(16, 17)))
+        judge.distances(flat(0.5, size=(16, 17)))
 
 
 @pytest.mark.parametrize("size", [(15, 40), (40, 15)])
 def test_pictures_too_small_for_the_network_are_refused(size):
-    with pytest.raises(ConfigError, match="needs 16 each way"):
-        Judge(flat(0.5, size=size), flat(0.5), looking_glass)
-    judge = Judge(flat(0.5), flat(0.5), looking_glass)
-    with pytest.raises(ConfigError, match="too small to be judged"):
+    with pytest.raises(ConfigError, match="both edges need at least 16"):
+        Judge(flat(0.5, size=size), flat(0.5), identity_extractor)
+    judge = Judge(flat(0.5), flat(0.5), identity_extractor)
+    with pytest.raises(ConfigError, match="too small to be scored"):
         judge.style_difference(flat(0.5), flat(0.5, size=size))
 
 
@@ -127,14 +126,14 @@ def test_roughness_and_total_variation_count_both_directions():
         assert found["tv_energy"] == pytest.approx(255**2 / 2)
 
 
-def test_energy_of_a_fine_wave_is_half_its_amplitude_squared_at_any_size():
+def test_fine_energy_is_half_the_squared_amplitude_at_any_size():
     assert fine_energy(grating(3, 0.2)) == pytest.approx(0.02, rel=1e-3)
     assert fine_energy(grating(3, 0.2, (24, 36))) == pytest.approx(0.02, rel=1e-3)
     assert fine_energy(np.swapaxes(grating(3), 0, 1)) == pytest.approx(0.02, rel=1e-3)
     assert fine_energy(grating(6)) < 1e-6
 
 
-def test_energy_is_that_of_luma_in_which_green_counts_most():
+def test_fine_energy_weights_channels_as_luma():
     energies = []
     for channel in range(3):
         picture = flat(0.5, size=(60, 72))
@@ -144,7 +143,7 @@ def test_energy_is_that_of_luma_in_which_green_counts_most():
     np.testing.assert_allclose(energies, 0.02 * luma**2, rtol=1e-3)
 
 
-def test_high_frequency_is_relative_to_the_content_and_blind_to_coarse_waves():
+def test_high_frequency_ignores_coarse_waves():
     content, coarse = grating(3, 0.1), grating(9, 0.2) - 0.5
     found = pixel_scores(grating(3, 0.2) + coarse, content)
     assert found["high_frequency"] == pytest.approx(4, rel=1e-3)
@@ -162,7 +161,7 @@ def test_stroke_scale_of_soft_stripes_is_their_width(width):
     assert stroke_scale(np.swapaxes(stripes, 0, 1)) == pytest.approx(width, rel=0.01)
 
 
-def test_stroke_scale_does_not_see_contrast_brightness_or_shapes():
+def test_stroke_scale_ignores_contrast_brightness_and_shapes():
     strokes = grating(6, 0.2)
     assert stroke_scale(strokes / 4 + 0.1) == pytest.approx(stroke_scale(strokes))
     # Two waves to the short edge: a shape.
@@ -177,14 +176,14 @@ def test_stroke_scale_doubles_when_a_picture_is_enlarged_twice():
     )
 
 
-def test_stroke_scale_orders_one_picture_painted_with_larger_and_larger_brushes():
+def test_stroke_scale_grows_with_the_size_of_blocks():
     shape = np.linspace(-0.3, 0.3, 120)[:, None, None]
     scales = [stroke_scale(shape + blocks(edge)) for edge in (2, 3, 5, 8)]
     assert scales == sorted(scales)
     assert scales[-1] > 1.6 * scales[0]
 
 
-def test_stroke_scale_of_a_flat_picture_is_not_a_number():
+def test_stroke_scale_of_a_flat_picture_is_nan():
     assert np.isnan(stroke_scale(flat(0.3)))
 
 
@@ -205,7 +204,7 @@ def test_cielab_of_known_colours(rgb, lab):
     np.testing.assert_allclose(cielab(rgb), lab, atol=0.01)
 
 
-def test_colour_difference_is_pixel_by_pixel_and_colour_shift_is_of_the_means():
+def test_colour_difference_is_of_pixels_and_shift_of_means():
     red_and_white = flat(1, 0, 0)
     red_and_white[:, 8:] = 1.0
     turned = red_and_white[:, ::-1]
@@ -218,7 +217,7 @@ def test_colour_difference_is_pixel_by_pixel_and_colour_shift_is_of_the_means():
     assert shift == pytest.approx(apart / 2, rel=1e-3)
 
 
-def test_chroma_is_relative_to_the_content_and_undefined_for_a_grey_one():
+def test_chroma_is_relative_and_undefined_for_grey_content():
     red = flat(1, 0, 0)
     half = red.copy()
     half[:8] = 0.5
@@ -227,7 +226,7 @@ def test_chroma_is_relative_to_the_content_and_undefined_for_a_grey_one():
     assert np.isnan(pixel_scores(red, flat(0.5, 0.5, 0.502))["chroma"])
 
 
-def test_a_curve_is_near_where_it_stays_within_a_tenth_of_its_end():
+def test_near_is_where_a_curve_stays_within_a_tenth_of_its_end():
     # It touches 1.1 x 2 at step 10 already, but leaves it at step 20.
     curve = {
         "step": [0, 10, 20, 30, 40],
@@ -237,19 +236,19 @@ def test_a_curve_is_near_where_it_stays_within_a_tenth_of_its_end():
     assert curve_scores(curve) == {"steps_to_near": 30, "seconds_to_near": 4.5}
 
 
-def test_a_curve_that_never_leaves_is_near_from_its_first_point():
+def test_a_curve_that_is_always_near_is_so_from_its_first_point():
     curve = {"step": [5, 10], "seconds": [0.5, 1.0], "loss": [1.05, 1.0]}
     assert curve_scores(curve) == {"steps_to_near": 5, "seconds_to_near": 0.5}
 
 
 @pytest.mark.end_to_end
-def test_two_halves_of_a_painting_are_nearer_than_a_photograph():
+def test_halves_of_a_painting_are_nearer_than_a_photograph():
     night, coffee = (
         resize(load_picture(f"sample:{name}").pixels, (64, 96))
         for name in ("night", "coffee")
     )
     left, right = night[:, :48], night[:, 48:]
     judge = Judge(coffee[:, :48], left)
-    found = judge.scores(coffee[:, :48]), judge.scores(right)
+    found = judge.distances(coffee[:, :48]), judge.distances(right)
     assert found[1]["style_distance"] < found[0]["style_distance"] / 2
     assert judge.style_difference(left, right) < judge.style_difference(left, coffee)
