@@ -144,8 +144,8 @@ def read_pillow_image(image: Image.Image, name: str) -> Picture:
             if image.mode not in FILE_MODES:
                 alpha = image.has_transparency_data
                 image, profile = image.convert("RGBA" if alpha else "RGB"), None
-            options = {} if image.mode == "CMYK" else {"compress_level": 1}
-            image.save(path, icc_profile=profile, exif=exif, **options)
+            # The compression level is for PNG alone; other types ignore it.
+            image.save(path, icc_profile=profile, exif=exif, compress_level=1)
         except Exception as error:  # Pillow raises all kinds for a damaged file
             raise ImageError(
                 f"{name}: this Pillow image cannot be read ({error})."

@@ -18,6 +18,7 @@ from kstyle.runs import checkpoint, pipeline
 from kstyle.runs.batch_plan import batch_configs, make_batch_plan
 from kstyle.runs.job import prepare, run_name
 from kstyle.runs.models import MAX_MODEL_BYTES, ModelCache
+from kstyle.runs.stored_pictures import as_picture_files
 
 log = logging.getLogger("kstyle")
 
@@ -61,14 +62,19 @@ def stylize_batch(
     """Paint every content in every style. Returns a `BatchOutcome` each, in order.
 
     config: the `StyleConfig` of all; or a list of configs, which are run as they are.
-    contents, styles, output: as for `batch_configs`. overwrite: whether results that
-        are there are painted anew; otherwise they stay, so that a batch that was
-        interrupted can be run again. watch: something like `Silent`.
+    contents, styles, output: as for `batch_configs`. Contents and styles may also be
+        pictures in memory, as for `stylize`; they are kept in `logdir/pictures`.
+    overwrite: whether results that are there are painted anew; otherwise they stay, so
+        that a batch that was interrupted can be run again.
+    watch: something like `SilentBatchWatch`.
     Raises: KStyleError: something that more than one picture needs cannot be used;
         nothing was painted then.
     """
     configs = config
     if isinstance(config, StyleConfig):
+        contents, styles = (
+            as_picture_files(pictures, config.logdir) for pictures in (contents, styles)
+        )
         configs = batch_configs(config, contents, styles, output)
     plan = make_batch_plan(configs, overwrite=overwrite)
     for device in {entry.config.device for entry in plan.entries}:

@@ -1,5 +1,6 @@
 """Everything about a run that can be read and checked before TensorFlow is loaded."""
 
+import contextlib
 import dataclasses
 import datetime
 from pathlib import Path
@@ -121,23 +122,38 @@ def read_inputs(config, *, overwrite=False, shelf=None):
     return pictures, load_config_weights(config, shelf)
 
 
+def new_run_folder(config):
+    """Make a new folder in `config.logdir`, named by the time and the pictures.
+
+    Raises: ConfigError: it cannot be made.
+    """
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    with explained_folder_errors(config.logdir):
+        return new_folder(config.logdir, f"{now}-{run_name(config)}")
+
+
 def make_run_folder(config, folder=None):
     """The run's folder, new unless given, with the resolved config in it."""
-    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    try:
-        if folder is None:
-            folder = new_folder(config.logdir, f"{now}-{run_name(config)}")
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        path, text = Path(folder) / "config.yaml", config.to_yaml()
+    folder = Path(folder or new_run_folder(config))
+    with explained_folder_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        path, text = folder / "config.yaml", config.to_yaml()
         # A run that is resumed has it, perhaps under a comment on solved weights.
         if not (path.exists() and path.read_text(encoding="utf-8").endswith(text)):
             write_text(path, text)
+    return folder
+
+
+@contextlib.contextmanager
+def explained_folder_errors(folder):
+    """Turn an error of the file system into a `ConfigError` that names `folder`."""
+    try:
+        yield
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ConfigError(
-            f"Cannot make a run's folder in {str(folder or config.logdir)!r}: "
+            f"Cannot make a run's folder in {str(folder)!r}: "
             f"{getattr(error, 'strerror', None) or error}. Name another with --logdir."
         ) from None
-    return Path(folder)
 
 
 def run_name(config):

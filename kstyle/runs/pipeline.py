@@ -29,19 +29,29 @@ from kstyle.runs.results import (
     run_outcome,
     write_result,
 )
+from kstyle.runs.stored_pictures import check_config, pictures_as_files
 
 
-def stylize(config, callbacks=(), *, overwrite=False):
+def stylize(
+    config, callbacks=(), *, content=None, style=None, init=None, overwrite=False
+):
     """Run every scale of `config` and write the picture. Returns a `StyleResult`.
 
-    callbacks: Keras callbacks, given to every `fit`. overwrite: whether an existing
-        `config.output` may be replaced.
+    callbacks: Keras callbacks, given to every `fit`.
+    content, style, init: in place of the config's: a path, an array
+        `(height, width, 3)` of uint8, uint16 or floats in [0, 1], a Pillow image or a
+        `Picture`. The run's folder keeps those in memory, so that it can be resumed.
+    overwrite: whether an existing `config.output` may be replaced.
     Raises: KStyleError: one of its children, with what to do about it. A
         `DivergedError` comes when the best picture has been written: its `result` is
         that `StyleResult`, or `None` if the run could not even begin.
     """
+    check_config(config)
     devices.check_device_option(config.device)
-    return run_job(prepare(config, overwrite=overwrite), callbacks)
+    pictures = {"content": content, "style": style, "init": init}
+    with pictures_as_files(config, pictures) as (config, folder):
+        job = prepare(config, overwrite=overwrite, folder=folder)
+    return run_job(job, callbacks)
 
 
 @models.on_device
