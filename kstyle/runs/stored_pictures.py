@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.images.arrays import as_picture
