@@ -53,7 +53,7 @@ class MachineProblem:
 
 @click.command("doctor")
 def doctor_command() -> None:
-    """Check this machine: print what it offers, what is wrong and what to do."""
+    """Check this machine, and print its problems and what to do."""
     with user_errors():
         code = report_machine(examine_machine())
     sys.exit(code)

@@ -28,7 +28,7 @@ EXPERIMENT_TEMPLATE = Path(__file__).parent / "templates" / "experiment.yaml"
 
 @click.group()
 def experiment() -> None:
-    """Run experiments: vary one option of a run and compare the results."""
+    """Vary one option of a run and compare the results."""
 
 
 @experiment.command("run")
@@ -89,10 +89,11 @@ def run_experiment_command(
     address: str | None,
     **choices: Any,
 ) -> None:
-    """Run experiments and write a report of each to logs/NAME/report.html.
+    """Run experiments and write a report of each.
 
-    FILE is an experiment file, the name of a built-in experiment or its beginning (08;
-    see `kstyle experiment list`), or all. Finished trials are not run again.
+    The report is logs/NAME/report.html. FILE is an experiment file, the name of a
+    built-in experiment or its beginning (08; see `kstyle experiment list`), or all.
+    Finished trials are not run again.
     """
     with user_errors(), show_log(quiet):
         check_executor(executor, workers, address)
@@ -158,7 +159,7 @@ def parse_changes(words: tuple[str, ...]) -> dict[str, Any]:
 
 @experiment.command("list")
 def list_experiments_command() -> None:
-    """List the built-in experiments with the question that each one asks."""
+    """List the built-in experiments and their questions."""
     with user_errors():
         rows = [
             (name, read_experiment(path).question)

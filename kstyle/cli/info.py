@@ -30,7 +30,7 @@ from kstyle.networks.registry import NETWORKS
     help="padding of the convolutions",
 )
 def layers_command(net: str, size: int, padding: str) -> None:
-    """List the layers of a network: output shape, receptive field, cost."""
+    """List the layers of a network: shape, receptive field, cost."""
     with user_errors():
         from kstyle.cli import console
         from kstyle.networks.registry import layer_table
@@ -40,7 +40,7 @@ def layers_command(net: str, size: int, padding: str) -> None:
 
 @click.command("weights")
 def weights_command() -> None:
-    """List the weight files of each network: source, size, SHA-256, licence, path."""
+    """List the weight files: size, SHA-256, licence, path."""
     with user_errors():
         from kstyle.cli import console
         from kstyle.networks.weights import weights_status

@@ -1,7 +1,6 @@
 """The command line: the group of all commands."""
 
 import os
-import sys
 from typing import Any
 
 import click
@@ -25,18 +24,8 @@ class CommandGroup(click.Group):
     """A group that reports in one sentence that standard output cannot be written."""
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
-        streams.prepare_streams()
-        try:
+        with streams.checked_streams():
             return super().main(*arguments, **settings)
-        except OSError:
-            failure = streams.stdout_failure()
-            if failure is None:
-                raise
-            streams.discard_stdout()
-            streams.print_to_stderr(
-                f"Error: Cannot write to standard output: {failure.strerror}."
-            )
-            sys.exit(1)
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -31,10 +31,10 @@ MAX_CURVE_ROWS = 10  # rows of a table of losses by step
 @overwrite_option("replace an existing output")
 @quiet_option("print only the path of the result")
 def resume_command(folder: str, overwrite: bool, quiet: bool) -> None:
-    """Continue the unfinished run in FOLDER from its last checkpoint.
+    """Continue an unfinished run from its last checkpoint.
 
-    The result is the same as without the interruption. A run without a checkpoint
-    starts again; a finished run is left as it is.
+    FOLDER is the run's folder. The result is the same as without the interruption. A
+    run without a checkpoint starts again; a finished run is left as it is.
     """
     with user_errors(), show_log(quiet):
         job, state = reopen_run(folder, overwrite=overwrite)
@@ -51,10 +51,10 @@ def resume_command(folder: str, overwrite: bool, quiet: bool) -> None:
 @click.argument("run")
 @quiet_option("print only the path of the result")
 def rerun_run_command(run: str, quiet: bool) -> None:
-    """Repeat a finished run in a new folder. RUN: its folder or its run.json.
+    """Repeat a finished run in a new folder.
 
-    First, what has changed since is listed: a picture's bytes, the weights, the version
-    of a package.
+    RUN: the run's folder or its run.json. First, what has changed since is listed: a
+    picture's bytes, the weights, the version of a package.
     """
     with user_errors(), show_log(quiet):
         record = read_run(run)
@@ -83,10 +83,10 @@ def run_and_print(job: Job, state: "RunState | None", quiet: bool) -> None:
 @click.command("verify")
 @click.argument("run")
 def verify_command(run: str) -> None:
-    """Compute the losses of a run's saved picture and compare them with run.json.
+    """Recompute the losses of a saved result.
 
-    RUN: its folder or its run.json. The exit code is 1 if the total loss differs by
-    more than 1 %; rounding to 8 bits changes it by less.
+    RUN: the run's folder or its run.json, whose losses are compared. The exit code is
+    1 if the total loss differs by more than 1 %; rounding to 8 bits changes it by less.
     """
     with user_errors():
         record = read_run(run)
@@ -112,9 +112,10 @@ def relative_difference(value: float, reference: float) -> float:
 @click.argument("run")
 @click.argument("other")
 def compare_command(run: str, other: str) -> None:
-    """Print how two runs differ: in options, final losses, loss curves and scores.
+    """Compare two runs: options, losses and scores.
 
-    The scores are computed by the fixed network that also judges experiments.
+    Prints the options that differ, the final losses, the loss curves, and the scores of
+    the results, which are computed by the fixed network that judges experiments.
     """
     with user_errors():
         records = read_run(run), read_run(other)

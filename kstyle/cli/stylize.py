@@ -69,12 +69,12 @@ def stylize_command(
     quiet: bool,
     **_: Any,  # the fields of `StyleConfig`, which `merge_options` reads
 ) -> None:
-    """Render CONTENT (a photograph) in the style of STYLE (a painting).
+    """Render a photograph in the style of a painting.
 
-    Both are picture files, or sample:NAME for a built-in one (see `kstyle samples`);
-    the defaults are built-in. Every option can also be set in a YAML file (--config)
-    or by an environment variable (KSTYLE_STEPS=50 for --steps 50). Flags override
-    variables, and variables override the file.
+    CONTENT (a photograph) and STYLE (a painting) are picture files, or sample:NAME for
+    a built-in one (see `kstyle samples`); the defaults are built-in. Every option can
+    also be set in a YAML file (--config) or by an environment variable (KSTYLE_STEPS=50
+    for --steps 50). Flags override variables, and variables override the file.
 
     Several pictures: name a folder with --content-dir, or give --style several times.
     Each picture is a separate run. The results are CONTENT-STYLE.png in the folder of
