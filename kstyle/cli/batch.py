@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kstyle.cli.common import EXIT_INTERRUPTED, one_line, print_path
-from kstyle.cli.console import format_time
 from kstyle.cli.progress import watch_run
 from kstyle.cli.streams import print_to_stderr
 from kstyle.config.style_config import StyleConfig
@@ -26,6 +25,7 @@ from kstyle.runs.batch_plan import (
     pictures_in,
 )
 from kstyle.runs.job import Job
+from kstyle.runs.progress import format_time
 
 if TYPE_CHECKING:  # it imports TensorFlow
     from kstyle.runs.batch import BatchOutcome

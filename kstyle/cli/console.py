@@ -1,6 +1,5 @@
 """Tables and result lines on stdout."""
 
-import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,20 +11,12 @@ from rich.table import Table
 from kstyle.cli.common import one_line, print_path
 from kstyle.config.style_config import StyleConfig
 from kstyle.planning.estimates import Estimate
+from kstyle.runs.progress import format_time
 
 if TYPE_CHECKING:  # it imports TensorFlow
     from kstyle.runs.results import StyleResult
 
 PIPE_WIDTH = 200  # characters of a table where no terminal limits it
-
-
-def format_time(seconds: float) -> str:
-    """Return seconds as m:ss, or as h:mm:ss; a dash where unknown."""
-    if not math.isfinite(seconds):
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def format_cost(estimate: Estimate) -> tuple[str, str]:

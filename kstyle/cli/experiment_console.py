@@ -12,7 +12,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from kstyle.cli.common import one_line, print_path
 from kstyle.cli.console import (
     format_cost,
-    format_time,
     print_losses,
     print_table,
     print_tensorboard_command,
@@ -22,6 +21,7 @@ from kstyle.cli.streams import print_to_stderr
 from kstyle.experiments.definition.experiment_file import Experiment, Trial
 from kstyle.experiments.plans import ExperimentPlan
 from kstyle.planning.estimates import Estimate
+from kstyle.runs.progress import format_time
 
 
 def print_experiments(rows: Iterable[tuple[str, str]]) -> None:

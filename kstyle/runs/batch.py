@@ -18,6 +18,7 @@ from kstyle.runs import checkpoint, pipeline
 from kstyle.runs.batch_plan import batch_configs, make_batch_plan
 from kstyle.runs.job import prepare, run_name
 from kstyle.runs.models import MAX_MODEL_BYTES, ModelCache
+from kstyle.runs.progress import show_progress
 from kstyle.runs.stored_pictures import as_picture_files
 
 log = logging.getLogger("kstyle")
@@ -56,6 +57,13 @@ class SilentBatchWatch:
         """After each picture."""
 
 
+class ProgressBatchWatch(SilentBatchWatch):
+    """Shows the progress of each run in a terminal or a notebook."""
+
+    def running(self, job):
+        return show_progress(job)
+
+
 def stylize_batch(
     config, contents=None, styles=None, *, output=None, overwrite=False, watch=None
 ):
@@ -66,7 +74,7 @@ def stylize_batch(
         pictures in memory, as for `stylize`; they are kept in `logdir/pictures`.
     overwrite: whether results that are there are painted anew; otherwise they stay, so
         that a batch that was interrupted can be run again.
-    watch: something like `SilentBatchWatch`.
+    watch: something like `SilentBatchWatch`; by default a `ProgressBatchWatch`.
     Raises: KStyleError: something that more than one picture needs cannot be used;
         nothing was painted then.
     """
@@ -79,7 +87,7 @@ def stylize_batch(
     plan = make_batch_plan(configs, overwrite=overwrite)
     for device in {entry.config.device for entry in plan.entries}:
         devices.check_device_option(device)
-    return run_batch(plan, watch or SilentBatchWatch())
+    return run_batch(plan, watch or ProgressBatchWatch())
 
 
 def run_batch(plan, watch):

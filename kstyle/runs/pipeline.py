@@ -20,6 +20,7 @@ from kstyle.runs.callbacks.stopping import InterruptRelay, make_stoppers
 from kstyle.runs.initialization import initial_picture, solve_job_weights
 from kstyle.runs.job import prepare
 from kstyle.runs.models import ModelCache, build_model
+from kstyle.runs.progress import check_verbose, show_progress
 from kstyle.runs.provenance import record_run
 from kstyle.runs.results import (
     StyleResult,
@@ -33,7 +34,14 @@ from kstyle.runs.stored_pictures import check_config, pictures_as_files
 
 
 def stylize(
-    config, callbacks=(), *, content=None, style=None, init=None, overwrite=False
+    config,
+    callbacks=(),
+    *,
+    content=None,
+    style=None,
+    init=None,
+    overwrite=False,
+    verbose="auto",
 ):
     """Run every scale of `config` and write the picture. Returns a `StyleResult`.
 
@@ -42,16 +50,19 @@ def stylize(
         `(height, width, 3)` of uint8, uint16 or floats in [0, 1], a Pillow image or a
         `Picture`. The run's folder keeps those in memory, so that it can be resumed.
     overwrite: whether an existing `config.output` may be replaced.
+    verbose: "auto" or 1: progress in a terminal or a notebook; 0: none.
     Raises: KStyleError: one of its children, with what to do about it. A
         `DivergedError` comes when the best picture has been written: its `result` is
         that `StyleResult`, or `None` if the run could not even begin.
     """
     check_config(config)
+    check_verbose(verbose)
     devices.check_device_option(config.device)
     pictures = {"content": content, "style": style, "init": init}
     with pictures_as_files(config, pictures) as (config, folder):
         job = prepare(config, overwrite=overwrite, folder=folder)
-    return run_job(job, callbacks)
+    with show_progress(job, verbose) as progress:
+        return run_job(job, [*callbacks, *progress])
 
 
 @models.on_device
