@@ -1,11 +1,13 @@
-"""The experiment bench: change one thing of the loss, see what it does.
+"""Experiments: runs that differ in some options, with scores, verdicts and a report.
 
     rows = kstyle.experiments.run("08_pooling", quick=True)
 
-`run` is imported when first used, so that the command line starts without TensorFlow.
+The names below are imported when first used, so that the command line starts without
+TensorFlow.
 """
 
 import importlib
+from typing import Any
 
 _HOMES = {
     "Silent": "runner",
@@ -17,11 +19,11 @@ _HOMES = {
 __all__ = [*_HOMES]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'kstyle.experiments' has no attribute {name!r}")
     return getattr(importlib.import_module(f"kstyle.experiments.{_HOMES[name]}"), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return __all__

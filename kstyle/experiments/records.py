@@ -15,7 +15,7 @@ from kstyle.runs.job import safe_stem
 from kstyle.runs.provenance import picture_hashes, weights_hash
 
 RECORD_FILE = "record.json"
-BENCH_EVENTS = ".bench"  # suffix of event files that are about the experiment
+EXPERIMENT_EVENTS = ".bench"  # suffix of event files that are about the experiment
 
 Curve = dict[str, list[float]]  # "step", "seconds", "loss", "content", "style", "tv"
 LossTable = dict[str, dict[str, float]]  # layer to {"content": loss, "style": loss}
@@ -180,7 +180,9 @@ def copy_identical_trial(
 
     The event files about the experiment of `source` are not copied.
     """
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(f"*{BENCH_EVENTS}"))
+    shutil.copytree(
+        source, folder, ignore=shutil.ignore_patterns(f"*{EXPERIMENT_EVENTS}")
+    )
     original = read_record(source)
     if original is None:
         raise ConfigError(f"{source / RECORD_FILE} cannot be read. Run it again.")

@@ -21,7 +21,7 @@ from kstyle.hardware.precision import resolve_precision
 
 @pytest.fixture
 def write(tmp_path, small_run):
-    """A function that writes an experiment file of avg against max; its path."""
+    """Return a function that writes an experiment file of avg and max; its path."""
 
     def call(name="pools.yaml", **keys):
         base = small_run | {"scales": 1} | keys.pop("base", {})

@@ -30,6 +30,7 @@ from kstyle.experiments.reporting.contact_sheet import (
 from kstyle.experiments.reporting.tables import (
     all_tables,
     group_by_part,
+    label_markup,
     labels_text,
     long_label,
     no_break,
@@ -250,3 +251,4 @@ TEMPLATES = jinja2.Environment(
 )
 TEMPLATES.filters["number"] = short_number
 TEMPLATES.filters["unbroken"] = no_break
+TEMPLATES.filters["label"] = label_markup

@@ -83,6 +83,14 @@ def no_break(text: str) -> str:
     return text.replace(" = ", "\xa0=\xa0")
 
 
+def label_markup(text: str) -> Markup:
+    """Return a label as HTML in which lines break between `pool = avg` pairs first."""
+    *pairs, last = strip_folders(text).split(", ")
+    words = [f"{pair}," for pair in pairs] + [last]
+    span = Markup('<span class="pair">{}</span>')
+    return Markup(" ").join(span.format(word) for word in words)
+
+
 def trial_label(record: TrialRecord) -> str:
     """Return a trial's name among those of its part and repeat."""
     if record["axes"]:

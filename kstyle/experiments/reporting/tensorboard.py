@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hp
 
 from kstyle.experiments.definition.experiment_file import Experiment
-from kstyle.experiments.records import BENCH_EVENTS, LossTable, TrialRecord
+from kstyle.experiments.records import EXPERIMENT_EVENTS, LossTable, TrialRecord
 from kstyle.experiments.reporting.tables import strip_folders
 from kstyle.runs.callbacks.tensorboard import code_block, config_markdown
 
@@ -96,7 +96,9 @@ def loss_markdown(table: LossTable) -> str:
 @contextlib.contextmanager
 def event_writer(folder: Path) -> Iterator[None]:
     """Use a summary writer of `folder` as the default one within the block."""
-    writer = tf.summary.create_file_writer(str(folder), filename_suffix=BENCH_EVENTS)
+    writer = tf.summary.create_file_writer(
+        str(folder), filename_suffix=EXPERIMENT_EVENTS
+    )
     try:
         with writer.as_default():
             yield

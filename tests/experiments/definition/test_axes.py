@@ -1,4 +1,4 @@
-"""From lists of values to combinations of options, and what they are called."""
+"""Axes: lists of values expanded to combinations of options, and their names."""
 
 import math
 

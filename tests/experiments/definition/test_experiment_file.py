@@ -21,7 +21,7 @@ TEMPLATE = Path(kstyle.__file__).parent / "cli" / "templates" / "experiment.yaml
 
 @pytest.fixture
 def read(tmp_path):
-    """A function from the text of a file to its experiment."""
+    """Return a function from the text of a file to its experiment."""
 
     def call(text, changes=None, name="mine.yaml", **choices):
         path = tmp_path / name
@@ -307,7 +307,7 @@ def test_an_experiment_is_named_after_its_file(read, file, name):
 
 
 def refusal(read, text, *arguments, **choices):
-    """The message, which begins with the file's path and is one line."""
+    """Return the message without the file's path; it is one line."""
     with pytest.raises(ConfigError) as caught:
         read(text, *arguments, **choices)
     path, _, message = str(caught.value).partition("mine.yaml: ")

@@ -1,4 +1,4 @@
-"""TensorBoard really shows an experiment: looked at in a headless Chromium."""
+"""TensorBoard shows an experiment, tested in a headless Chromium."""
 
 import contextlib
 import shutil
@@ -19,12 +19,12 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     None,
 )
-PATIENCE = 60_000  # milliseconds: the machine may be busy
+TIMEOUT = 60_000  # milliseconds, for a busy machine
 
 
 @contextlib.contextmanager
 def tensorboard(logdir):
-    """The address of a TensorBoard of `logdir` that answers."""
+    """Start TensorBoard for `logdir`; yield its address once it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -49,7 +49,7 @@ def tensorboard(logdir):
 
 @pytest.fixture
 def page():
-    """A page of a headless Chromium."""
+    """Yield a page of a headless Chromium."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine")
     api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
@@ -57,14 +57,14 @@ def page():
         options = ["--no-sandbox", "--disable-gpu"]  # a container has neither
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         shown = browser.new_page(viewport={"width": 1400, "height": 1200})
-        shown.set_default_timeout(PATIENCE)
+        shown.set_default_timeout(TIMEOUT)
         yield shown
         browser.close()
 
 
 @pytest.fixture
 def experiment(tmp_path, small_run, random_picture):
-    """The folder of an experiment of two trials and a table of initial losses."""
+    """Return the folder of a run experiment: two trials and a table of losses."""
     base = {k: v for k, v in small_run.items() if k != "logdir"}
     # The judge needs 16 pixels each way: content 24 x 16, style 24 x 18.
     base |= {"scales": 1, "size": 24}
@@ -81,13 +81,13 @@ def experiment(tmp_path, small_run, random_picture):
 
 
 def see(page, *texts):
-    """Wait until each of `texts` stands visibly somewhere on the page."""
+    """Wait until each of `texts` is visible on the page."""
     for text in texts:
         page.get_by_text(text, exact=True).locator("visible=true").first.wait_for()
 
 
 def open_tab(page, address, tab):
-    """A dashboard of TensorBoard, from scratch: it does not follow a new fragment."""
+    """Load a dashboard of TensorBoard; a changed fragment alone does not."""
     page.goto(f"{address}#{tab}")
     page.reload()
 

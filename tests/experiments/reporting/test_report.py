@@ -1,4 +1,4 @@
-"""Reports: what is on the page, what must not be, and that it stands alone."""
+"""Reports: their contents, their escaping, and that a page needs no other file."""
 
 import base64
 import errno
@@ -30,6 +30,7 @@ from kstyle.experiments.reporting.report import (
 )
 from kstyle.experiments.reporting.tables import (
     all_tables,
+    label_markup,
     option_text,
     short_number,
     strip_folders,
@@ -38,12 +39,12 @@ from kstyle.experiments.reporting.tables import (
 from kstyle.images.reading import load_picture
 from kstyle.images.writing import save_picture
 
-HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(1)>"""
+MARKUP = """<script>alert(1)</script>"'><img src=x onerror=alert(1)>"""
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 
 
 class Page(html.parser.HTMLParser):
-    """What is on a page: its elements, its text, and whether its tags are balanced."""
+    """Parses a page: its elements, its text, and whether its tags are balanced."""
 
     def __init__(self, path):
         super().__init__()
@@ -73,7 +74,7 @@ class Page(html.parser.HTMLParser):
 
 
 def trial(name="pool=avg", **keys):
-    """A finished record of a picture of two steps, with `keys` in place of its own."""
+    """Return a finished record of a picture of two steps, replaced by `keys`."""
     return {
         "experiment": "08_pooling",
         "trial": name,
@@ -106,7 +107,7 @@ def trial(name="pool=avg", **keys):
 
 
 def failed(name, error, **keys):
-    """A record of a trial that has failed: without numbers or a picture."""
+    """Return the record of a failed trial: without numbers or a picture."""
     empty = {"losses": {}, "weights": {}, "scores": {}, "curve": {}, "picture": None}
     state = {"status": "failed", "error": error, "steps": 0, "seconds": 0}
     return trial(name, **empty, **state, **keys)
@@ -141,7 +142,7 @@ def verdict(**keys):
 
 @pytest.fixture
 def report(tmp_path, random_picture):
-    """A function that writes the pictures of records and the report; its `Page`."""
+    """Return a function that writes pictures of records and a report; its `Page`."""
 
     def write(records, verdicts=(), pictures=None, **keys):
         for record in records:
@@ -194,7 +195,10 @@ def test_pictures_have_alt_texts_and_are_buttons(report):
     assert alts == ["content coffee", "coffee in the style of night: pool = avg"]
     zooms = [b for tag, b in page.elements if b.get("class") == "zoom"]
     assert len(zooms) == 2 and all(tag["type"] == "button" for tag in zooms)
-    assert zooms[1]["data-caption"].split("\n") == ["pool = avg", "as the base config"]
+    assert zooms[1]["data-caption"].split("\n") == [
+        "pool = avg",
+        "same as the base config",
+    ]
     charts = [svg for tag, svg in page.elements if svg.get("role") == "img"]
     assert [svg["aria-label"] for svg in charts] == [
         "Total loss over steps",
@@ -205,36 +209,36 @@ def test_pictures_have_alt_texts_and_are_buttons(report):
 
 def test_html_in_names_is_escaped_everywhere(report, tmp_path):
     record = trial(
-        trial=HOSTILE,
-        part=HOSTILE,
-        axes={HOSTILE: HOSTILE},
-        repeats={HOSTILE: HOSTILE},
-        options={HOSTILE: HOSTILE},
-        weights={HOSTILE: 1.0},
-        content=HOSTILE,
-        style=HOSTILE,
-        scores={HOSTILE: 1.0},
+        trial=MARKUP,
+        part=MARKUP,
+        axes={MARKUP: MARKUP},
+        repeats={MARKUP: MARKUP},
+        options={MARKUP: MARKUP},
+        weights={MARKUP: 1.0},
+        content=MARKUP,
+        style=MARKUP,
+        scores={MARKUP: 1.0},
     )
-    table = trial("a=b", kind="table", picture=None, table={HOSTILE: {"style": 1.0}})
-    records = [record, failed("a=c", HOSTILE, part=HOSTILE), table, trial()]
-    texts = {key: HOSTILE for key in ("title", "question", "command", "finding")}
-    judged = verdict(claim=HOSTILE, rule=HOSTILE)
+    table = trial("a=b", kind="table", picture=None, table={MARKUP: {"style": 1.0}})
+    records = [record, failed("a=c", MARKUP, part=MARKUP), table, trial()]
+    texts = {key: MARKUP for key in ("title", "question", "command", "finding")}
+    judged = verdict(claim=MARKUP, rule=MARKUP)
     page = report(
         records,
         [judged],
-        {HOSTILE: np.zeros((4, 6, 3))},
+        {MARKUP: np.zeros((4, 6, 3))},
         **texts,
-        base={HOSTILE: HOSTILE},
-        scores={HOSTILE: HOSTILE},
+        base={MARKUP: MARKUP},
+        scores={MARKUP: MARKUP},
     )
-    card = {"href": HOSTILE, "sheet": HOSTILE, "name": HOSTILE, "title": HOSTILE}
+    card = {"href": MARKUP, "sheet": MARKUP, "name": MARKUP, "title": MARKUP}
     index = Page(write_index_page(tmp_path, [card | texts | {"verdicts": [judged]}]))
     for each, scripts in ((page, 1), (index, 0)):
         assert each.open == []
         assert len(each.values("script", "src")) == scripts
         assert "x" not in each.values("img", "src")
         assert not any("onerror" in found for _, found in each.elements)
-        assert HOSTILE in each.text
+        assert MARKUP in each.text
 
 
 @pytest.mark.parametrize(
@@ -287,7 +291,7 @@ def test_a_missing_picture_is_reported_as_an_error(report, tmp_path):
 def test_an_experiment_without_records_has_a_page_but_no_sheet(report, tmp_path):
     (tmp_path / "contact_sheet.png").write_bytes(b"of before")
     page = report([])
-    assert "How to repeat it" in page.text and "Pictures" not in page.text
+    assert "How to repeat this experiment" in page.text and "Pictures" not in page.text
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
@@ -361,6 +365,12 @@ def test_a_number_has_three_significant_digits(value, text):
     assert short_number(value) == text
 
 
+def test_a_label_breaks_between_its_pairs_and_is_escaped():
+    assert label_markup("a = <b>, c = /home/me/d.npz") == (
+        '<span class="pair">a = &lt;b&gt;,</span> <span class="pair">c = d.npz</span>'
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -431,7 +441,7 @@ def test_options_that_differ_are_shown_on_hover(report):
 
 
 def drawn(body):
-    """`(colour, d)` of every line of a chart."""
+    """Return `(path data, colour)` of every line of a chart."""
     return re.findall(r'<path d="([^"]*)" clip[^>]*stroke: (var[^;]*);', body)
 
 
