@@ -63,35 +63,57 @@ def plan(
     """
     files = [files] if isinstance(files, (str, Path)) else files
     only = [only] if isinstance(only, str) else only
-    plans, configs = [], []
-    for path in find_experiment_files(files):
-        experiment = with_resolved_precision(
-            read_experiment(path, changes, quick=quick, pairs=pairs)
-        )
-        configs += [trial.config for trial in experiment.trials]
-        findings = checked_findings(experiment)
-        if only:
-            experiment = select_trials(experiment, only)
-        folder = Path(logdir) / experiment.name
-        sizes = {trial.name: check_trial(trial) for trial in experiment.trials}
-        finished, todo = split_finished(experiment, folder, overwrite=overwrite)
-        plans.append(
-            ExperimentPlan(
-                experiment=experiment,
-                findings=findings,
-                folder=folder,
-                finished=finished,
-                todo=todo,
-                sizes=sizes,
-                command=rerun_command(path, quick, only, pairs, changes),
-            )
-        )
-    names = [each.experiment.name for each in plans]
+    paths = find_experiment_files(files)
+    requested = [
+        read_experiment(path, changes, quick=quick, pairs=pairs) for path in paths
+    ]
+    names = [experiment.name for experiment in requested]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"Two experiments are called {name!r}. Rename a file.")
-    explain_precision(*configs)
+    plans = [
+        plan_experiment(
+            experiment,
+            Path(logdir) / experiment.name,
+            rerun_command(path, quick, only, pairs, changes),
+            only=only,
+            overwrite=overwrite,
+        )
+        for path, experiment in zip(paths, requested, strict=True)
+    ]
+    explain_precision(
+        *(trial.config for experiment in requested for trial in experiment.trials)
+    )
     return plans
+
+
+def plan_experiment(
+    experiment: Experiment,
+    folder: Path,
+    command: str,
+    *,
+    only: Sequence[str],
+    overwrite: bool,
+) -> ExperimentPlan:
+    """Plan one experiment as it was read; for the arguments see `plan`.
+
+    The findings are checked against all trials, also those that `only` leaves out.
+    """
+    experiment = with_resolved_precision(experiment)
+    findings = checked_findings(experiment)
+    if only:
+        experiment = select_trials(experiment, only)
+    sizes = {trial.name: check_trial(trial) for trial in experiment.trials}
+    finished, todo = split_finished(experiment, folder, overwrite=overwrite)
+    return ExperimentPlan(
+        experiment=experiment,
+        findings=findings,
+        folder=folder,
+        finished=finished,
+        todo=todo,
+        sizes=sizes,
+        command=command,
+    )
 
 
 def with_resolved_precision(experiment: Experiment) -> Experiment:

@@ -16,7 +16,11 @@ from kstyle.experiments.records import (
     trial_fingerprint,
     write_record,
 )
-from kstyle.hardware.precision import resolve_precision
+from kstyle.hardware.precision import (
+    log_once,
+    resolve_precision,
+    why_bfloat16_is_slow,
+)
 
 
 @pytest.fixture
@@ -239,6 +243,14 @@ def test_the_plan_resolves_the_precision_of_each_trial(write, tmp_path, given):
     expected = resolve_precision(StyleConfig(precision=given)).precision
     assert expected in ("bfloat16", "float32")
     assert {trial.config.precision for trial in each.todo} == {expected}
+
+
+def test_a_plan_says_why_auto_is_float32(write, tmp_path, caplog):
+    log_once.cache_clear()  # another test may have logged it
+    with caplog.at_level("INFO", "kstyle"):
+        plan(write(base={"precision": "auto"}), logdir=tmp_path)
+    slow = why_bfloat16_is_slow("auto")
+    assert ("--precision auto is float32 here" in caplog.text) == bool(slow)
 
 
 def test_trials_of_two_precisions_have_different_fingerprints(write, tmp_path):
