@@ -145,6 +145,6 @@ def find_unfinished_run(config):
         for path in sorted(Path(config.logdir).glob(runs)):
             with contextlib.suppress(ConfigError), lock_folder(path.parent):
                 state = checkpoint.read_checkpoint(path.parent)
-                checkpoint.check_fingerprint(state, config, path.parent, asked=True)
+                checkpoint.check_fingerprint(state, config, path.parent, requested=True)
                 return path.parent, state
     return None, None

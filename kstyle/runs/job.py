@@ -90,7 +90,7 @@ def prepare(
     wanted, config = config, resolve_precision(config)
     asked = asked or config
     if state is not None:
-        then = state.origin["config"], state.asked
+        then = state.fingerprint["config"], state.requested_options
         config, asked = (StyleConfig(**options) for options in then)
     pictures, weights = read_inputs(config, overwrite=overwrite, shelf=shelf)
     content, style, start, scales = pictures
@@ -101,7 +101,7 @@ def prepare(
     pictures = content, style, start
     job = Job(config, *pictures, weights, scales, folder, output, asked, shelf)
     if state is not None:
-        checkpoint.check_checkpoint_fits(state, job)
+        checkpoint.check_checkpoint_fits(state, scales, content.size, folder)
     explain_precision(wanted)
     return job
 

@@ -1,25 +1,31 @@
-"""The main path: `stylize(config)` from two pictures to a third."""
+"""The main path: `stylize(config)`, from two pictures to a third."""
 
 import contextlib
 import time
+from collections.abc import Sequence
+from typing import Any, cast
 
+import keras
 import tensorflow as tf
 
+from kstyle.config.style_config import StyleConfig
 from kstyle.errors import DivergedError
 from kstyle.files import lock_folder
 from kstyle.hardware import devices
 from kstyle.images.picture import resize
 from kstyle.losses.terms import build_terms
 from kstyle.optimizers.state import warm_start
-from kstyle.runs import checkpoint, models
+from kstyle.planning.scales import Scale
+from kstyle.runs import checkpoint
 from kstyle.runs.callbacks import tensorboard
 from kstyle.runs.callbacks.checkpoint import Checkpoint
 from kstyle.runs.callbacks.divergence import DivergenceGuard
 from kstyle.runs.callbacks.periodic import LossCSV
 from kstyle.runs.callbacks.stopping import InterruptRelay, make_stoppers
+from kstyle.runs.checkpoint import RunState
 from kstyle.runs.initialization import initial_picture, solve_job_weights
-from kstyle.runs.job import prepare
-from kstyle.runs.models import ModelCache, build_model
+from kstyle.runs.job import Job, prepare
+from kstyle.runs.models import ModelCache, build_model, on_device
 from kstyle.runs.progress import check_verbose, show_progress
 from kstyle.runs.provenance import record_run
 from kstyle.runs.results import (
@@ -31,18 +37,21 @@ from kstyle.runs.results import (
     write_result,
 )
 from kstyle.runs.stored_pictures import check_config, pictures_as_files
+from kstyle.transfer.style_transfer import StyleTransfer
+
+Callbacks = Sequence[keras.callbacks.Callback]
 
 
 def stylize(
-    config,
-    callbacks=(),
+    config: StyleConfig,
+    callbacks: Callbacks = (),
     *,
-    content=None,
-    style=None,
-    init=None,
-    overwrite=False,
-    verbose="auto",
-):
+    content: Any = None,
+    style: Any = None,
+    init: Any = None,
+    overwrite: bool = False,
+    verbose: str | int = "auto",
+) -> StyleResult:
     """Run every scale of `config` and write the picture. Returns a `StyleResult`.
 
     callbacks: Keras callbacks, given to every `fit`.
@@ -65,85 +74,123 @@ def stylize(
         return run_job(job, [*callbacks, *progress])
 
 
-@models.on_device
-def run_job(job, callbacks=(), shared=None, state=None):
+@on_device
+def run_job(
+    job: Job,
+    callbacks: Callbacks = (),
+    models: ModelCache | None = None,
+    state: RunState | None = None,
+) -> StyleResult:
     """Run a `Job`. Ctrl-C ends it early and keeps the picture so far.
 
-    shared: the `Shared` of several runs, so that nothing is built or measured twice.
-    state: the `checkpoints.State` of this job to go on from; `None` starts anew.
-    Raises: ConfigError: another process is at work in the run's folder.
+    models: those of several runs, so that nothing is built or measured twice.
+    state: of this job, from which it is resumed; `None` starts at its first step.
+    Raises: ConfigError: another process uses the run's folder.
         DivergedError: as `stylize`.
     """
-    begun, shared = time.perf_counter(), shared or ModelCache()
-    job = solve_job_weights(job, shared)
-    guard = DivergenceGuard(job, state)
+    begun = time.perf_counter() - (state.seconds if state else 0.0)
+    models = ModelCache() if models is None else models
+    job = solve_job_weights(job, models)
+    guard = DivergenceGuard(job.weights.source, (job.content.pixels, job.style))
     with lock_folder(job.folder):
-        with record_run(job) as record:
+        with record_run(job.config, job.weights.source, job.folder) as record:
             record["guard"] = guard.events
-            model, interrupted = run_scales(job, callbacks, shared, state, guard)
+            model, interrupted = run_scales(job, callbacks, models, state, guard)
             pixels, steps = model.pixels(), model.global_step
-            if model.precision != "float32":
+            measured: StyleTransfer | None = model
+            if model.precision != "float32":  # another model will measure the losses
                 release_model(guard, callbacks)
-                model = None
+                measured = None
+            del model
             picture = write_result(job, pixels, exit_word(interrupted, guard))
-            seconds = time.perf_counter() - begun + (state.seconds if state else 0)
-            losses = final_losses(job, pixels, model, shared)
+            seconds = time.perf_counter() - begun
             result = StyleResult(
-                *(picture, job.output, job.folder, steps, seconds, losses, interrupted)
+                picture=picture,
+                path=job.output,
+                folder=job.folder,
+                steps=steps,
+                seconds=seconds,
+                losses=final_losses(job, pixels, measured, models),
+                interrupted=interrupted,
             )
-            record |= run_outcome(result, guard)
-        if not interrupted:  # last of all: until then there is a way back
+            record.update(run_outcome(result, guard))
+        if not interrupted:  # last of all: until then the run can be resumed
             (job.folder / checkpoint.CHECKPOINT_FILE).unlink(missing_ok=True)
     if guard.failure is not None:
         raise DivergedError(guard.failure, result)
     return result
 
 
-def run_scales(job, callbacks, shared, state, guard):
-    """The model after the last scale, after Ctrl-C, or where the guard ended the run;
-    and whether it was Ctrl-C."""
-    model = None
+def run_scales(
+    job: Job,
+    callbacks: Callbacks,
+    models: ModelCache,
+    state: RunState | None,
+    guard: DivergenceGuard,
+) -> tuple[StyleTransfer, bool]:
+    """Optimise the picture at every scale that is left.
+
+    Returns: the model after the last scale, after Ctrl-C, or where the guard has ended
+        the run; and whether Ctrl-C has ended it.
+    """
+    model: StyleTransfer | None = None
     with contextlib.ExitStack() as stack:
-        watchers = open_callbacks(stack, job, state, callbacks, guard)
+        callbacks = open_callbacks(stack, job, state, callbacks, guard)
         try:
             for scale, steps in checkpoint.remaining_scales(job.scales, state):
-                model = build_scale_model(job, scale, shared, model, state)
-                fit_scale(model, steps, job.config.report_every, watchers)
-                guard.settle()
+                model = build_scale_model(job, scale, models, model, state)
+                fit_scale(model, steps, job.config.report_every, callbacks)
+                guard.end_scale()
                 if guard.failure is not None:
                     break
         except DivergedError as error:  # at the start of a scale: no step can help
-            if not model.global_step:
+            if model is None or not model.global_step:
                 raise
             guard.failure = str(error)
         except KeyboardInterrupt:
             if model is None:
                 raise
-            for watcher in watchers:  # Keras ends a fit only where nothing was raised
-                watcher.on_train_end()
-            if int(model.optimizer.iterations):  # before a step there is nothing to end
-                model.optimizer.finalize_variable_values([model.image])
-            guard.settle()
+            end_fit(model, callbacks)
+            guard.end_scale()
             return model, True
-    return model, False
+    return cast(StyleTransfer, model), False  # a run has at least one scale
 
 
-def open_callbacks(stack, job, state, callbacks, guard):
-    """All callbacks of the run; `stack` closes what its own ones write to.
+def open_callbacks(
+    stack: contextlib.ExitStack,
+    job: Job,
+    state: RunState | None,
+    callbacks: Callbacks,
+    guard: DivergenceGuard,
+) -> Callbacks:
+    """Return all callbacks of the run, in their order; `stack` closes their files."""
+    logs = open_logs(stack, job, state)
+    # The guard is the first: the others get the logs that it has corrected. The
+    # checkpoint comes after all whose state it keeps, and only then may a run end.
+    callbacks = [guard, *make_stoppers(job.config, job.scales), *logs, *callbacks]
+    relay = stack.enter_context(InterruptRelay().listening())
+    return [*callbacks, Checkpoint(job, callbacks, state), relay]
 
-    What they wrote of steps after `state` is dropped first: those come again.
+
+def open_logs(
+    stack: contextlib.ExitStack, job: Job, state: RunState | None
+) -> Callbacks:
+    """Open `losses.csv` and an event file, and return the callbacks that write them.
+
+    What they contain of steps after `state` is removed first: these are taken again.
     """
-    config, losses, columns = job.config, job.folder / "losses.csv", []
+    config, path, columns = job.config, job.folder / "losses.csv", []
     if state is not None:
-        columns = checkpoint.truncate_loss_csv(losses, state.step)
+        columns = checkpoint.truncate_loss_csv(path, state.step)
     tensorboard.truncate_events(job.folder, state.step if state else None)
-    file = stack.enter_context(open(losses, "a" if state else "w", newline=""))
+    file = stack.enter_context(open(path, "a" if state else "w", newline=""))
     writer = tf.summary.create_file_writer(str(job.folder))
     stack.callback(writer.close)
     if state is None:
-        pictures = job.content_at(config.size), job.style_at(config.size)
-        tensorboard.write_header(writer, config, build_terms(config), *pictures)
-    own = [
+        content, style = job.content_at(config.size), job.style_at(config.size)
+        terms = build_terms(config)
+        tensorboard.write_header(writer, config, terms, content, style)
+    return [
         LossCSV(file, config.report_every, columns),
         tensorboard.ScalarEvents(
             writer, config.report_every, gradients=config.log_gradients
@@ -152,36 +199,55 @@ def open_callbacks(stack, job, state, callbacks, guard):
             writer, job.folder / "snapshots", config.snapshot_every
         ),
     ]
-    if state is not None:
-        for callback in own:
-            callback.reported = state.step
-    # The guard comes first: the others see what it has made of a step. The checkpoint
-    # comes last: what it says is done is done by all the others. Then a run may end.
-    watchers = [guard, *make_stoppers(config, job.scales, state), *own, *callbacks]
-    again = stack.enter_context(InterruptRelay().listening())
-    return [*watchers, Checkpoint(job, state, watchers), again]
 
 
-def build_scale_model(job, scale, shared, before, state=None):
-    """The model of one scale, starting where `before` or `state` left off."""
+def build_scale_model(
+    job: Job,
+    scale: Scale,
+    models: ModelCache,
+    previous: StyleTransfer | None,
+    state: RunState | None = None,
+) -> StyleTransfer:
+    """Build the model of one scale.
+
+    It starts from the `previous` scale's picture and optimiser; at the first scale from
+    `state` or, without one, from the initial picture.
+    """
     content = job.content_at(scale.edge)
-    if before is not None:
-        start = resize(before.pixels(), content.shape[:2])
-        step = before.global_step
+    if previous is not None:
+        start = resize(previous.pixels(), content.shape[:2])
+        step = previous.global_step
     elif state is not None:
         start, step = state.image, state.step
     else:
         start, step = initial_picture(job, content), 0
-    terms = build_terms(job.config)
-    options = {"start_step": step, "precision": scale.precision, "optimise": True}
-    model = build_model(job, scale.edge, shared, terms, start, **options)
-    if before is not None:
-        warm_start(model.optimizer, before.optimizer, model.image)
+    model = build_model(
+        job,
+        scale.edge,
+        models,
+        build_terms(job.config),
+        start,
+        start_step=step,
+        precision=scale.precision,
+        optimise=True,
+    )
+    if previous is not None:
+        warm_start(model.optimizer, previous.optimizer, model.image)
     return model
 
 
-def fit_scale(model, steps, report_every, callbacks):
-    """Take `steps` steps; an epoch is a report interval wherever that divides them."""
+def fit_scale(
+    model: StyleTransfer, steps: int, report_every: int, callbacks: Callbacks
+) -> None:
+    """Take `steps` steps. An epoch is a report interval if that divides them."""
     length = report_every if steps % report_every == 0 else steps
     epochs = steps // length if steps else 0  # 0: callbacks report the start alone
     model.fit(epochs=epochs, steps_per_epoch=length, callbacks=list(callbacks))
+
+
+def end_fit(model: StyleTransfer, callbacks: Callbacks) -> None:
+    """Do what `fit` leaves undone when an exception ends it."""
+    for callback in callbacks:
+        callback.on_train_end()
+    if int(model.optimizer.iterations):  # before the first step there is no average
+        model.optimizer.finalize_variable_values([model.image])

@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NotRequired, TypedDict
 
 from kstyle.config.style_config import PATH_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError, DivergedError
@@ -17,9 +19,48 @@ from kstyle.hardware.host import package_versions
 from kstyle.images.samples import picture_file
 from kstyle.networks.weights import BUILTIN_SHA256, keras_path
 
+RUN_FILE = "run.json"
 
-def run_fingerprint(config):
-    """All that decides a run's result, as JSON has it: options and hashes of files."""
+
+class Fingerprint(TypedDict):
+    """All that decides the result of a run.
+
+    config: the options as JSON has them. pictures: `{option: SHA-256}` of the picture
+    files. weights: SHA-256 of the weights' file.
+    """
+
+    config: dict[str, Any]
+    pictures: dict[str, str]
+    weights: str
+
+
+class RunRecord(TypedDict):
+    """The content of `run.json`.
+
+    exit: "running", which stays if the process is killed; "finished", "interrupted",
+    "diverged" or "failed", the last two with an `error`. begun: UTC, ISO 8601.
+    guard: what the divergence guard did: dicts of `step`, `reason` and `action`.
+    `read_run` makes `config` a `StyleConfig` and adds the run's `folder`.
+    """
+
+    config: Any
+    pictures: dict[str, str]
+    weights: str
+    weights_source: str
+    versions: dict[str, str | None]
+    machine: str
+    begun: str
+    exit: str
+    error: str | None
+    steps: int
+    seconds: float
+    losses: dict[str, float]
+    guard: NotRequired[list[dict[str, Any]]]
+    folder: NotRequired[Path]
+
+
+def run_fingerprint(config: StyleConfig) -> Fingerprint:
+    """Return the options and the hashes of all files that decide a run's result."""
     return {
         "config": config.model_dump(mode="json"),
         "pictures": picture_hashes(config),
@@ -27,85 +68,90 @@ def run_fingerprint(config):
     }
 
 
-def changed_files(then, now):
-    """The files that differ between two of `origin`, each in a few words."""
-    before = then.get("pictures", {})
+def changed_files(then: Fingerprint | RunRecord, now: Fingerprint) -> list[str]:
+    """List the files that differ between two fingerprints, each in a few words."""
+    before = then["pictures"]
     changed = [
         f"the {name} picture's file"
         for name, digest in now["pictures"].items()
         if before.get(name) != digest
     ]
-    return changed + ["the weights' file"] * (then.get("weights") != now["weights"])
+    if then["weights"] != now["weights"]:
+        changed.append("the weights' file")
+    return changed
 
 
-def picture_hashes(config):
-    """`{option: SHA-256}` of the picture files that the config names."""
+def picture_hashes(config: StyleConfig) -> dict[str, str]:
+    """Return `{option: SHA-256}` of the picture files that the config names."""
     pictures = config.picture_options()
     return {name: file_hash(picture_file(path)) for name, path in pictures.items()}
 
 
-def weights_hash(config):
-    """SHA-256 of the file of weights that the config names."""
+def weights_hash(config: StyleConfig) -> str:
+    """Return the SHA-256 of the weights' file that the config names."""
     if config.weights == "builtin":
         return BUILTIN_SHA256[config.net]
-    keras = config.weights == "keras"
-    return file_hash(keras_path(config.net) if keras else config.weights)
+    if config.weights == "keras":
+        return file_hash(keras_path(config.net))
+    return file_hash(config.weights)
 
 
-def file_hash(path):
-    """SHA-256 of a file's bytes; "absent" where there is none to be read."""
+def file_hash(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes; "absent" if it cannot be read."""
     try:
         path = Path(path).expanduser()
-        state = os.stat(path)
-        return cached_file_hash(path, state.st_mtime_ns, state.st_size)
+        status = os.stat(path)
+        return cached_file_hash(path, status.st_mtime_ns, status.st_size)
     except (OSError, ValueError, RuntimeError):
         return "absent"
 
 
 @functools.lru_cache(maxsize=256)
-def cached_file_hash(path, changed, size):
-    """One pass over a file that many trials share; anew when it has changed."""
-    del changed, size  # part of the key alone
+def cached_file_hash(path: Path, changed: int, size: int) -> str:
+    """Hash a file that many trials share; again when its time or size has changed."""
+    del changed, size  # only part of the key
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-RUN_FILE = "run.json"
-
-
 @contextlib.contextmanager
-def record_run(job):
-    """Keep the job's `run.json` up to date, however the block ends.
+def record_run(
+    config: StyleConfig, weights_source: str, folder: Path
+) -> Iterator[RunRecord]:
+    """Write the run's `run.json` at the start and at the end of the block.
 
-    Yields the record, to which what is measured is added. Its `exit` is "running",
-    which stays where the process is killed, then "failed" or "diverged" with an
-    `error`, or what the block makes of it.
+    Yields the record, to which the block adds its results and its `exit`. An exception
+    is recorded as "failed" or "diverged" and raised again.
     """
-    record = {
-        **run_fingerprint(job.config),
-        "weights_source": job.weights.source,
+    record: RunRecord = {
+        **run_fingerprint(config),
+        "weights_source": weights_source,
         "versions": package_versions(),
         "machine": platform.machine(),
         "begun": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **{"exit": "running", "error": None, "steps": 0, "seconds": 0.0, "losses": {}},
+        "exit": "running",
+        "error": None,
+        "steps": 0,
+        "seconds": 0.0,
+        "losses": {},
     }
-    path = job.folder / RUN_FILE
+    path = folder / RUN_FILE
     write_text(path, json_text(record, indent=1) + "\n")
     try:
         yield record
     except BaseException as error:
-        word = "diverged" if isinstance(error, DivergedError) else "failed"
-        record |= {"exit": word, "error": str(error) or type(error).__name__}
+        record["exit"] = "diverged" if isinstance(error, DivergedError) else "failed"
+        record["error"] = str(error) or type(error).__name__
         raise
     finally:
-        with contextlib.suppress(OSError):  # a full disk is told of by its own error
+        with contextlib.suppress(OSError):  # a full disk is reported by its own error
             write_text(path, json_text(record, indent=1) + "\n")
 
 
-def shareable_options(config):
-    """The config's options as JSON has them, of an absolute path its name alone.
+def shareable_options(config: StyleConfig) -> dict[str, Any]:
+    """Return the config's options as JSON has them, absolute paths as names alone.
 
-    For what may be passed on: where its maker keeps files is nobody's affair.
+    For files that are passed on: the folders of their author are private.
     """
     options = config.model_dump(mode="json")
     for key in PATH_OPTIONS:
@@ -115,10 +161,10 @@ def shareable_options(config):
     return options
 
 
-def read_run(place):
-    """The record of a run, from its folder or its `run.json`.
+def read_run(place: str | Path) -> RunRecord:
+    """Read the record of a run from its folder or its `run.json`.
 
-    Raises: ConfigError: there is none that can be read.
+    Raises: ConfigError: there is none, or it is not readable.
     """
     path = Path(place)
     path = path / RUN_FILE if path.is_dir() else path
@@ -137,8 +183,8 @@ def read_run(place):
     return record
 
 
-def changes_since(record):
-    """What is not as it was at the run of `record`, each in a few words."""
+def changes_since(record: RunRecord) -> list[str]:
+    """List the files and package versions that have changed since a recorded run."""
     changed = changed_files(record, run_fingerprint(record["config"]))
     for name, version in package_versions().items():
         then = record["versions"].get(name)
@@ -147,18 +193,14 @@ def changes_since(record):
     return changed
 
 
-def config_difference(*records):
-    """`[(option, its value in each)]` of the options that are not the same."""
-    options = [record["config"].model_dump(mode="json") for record in records]
-    return [
-        (key, *(each[key] for each in options))
-        for key in options[0]
-        if any(each[key] != options[0][key] for each in options)
-    ]
+def config_difference(first: RunRecord, second: RunRecord) -> list[tuple]:
+    """Return `[(option, its value in each)]` of the options that differ."""
+    one, other = (each["config"].model_dump(mode="json") for each in (first, second))
+    return [(key, one[key], other[key]) for key in one if one[key] != other[key]]
 
 
-def read_loss_curve(record):
-    """`{step: total loss}` of the run's `losses.csv`; empty where it is not there."""
+def read_loss_curve(record: RunRecord) -> dict[int, float]:
+    """Read `{step: total loss}` from the run's `losses.csv`; empty if it is absent."""
     try:
         with open(record["folder"] / "losses.csv", newline="") as file:
             return {

@@ -5,10 +5,12 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -21,7 +23,10 @@ from kstyle.cli.main import cli
 from kstyle.errors import ConfigError
 from kstyle.files import lock_folder
 from kstyle.runs import checkpoint, pipeline
-from kstyle.runs.job import reopen_run
+from kstyle.runs.callbacks.checkpoint import Checkpoint
+from kstyle.runs.callbacks.periodic import LossCurve
+from kstyle.runs.job import prepare, reopen_run
+from kstyle.runs.models import ModelCache
 
 
 class Killed(Exception):
@@ -224,29 +229,34 @@ def test_two_processes_do_not_write_into_one_folder(options):
     assert not os.path.exists(os.path.join(folder, ".lock"))
 
 
-def test_a_full_disk_costs_the_checkpoint_and_not_the_run(options, monkeypatch, caplog):
-    def full(*_, **__):
+def fit_with_checkpoints(options, **choices):
+    """Run one scale with a `Checkpoint` alone; return the job."""
+    job = prepare(StyleConfig(**options | {"scales": 1}))
+    model = pipeline.build_scale_model(job, job.scales[0], ModelCache(), None)
+    callback = Checkpoint(job, (), **choices)
+    pipeline.fit_scale(model, job.scales[0].steps, 1, [callback])
+    return job
+
+
+def test_a_full_disk_costs_the_checkpoint_but_not_the_run(options, caplog):
+    def full(folder, state):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kstyle.runs.checkpoint.np.savez", full)
-    result = pipeline.stylize(StyleConfig(**options))
-    assert result.steps == 11 and "no checkpoint at step 2" in caplog.text
+    job = fit_with_checkpoints(options, write=full)
+    assert "no checkpoint at step 2: [Errno 28] No space left" in caplog.text
+    assert "no checkpoint at step 6" in caplog.text
+    assert checkpoint.read_checkpoint(job.folder) is None
 
 
-def test_seconds_decide_where_they_are_asked_for(options, monkeypatch):
-    written = []
-
-    def keep(folder, state):
-        written.append(state.step)
-
-    monkeypatch.setattr("kstyle.runs.callbacks.checkpoint.write_state", keep)
-    clock = iter(range(0, 10_000, 10))
-    monkeypatch.setattr(
-        "kstyle.runs.callbacks.checkpoint.time.monotonic", lambda: next(clock)
+def test_an_interval_in_seconds_goes_by_the_clock(options):
+    written, times = [], iter(range(0, 10_000, 10))
+    options |= {"checkpoint_every": "25s", "steps": 9}
+    fit_with_checkpoints(
+        options,
+        clock=lambda: next(times),
+        write=lambda folder, state: written.append(state.step),
     )
-    options |= {"checkpoint_every": "25s", "scales": 1, "steps": 9}
-    pipeline.stylize(StyleConfig(**options))
-    # Each look at the clock is 10 s later; a state looks twice itself.
+    # Each reading of the clock is 10 s later; a checkpoint reads it twice.
     assert written == [3, 5, 7, 9]
 
 
@@ -335,55 +345,78 @@ def test_a_process_that_is_killed_twice_still_ends_with_the_same_pixels(
     assert steps_of(folder, "loss") == steps_of(whole, "loss")
 
 
-# A run that ends its own process at the n-th call of a function: when half a checkpoint
-# is written, when all of it is but has no name yet, or before a scale.
-KILLER = """
-import json, os, signal, sys
-from kstyle import checkpoints, files, pipeline
-from kstyle.config import StyleConfig
+class KillAtScale(keras.callbacks.Callback):
+    """Ends the run when its second scale begins."""
 
-moment, calls, options = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
-module, name = {
-    "write": (checkpoints.np, "savez"),
-    "rename": (files.os, "replace"),
-    "scale": (pipeline, "scale_model"),
-}[moment]
-function = getattr(module, name)
-
-def call(*args, **kwargs):
-    global calls
-    calls -= moment != "rename" or str(args[1]).endswith("state.npz")
-    if not calls:
-        if moment == "write":
-            with open(args[0], "wb") as file:
-                file.write(b"PK half a state")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return function(*args, **kwargs)
-
-setattr(module, name, call)
-pipeline.stylize(StyleConfig(**options))
-"""
+    def on_train_begin(self, logs=None):
+        if int(self.model.global_step):
+            raise Killed
 
 
-@pytest.mark.parametrize(
-    ("moment", "calls", "kept"),
-    [("write", 3, 4), ("rename", 3, 4), ("scale", 2, 5)],  # states of 2, 4, 5, 6, ...
-)
-def test_a_process_killed_within_a_checkpoint_or_between_scales_loses_nothing(
-    options, moment, calls, kept, monkeypatch
-):
-    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)  # as it is in here
+def test_a_run_killed_between_two_scales_loses_nothing(options):
     whole = pipeline.stylize(StyleConfig(**options))
-    before = set(folders(options))
-    words = [sys.executable, "-c", KILLER, moment, str(calls), json.dumps(options)]
-    ended = subprocess.run(words, capture_output=True, timeout=240)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    (folder,) = set(folders(options)) - before
-    assert checkpoint.read_checkpoint(folder).step == kept
-    leftovers = [name for name in os.listdir(folder) if ".part" in name]
-    assert len(leftovers) == (moment != "scale")
+    with pytest.raises(Killed):
+        pipeline.stylize(StyleConfig(**options), [KillAtScale()])
+    (folder,) = set(folders(options)) - {str(whole.folder)}
+    assert checkpoint.read_checkpoint(folder).step == 5
     result = go_on(folder)
     np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
     assert rows_of(folder) == rows_of(whole.folder)
-    assert steps_of(folder, "loss") == list(range(12))
-    assert not [name for name in os.listdir(folder) if ".part" in name]
+
+
+def test_a_checkpoint_that_was_not_renamed_is_removed(options):
+    # What a process leaves that is killed while it writes a checkpoint, or after that.
+    folder = Path(killed(options, 4))
+    (folder / ".12345678.part.npz").write_bytes(b"PK half a state")
+    shutil.copy(folder / "state.npz", folder / ".87654321.part.npz")
+    assert go_on(folder).steps == 11
+    assert not list(folder.glob(".*.part*"))
+
+
+def write_format_3(folder):
+    """Rewrite the checkpoint in `folder` as kstyle wrote it before format 4."""
+    state = checkpoint.read_checkpoint(folder)
+    guard = dict(state.callbacks["divergence_guard"])
+    best = guard.pop("best")
+    still = state.callbacks.get("stop_when_still", {"changes": []})
+    about = {
+        "format": 3,
+        "scale": state.scale,
+        "step": state.step,
+        "left": state.left,
+        "seconds": state.seconds,
+        "origin": state.fingerprint,
+        "curve": state.callbacks["loss_curve"]["values"],
+        "changes": still["changes"],
+        "guard": guard,
+        "asked": state.requested_options,
+        "optimizer": len(state.optimizer),
+    }
+    arrays = {f"optimizer_{i:03}": value for i, value in enumerate(state.optimizer)}
+    np.savez(
+        Path(folder) / "state.npz",
+        about=np.array(json.dumps(about)),
+        image=state.image,
+        gradient=state.gradient,
+        best=best,
+        **arrays,
+    )
+
+
+def test_a_checkpoint_of_the_old_format_is_resumed(options):
+    options |= {"stop_when_still": 1e-3, "time_limit": 1000, "steps": 6}
+    whole, curve = pipeline.stylize(StyleConfig(**options)), LossCurve()
+    with pytest.raises(Killed):
+        pipeline.stylize(StyleConfig(**options), [LossCurve(), KillAt(10)])
+    (folder,) = set(folders(options)) - {str(whole.folder)}
+    new = checkpoint.read_checkpoint(folder)
+    write_format_3(folder)
+    old = checkpoint.read_checkpoint(folder)
+    assert old.callbacks.keys() == new.callbacks.keys()
+    for name in ("divergence_guard", "stop_when_still", "loss_curve"):
+        np.testing.assert_equal(old.callbacks[name], new.callbacks[name])
+    job, state = reopen_run(folder)
+    result = pipeline.run_job(job, [curve], state=state)
+    np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
+    assert rows_of(folder) == rows_of(whole.folder)
+    assert curve.values["step"] == list(range(12))

@@ -205,7 +205,7 @@ def test_runs_that_share_end_bit_for_bit_as_runs_that_do_not(make_job, represent
     common = ModelCache()
     options = {"steps": 2, "snapshot_every": 0, "style_weights": "equal-loss"}
     jobs = [make_job(**options, init=init) for init in ("content", "noise")]
-    together = [pipeline.run_job(job, shared=common) for job in jobs]
+    together = [pipeline.run_job(job, models=common) for job in jobs]
     assert sorted(represented) == TAGS  # once for solving and for both runs
     for job, shared_result in zip(jobs, together, strict=True):
         alone = pipeline.run_job(prepare(job.config))
@@ -239,7 +239,7 @@ def test_a_model_started_again_ends_bit_for_bit_as_a_new_one(make_job, pictures,
     options = {"scales": "9,18", "scale_steps": 3, "steps": 3} | KINDS[kind]
     for content, style in ("as", "bt"):
         job = make_job(content=pictures(content), style=pictures(style), **options)
-        again = pipeline.run_job(job, shared=common)
+        again = pipeline.run_job(job, models=common)
     alone = pipeline.run_job(prepare(job.config))
     assert len(common.models.values) == len(job.scales)  # those of "a"
     np.testing.assert_array_equal(again.picture.pixels, alone.picture.pixels)
@@ -250,11 +250,11 @@ def test_a_model_started_again_ends_bit_for_bit_as_a_new_one(make_job, pictures,
 
 def test_a_model_that_was_spoiled_is_as_good_as_new(make_job):
     common, job = ModelCache(MAX_MODEL_BYTES), make_job(steps=2, optimizer="adam")
-    first = pipeline.run_job(job, shared=common)
+    first = pipeline.run_job(job, models=common)
     (model,) = common.models.values.values()
     for variable in (model.image, model.gradient, *model.optimizer.variables):
         variable.assign(variable + 1 if "int" in variable.dtype else variable * np.nan)
-    again = pipeline.run_job(prepare(job.config), shared=common)
+    again = pipeline.run_job(prepare(job.config), models=common)
     np.testing.assert_array_equal(again.picture.pixels, first.picture.pixels)
 
 
@@ -274,7 +274,7 @@ def test_no_graph_is_traced_again_for_a_picture_of_the_same_size(
 
     monkeypatch.setattr(StyleTransfer, "compute_losses", counting)
     for name in "ab":
-        pipeline.run_job(make_job(content=pictures(name), steps=2), shared=common)
+        pipeline.run_job(make_job(content=pictures(name), steps=2), models=common)
         assert len(traced) == 1  # for the look and the steps of the first picture
 
 
@@ -322,5 +322,5 @@ def test_a_model_is_not_kept_where_there_is_no_room(make_job):
     job = make_job(steps=1)
     for room in (0, 10_000):
         common = ModelCache(room)
-        pipeline.run_job(job, shared=common)
+        pipeline.run_job(job, models=common)
         assert len(common.models.values) == 0

@@ -97,7 +97,7 @@ def read_unfinished_state(trial, folder):
     with contextlib.suppress(ConfigError):
         state = checkpoint.read_checkpoint(folder)
         if state is not None:
-            checkpoint.check_fingerprint(state, trial.config, folder, asked=True)
+            checkpoint.check_fingerprint(state, trial.config, folder, requested=True)
             remove_leftovers(folder)
             return state
     return None

@@ -1,109 +1,137 @@
-"""The callback that keeps a run's state, and puts back the one it goes on from."""
+"""The callback that writes checkpoints of a run, and restores the one it resumes."""
 
 import logging
 import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
 
 import keras
-import numpy as np
 
 from kstyle.config.option_types import parse_interval
 from kstyle.errors import ConfigError
 from kstyle.ops.tf_utils import variable_values
-from kstyle.runs.callbacks.divergence import DivergenceGuard
-from kstyle.runs.callbacks.periodic import LossCurve
-from kstyle.runs.callbacks.stopping import StopWhenStill
+from kstyle.runs.callbacks.periodic import Clock
 from kstyle.runs.checkpoint import RunState, write_checkpoint
+from kstyle.runs.job import Job
 from kstyle.runs.provenance import run_fingerprint
+from kstyle.transfer.style_transfer import StyleTransfer
 
 log = logging.getLogger("kstyle")
 
+NO_STEP = -1
+
+
+class StatefulCallback(Protocol):
+    """A callback whose state is part of the checkpoint, under its `state_name`."""
+
+    state_name: str
+
+    def get_state(self) -> dict[str, Any]:
+        """Return values that JSON can hold, or arrays of the picture's shape."""
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from a state of `get_state`, before the first `fit`."""
+
+
+def stateful_callbacks(
+    callbacks: Iterable[keras.callbacks.Callback],
+) -> list[StatefulCallback]:
+    """Return those of `callbacks` that have a `state_name`."""
+    return [c for c in callbacks if getattr(c, "state_name", None) is not None]
+
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes `state.npz` as often as `checkpoint_every` says, after each scale, and
-    when Ctrl-C ends the run.
+    """Writes `state.npz` as often as `checkpoint_every` says, and after each scale.
 
-    job: the run, its weights solved. state: the `State` to go on from, or `None`.
-    watchers: the run's other callbacks, a `Guard` among them. What that, a `Curve` and
-        a `StopWhenStill` remember is kept as well.
+    It also does so when Ctrl-C ends the run. A checkpoint is of a completed step that
+    all other callbacks of the run have handled, so this one has to be the last.
 
-    A state is that of a whole step which all other callbacks of the run have seen.
+    job: the run, its weights solved.
+    callbacks: the run's other callbacks; the states of those that are a
+        `StatefulCallback` are kept as well.
+    state: where the run is resumed, or `None`. The callbacks get theirs at once, the
+        model when its `fit` begins.
     """
 
-    def __init__(self, job, state, watchers):
+    def __init__(
+        self,
+        job: Job,
+        callbacks: Iterable[keras.callbacks.Callback],
+        state: RunState | None = None,
+        *,
+        clock: Clock = time.monotonic,
+        write: Callable[[Path, RunState], None] = write_checkpoint,
+    ) -> None:
         super().__init__()
-        self.job, self.state = job, state
-        self.curves = [w for w in watchers if isinstance(w, LossCurve)]
-        self.still = [w for w in watchers if isinstance(w, StopWhenStill)]
-        (self.guard,) = [w for w in watchers if isinstance(w, DivergenceGuard)]
+        self.job, self.state, self.clock, self.write = job, state, clock, write
+        self.callbacks = stateful_callbacks(callbacks)
         self.unit, self.every = parse_interval(job.config.checkpoint_every)
-        self.origin = run_fingerprint(job.config) if self.every else None
-        self.begun = time.monotonic() - (state.seconds if state else 0)
-        self.written = time.monotonic()
-        self.seen = self.kept = None  # the last step there was, the last one on disk
-        # The number of the scale, and its last step.
-        self.scale, self.end = (state.scale if state else 0) - 1, 0
-        if state is not None and state.curve:
-            for curve in self.curves:
-                restore_curve(curve, state)
+        self.fingerprint = run_fingerprint(job.config)
+        self.begun = clock()
+        self.written_at = clock()
+        self.done = self.kept = NO_STEP  # last completed step; that of the last file
+        self.scale, self.last_step = -1, 0  # index of the scale; its last step
+        if state is not None:
+            self.begun -= state.seconds
+            self.scale = state.scale - 1
+            for callback in self.callbacks:
+                if callback.state_name in state.callbacks:
+                    callback.set_state(state.callbacks[callback.state_name])
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs=None) -> None:
         self.scale += 1
         steps = self.job.scales[self.scale].steps
         if self.state is not None:
             steps = self.state.left
             restore_model(self.model, self.state)
-            for watcher in self.still:
-                watcher.changes.extend(self.state.changes)
             self.state = None
-        self.end = self.model.global_step + steps
+        self.last_step = self.model.global_step + steps
 
-    def on_train_batch_end(self, batch, logs=None):
-        self.seen = self.model.global_step
-        if self.every and self._due():
-            self.write()
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        self.done = self.model.global_step
+        if self.every and self._is_due():
+            self.save()
 
-    def on_train_end(self, logs=None):
-        if self.every and self.seen not in (None, self.kept):
-            if self.seen == self.model.global_step:  # Ctrl-C may come in between
-                self.write()
+    def on_train_end(self, logs=None) -> None:
+        if self.every and self.done not in (NO_STEP, self.kept):
+            if self.done == self.model.global_step:  # Ctrl-C may come within a step
+                self.save()
 
-    def _due(self):
+    def _is_due(self) -> bool:
         if self.unit == "steps":
-            return self.seen % self.every == 0
-        return time.monotonic() - self.written >= self.every
+            return self.done % self.every == 0
+        return self.clock() - self.written_at >= self.every
 
-    def write(self):
-        """Write the state; a full disk costs the checkpoint, and not the run."""
-        self.written, self.kept = time.monotonic(), self.seen
+    def save(self) -> None:
+        """Write a checkpoint; if that fails, log a warning and let the run continue."""
+        self.written_at, self.kept = self.clock(), self.done
         try:
-            write_checkpoint(self.job.folder, self.snapshot())
+            self.write(self.job.folder, self.snapshot())
         except OSError as error:
-            log.warning("no checkpoint at step %d: %s", self.seen, error)
+            log.warning("no checkpoint at step %d: %s", self.done, error)
 
-    def snapshot(self):
-        """The model's `State` as it is."""
+    def snapshot(self) -> RunState:
+        """Return the present state of the model and the callbacks."""
         model = self.model
         return RunState(
-            variable_values(model.image),
-            variable_values(model.gradient),
-            tuple(variable_values(variable) for variable in model.optimizer.variables),
-            self.scale,
-            self.seen,
-            0 if model.stop_training else self.end - self.seen,
-            time.monotonic() - self.begun,
-            self.origin,
-            self.job.asked.model_dump(mode="json"),
-            self.curves[0].values if self.curves else {},
-            tuple(self.still[0].changes) if self.still else (),
-            np.asarray(self.guard.best),
-            self.guard.memory(),
+            image=variable_values(model.image),
+            gradient=variable_values(model.gradient),
+            optimizer=tuple(map(variable_values, model.optimizer.variables)),
+            scale=self.scale,
+            step=self.done,
+            left=0 if model.stop_training else self.last_step - self.done,
+            seconds=self.clock() - self.begun,
+            fingerprint=self.fingerprint,
+            requested_options=self.job.asked.model_dump(mode="json"),
+            callbacks={c.state_name: c.get_state() for c in self.callbacks},
         )
 
 
-def restore_model(model, state):
-    """Put `state` into a model that is about to take its first step.
+def restore_model(model: StyleTransfer, state: RunState) -> None:
+    """Assign `state` to the variables of a model before its first step.
 
-    Raises: ConfigError: it is the state of another optimiser.
+    Raises: ConfigError: the optimiser has other variables.
     """
     variables = model.optimizer.variables
     shapes = [tuple(variable.shape) for variable in variables]
@@ -112,17 +140,11 @@ def restore_model(model, state):
             "The checkpoint was written by another version of the optimiser. Remove "
             "state.npz to start the run again."
         )
-    # `fit` has just looked at the picture: that is taken back as well.
-    pairs = [(model.image, state.image), (model.gradient, state.gradient)]
-    for variable, value in (*pairs, *zip(variables, state.optimizer, strict=True)):
+    # `fit` has just evaluated the losses, which has changed both.
+    model.image.assign(state.image)
+    model.gradient.assign(state.gradient)
+    for variable, value in zip(variables, state.optimizer, strict=True):
         variable.assign(value)
     if not state.left and int(model.optimizer.iterations):
-        # No step is left of this scale: what the end of its `fit` does is done here.
+        # No step is left of this scale, so `fit` will not do this.
         model.optimizer.finalize_variable_values([model.image])
-
-
-def restore_curve(curve, state):
-    """Let `curve` go on from the values that are in `state`."""
-    curve.values = {key: list(values) for key, values in state.curve.items()}
-    curve.reported = state.step
-    curve.begun = time.perf_counter() - curve.values["seconds"][-1]

@@ -1,48 +1,65 @@
-"""What watches a run: the CSV of losses, snapshot files, progress.
+"""Callbacks that report every so many steps: the CSV of losses, snapshots, progress.
 
-A callback sees the model through `pixels()`, `global_step`, `first_look` and the logs.
+A callback uses the model's `pixels()`, `global_step` and `first_look`, and the logs.
 """
 
 import csv
 import math
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
 
 import keras
 
 from kstyle.images.writing import save_picture
+from kstyle.planning.scales import Scale
+
+Clock = Callable[[], float]  # returns seconds
 
 
 class EverySteps(keras.callbacks.Callback):
     """Calls `report(step, logs)` at the start, every `every` steps, and at the end.
 
     `every` counts global steps; 0 means never. No step is reported twice, so the
-    next scale of a run goes on where the last one ended.
+    next scale of a run continues where the last one ended.
+    state_name: the callback's key in the checkpoint; `None`: it is not kept there.
     """
 
-    def __init__(self, every):
+    state_name: str | None = None
+
+    def __init__(self, every: int) -> None:
         super().__init__()
         self.every = every
-        self.reported = None
-        self.latest = None
+        self.reported: int | None = None
+        self.latest: dict[str, Any] | None = None
 
-    def report(self, step, logs):
-        """Do what the callback is for. `logs`: floats, as `train_step` returns them."""
+    def report(self, step: int, logs: dict[str, float]) -> None:
+        """Handle one report. `logs`: as `train_step` returns them."""
         raise NotImplementedError
 
-    def on_train_begin(self, logs=None):
+    def get_state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: the last step that was reported."""
+        return {"reported": self.reported}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from a state of `get_state`."""
+        self.reported = state["reported"]
+
+    def on_train_begin(self, logs=None) -> None:
         if self.reported is None:
             self._report(self.model.first_look)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None) -> None:
         self.latest = logs
         if self.every and self.model.global_step % self.every == 0:
             self._report(logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs=None) -> None:
         if self.latest is not None:
             self._report(self.latest)
 
-    def _report(self, logs):
+    def _report(self, logs: dict[str, Any]) -> None:
         step = self.model.global_step
         if self.every and step != self.reported:
             self.reported = step
@@ -50,18 +67,20 @@ class EverySteps(keras.callbacks.Callback):
 
 
 class LossCSV(EverySteps):
-    """One row of losses a report in `file`, an open text file; step 0 comes first.
+    """Writes one row of losses per report into `file`, an open text file.
 
     Columns: `step`, `loss`, each term weighted, then each unweighted as `raw/…`.
-    columns: those that the file has already, of a run that goes on.
+    columns: those that the file of a resumed run has already.
     """
 
-    def __init__(self, file, every, columns=()):
+    state_name = "loss_csv"
+
+    def __init__(self, file: TextIO, every: int, columns: Sequence[str] = ()) -> None:
         super().__init__(every)
         self.file = file
         self.writer = csv.DictWriter(file, columns) if columns else None
 
-    def report(self, step, logs):
+    def report(self, step: int, logs: dict[str, float]) -> None:
         logs.pop("change", None)
         if self.writer is None:
             self.writer = csv.DictWriter(self.file, ["step", *logs])
@@ -71,65 +90,88 @@ class LossCSV(EverySteps):
 
 
 class SnapshotFiles(EverySteps):
-    """The picture as `step_000050.png` in `folder`."""
+    """Writes the picture as `step_000050.png` into `folder`."""
 
-    def __init__(self, folder, every):
+    state_name = "snapshots"
+
+    def __init__(self, folder: Path, every: int) -> None:
         super().__init__(every)
         self.folder = folder
 
-    def path(self, step):
+    def path(self, step: int) -> Path:
+        """Return the file of the snapshot at `step`."""
         return self.folder / f"step_{step:06d}.png"
 
-    def report(self, step, logs):
+    def report(self, step: int, logs: dict[str, float]) -> None:
         self.folder.mkdir(exist_ok=True)
         save_picture(self.path(step), self.model.pixels())
 
 
 class LossCurve(EverySteps):
-    """Keeps what is drawn of a run: `values["step"]`, `"seconds"` since the start,
-    `"loss"`, and the weighted sums `"content"`, `"style"` and `"tv"`, at every step."""
+    """Keeps the losses of every step for a chart.
 
-    def __init__(self):
+    values: lists under `"step"`, `"seconds"` since the start, `"loss"`, and the
+        weighted sums `"content"`, `"style"` and `"tv"`.
+    """
+
+    state_name = "loss_curve"
+
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
         super().__init__(every=1)
-        self.begun = None
-        self.values = {}
+        self.clock = clock
+        self.begun: float | None = None
+        self.values: dict[str, list[float]] = {}
 
-    def report(self, step, logs):
-        now = time.perf_counter()
-        self.begun = self.begun or now
+    def get_state(self) -> dict[str, Any]:
+        return super().get_state() | {"values": self.values}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)
+        self.values = {key: list(values) for key, values in state["values"].items()}
+        self.begun = self.clock() - self.values["seconds"][-1]
+
+    def report(self, step: int, logs: dict[str, float]) -> None:
+        now = self.clock()
+        if self.begun is None:
+            self.begun = now
         row = {"step": step, "seconds": now - self.begun, "loss": logs["loss"]}
         for kind in ("content", "style", "tv"):
-            parts = [v for k, v in logs.items() if k.split("/")[0] == kind]
-            row[kind] = sum(parts)
+            row[kind] = sum(v for k, v in logs.items() if k.split("/")[0] == kind)
         for key, value in row.items():
             self.values.setdefault(key, []).append(value)
 
 
 class ProgressReport(EverySteps):
-    """Tells `show(step, loss, steps_per_second, seconds_left)` how far the run is.
+    """Calls `show(step, loss, steps_per_second, seconds_left)`.
 
-    scales: the `schedule.Scale`s of the whole run. What is left is reckoned in their
-        `work`; the speed is that of the last report's steps. What `show` does (a bar,
-        a line) is the caller's.
+    scales: of the whole run. The time left is estimated from their `work` and the
+        speed since the last report; NaN before the first step.
     """
 
-    def __init__(self, show, every, scales):
+    def __init__(
+        self,
+        show: Callable[[int, float, float, float], None],
+        every: int,
+        scales: Sequence[Scale],
+        clock: Clock = time.perf_counter,
+    ) -> None:
         super().__init__(every)
-        self.show, self.scales = show, scales
-        self.since = None
+        self.show, self.scales, self.clock = show, scales, clock
+        self.last: tuple[int, float] | None = None  # step and time of the last report
 
-    def work(self, step):
-        """What the first `step` steps cost, up to a constant."""
-        total = 0
+    def work(self, step: float) -> float:
+        """Return the cost of the first `step` steps, up to a constant factor."""
+        total = 0.0
         for scale in self.scales:
             done = min(step, scale.steps)
-            total, step = total + scale.work(done), step - done
+            total += scale.work(done)
+            step -= done
         return total
 
-    def report(self, step, logs):
-        now = time.perf_counter()
-        before, then = self.since or (step, now)
-        self.since = (step, now)
+    def report(self, step: int, logs: dict[str, float]) -> None:
+        now = self.clock()
+        before, then = self.last or (step, now)
+        self.last = (step, now)
         speed, left = 0.0, math.nan
         if step > before:
             speed = (step - before) / (now - then)

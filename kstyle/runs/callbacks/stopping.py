@@ -1,4 +1,4 @@
-"""What ends a run, or one of its scales, before its last step.
+"""Callbacks that end a run, or one of its scales, before its last step.
 
 Each sets `stop_training`, which ends the `fit` of one scale.
 """
@@ -9,28 +9,49 @@ import itertools
 import signal
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any, Self
 
 import keras
+
+from kstyle.config.style_config import StyleConfig
+from kstyle.planning.scales import Scale
+from kstyle.runs.callbacks.periodic import Clock
 
 STILL_WINDOW = 50  # steps over which the picture's change is averaged
 
 
 class StopWhenStill(keras.callbacks.Callback):
-    """Ends a scale when the picture has all but stopped to change.
+    """Ends a scale when the picture has almost stopped changing.
 
-    limit: grey levels of 0..255 a step. The mean absolute change of a pixel, averaged
-        over the scale's last `window` steps, has to be below it.
+    limit: grey levels of 0..255 per step. The scale ends when the mean absolute change
+        of a pixel, averaged over its last `window` steps, is below it.
     """
 
-    def __init__(self, limit, window=STILL_WINDOW):
+    state_name = "stop_when_still"
+
+    def __init__(self, limit: float, window: int = STILL_WINDOW) -> None:
         super().__init__()
         self.limit = limit
-        self.changes = collections.deque(maxlen=window)
+        self.changes: collections.deque[float] = collections.deque(maxlen=window)
+        self.resumed = False
 
-    def on_train_begin(self, logs=None):
-        self.changes.clear()
+    def get_state(self) -> dict[str, Any]:
+        """Return the changes of the scale's last steps."""
+        return {"changes": list(self.changes)}
 
-    def on_train_batch_end(self, batch, logs=None):
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue within the scale of a state of `get_state`."""
+        self.changes.extend(state["changes"])
+        self.resumed = True
+
+    def on_train_begin(self, logs=None) -> None:
+        if not self.resumed:
+            self.changes.clear()
+        self.resumed = False
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
         self.changes.append(float(logs["change"]))
         full = len(self.changes) == self.changes.maxlen
         if full and sum(self.changes) / len(self.changes) < self.limit:
@@ -38,76 +59,92 @@ class StopWhenStill(keras.callbacks.Callback):
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Ends each scale when its share of the time is over, so that none is left out.
+    """Ends each scale when its share of the run's time is over.
 
-    seconds: of the whole run from now on.
-    scales: all its `schedule.Scale`s. They share the time as the planned steps would,
-        by their `work`. Every scale takes one step at least.
-    first: number of the scale that comes next. spent: seconds that are over already.
+    seconds: of the whole run, which begins now.
+    scales: of the run. They share the time in proportion to their `work`. Every scale
+        takes at least one step.
     """
 
-    def __init__(self, seconds, scales, first=0, spent=0.0):
+    state_name = "time_limit"
+
+    def __init__(
+        self,
+        seconds: float,
+        scales: Sequence[Scale],
+        clock: Clock = time.perf_counter,
+    ) -> None:
         super().__init__()
         work = list(itertools.accumulate(scale.work() for scale in scales))
         whole = max(work[-1], 1)  # a run without steps has no shares
-        begun = time.perf_counter() - spent
-        self.ends = [begun + seconds * done / whole for done in work]
-        self.scale = first - 1
+        self.ends = [seconds * done / whole for done in work]
+        self.clock, self.begun = clock, clock()
+        self.scale = -1
 
-    def on_train_begin(self, logs=None):
+    def get_state(self) -> dict[str, Any]:
+        """Return the index of the scale and the seconds of the run so far."""
+        return {"scale": self.scale, "seconds": self.clock() - self.begun}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue within the scale of a state of `get_state`."""
+        self.scale = state["scale"] - 1  # the next `fit` is of the same scale
+        self.begun = self.clock() - state["seconds"]
+
+    def on_train_begin(self, logs=None) -> None:
         self.scale += 1
 
-    def on_train_batch_end(self, batch, logs=None):
-        if time.perf_counter() >= self.ends[self.scale]:
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        if self.clock() - self.begun >= self.ends[self.scale]:
             self.model.stop_training = True
 
 
-def make_stoppers(config, scales, state=None):
-    """The callbacks that may end a run of `config` through `scales`, from now on.
-
-    state: the `checkpoints.State` that the run goes on from, or `None`.
-    """
-    found = []
+def make_stoppers(
+    config: StyleConfig, scales: Sequence[Scale]
+) -> list[keras.callbacks.Callback]:
+    """Return the callbacks that may end a run of `config` through `scales` early."""
+    found: list[keras.callbacks.Callback] = []
     if config.stop_when_still is not None:
         found.append(StopWhenStill(config.stop_when_still))
     if config.time_limit is not None:
-        done = (state.scale, state.seconds) if state else ()
-        found.append(TimeLimit(config.time_limit, scales, *done))
+        found.append(TimeLimit(config.time_limit, scales))
     return found
 
 
 class InterruptRelay(keras.callbacks.Callback):
-    """Raises `KeyboardInterrupt` after a step in or before which Ctrl-C was lost.
+    """Raises again a Ctrl-C that library code has swallowed.
 
-    Of ten interrupts of steps of 8 ms one had no effect and no trace. Which code clears
-    what is raised in it was not found; TensorFlow's C++ runs Python now and then.
+    `KeyboardInterrupt` is raised after the step in or before which it was lost. Of ten
+    interrupts of steps of 8 ms one had no effect and left no trace. The code that
+    clears it was not found; TensorFlow's C++ runs Python at times.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.heard = False
+        self.interrupted = False
 
-    def on_train_batch_end(self, batch, logs=None):
-        if self.heard:  # and the run goes on nevertheless
-            self.heard = False
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        if self.interrupted:  # and the run continues nevertheless
+            self.interrupted = False
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def listening(self):
-        """Note every Ctrl-C meanwhile, which is raised as ever; unless somebody else
-        handles it, or this is not the thread that hears of it."""
-        before = signal.getsignal(signal.SIGINT)
+    def listening(self) -> Iterator[Self]:
+        """Record every Ctrl-C in the block, which is raised as usual.
+
+        Nothing changes if other code handles SIGINT, or outside the main thread.
+        """
+        previous = signal.getsignal(signal.SIGINT)
         main = threading.current_thread() is threading.main_thread()
-        if not main or before is not signal.default_int_handler:
+        if not main or previous is not signal.default_int_handler:
             yield self
             return
 
-        def note(number, frame):
-            self.heard = True
-            before(number, frame)
+        def record(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            signal.default_int_handler(number, frame)
 
-        signal.signal(signal.SIGINT, note)
+        signal.signal(signal.SIGINT, record)
         try:
             yield self
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, previous)

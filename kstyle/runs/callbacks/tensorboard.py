@@ -1,8 +1,11 @@
-"""What a run writes for TensorBoard: scalars, pictures, the config, a chart layout."""
+"""TensorBoard events of a run: scalars, pictures, the config, a chart layout."""
 
 import contextlib
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 import yaml
 from tensorboard.compat.proto import event_pb2, summary_pb2
@@ -11,33 +14,46 @@ from tensorboard.plugins.custom_scalar import summary as custom_scalar
 from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar.summary import scalar_pb
 
+from kstyle.config.style_config import StyleConfig
 from kstyle.files import atomic_path
-from kstyle.runs.callbacks.periodic import EverySteps, SnapshotFiles
+from kstyle.losses.terms import LossTerm
+from kstyle.runs.callbacks.periodic import Clock, EverySteps, SnapshotFiles
 from kstyle.runs.provenance import shareable_options
 
 
 class ScalarEvents(EverySteps):
-    """Every logged value at the global step, weighted and `raw/…`; also the optimiser's
-    `step/learning_rate`, the picture's `step/change` in grey levels, and `step/ms`.
+    """Writes every logged value at the global step, weighted and as `raw/…`.
 
-    gradients: also the 2-norm of each weighted term's gradient, as `gradient/…`, which
-        costs a backward pass a term.
+    Also the optimiser's `step/learning_rate`, the picture's `step/change` in grey
+    levels, and `step/ms`, the mean duration of the steps since the last report.
+
+    gradients: also write the 2-norm of each weighted term's gradient, as `gradient/…`,
+        which costs a backward pass per term.
     """
 
-    def __init__(self, writer, every, *, gradients=False):
+    state_name = "scalar_events"
+
+    def __init__(
+        self,
+        writer: tf.summary.SummaryWriter,
+        every: int,
+        *,
+        gradients: bool = False,
+        clock: Clock = time.perf_counter,
+    ) -> None:
         super().__init__(every)
-        self.writer, self.gradients = writer, gradients
+        self.writer, self.gradients, self.clock = writer, gradients, clock
         self.steps, self.seconds, self.begun = 0, 0.0, 0.0
 
-    def on_train_batch_begin(self, batch, logs=None):
-        self.begun = time.perf_counter()
+    def on_train_batch_begin(self, batch, logs=None) -> None:
+        self.begun = self.clock()
 
-    def on_train_batch_end(self, batch, logs=None):
-        self.seconds += time.perf_counter() - self.begun
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        self.seconds += self.clock() - self.begun
         self.steps += 1
         super().on_train_batch_end(batch, logs)
 
-    def report(self, step, logs):
+    def report(self, step: int, logs: dict[str, float]) -> None:
         if "change" in logs:
             logs["step/change"] = logs.pop("change")
         logs["step/learning_rate"] = float(self.model.optimizer.learning_rate)
@@ -45,41 +61,51 @@ class ScalarEvents(EverySteps):
             logs["step/ms"] = 1e3 * self.seconds / self.steps
             self.steps, self.seconds = 0, 0.0
         if self.gradients:
-            norms = self.model.gradient_norms()
-            logs |= {f"gradient/{tag}": float(norm) for tag, norm in norms.items()}
+            for tag, norm in self.model.gradient_norms().items():
+                logs[f"gradient/{tag}"] = float(norm)
         with self.writer.as_default(step=step):
-            tf.summary.experimental.write_raw_pb(scalar_record(logs))
+            tf.summary.experimental.write_raw_pb(serialize_scalars(logs))
         self.writer.flush()
 
 
 class SnapshotEvents(SnapshotFiles):
-    """As `SnapshotFiles`, and the file as the image `snapshot` at the global step."""
+    """Writes the snapshot's file, and its bytes as the image `snapshot`."""
 
-    def __init__(self, writer, folder, every):
+    def __init__(
+        self, writer: tf.summary.SummaryWriter, folder: Path, every: int
+    ) -> None:
         super().__init__(folder, every)
         self.writer = writer
 
-    def report(self, step, logs):
+    def report(self, step: int, logs: dict[str, float]) -> None:
         super().report(step, logs)
         height, width = self.model.image.shape[1:3]
-        shown = [str(width), str(height), self.path(step).read_bytes()]
-        kind = image_metadata.create_summary_metadata(None, None)
+        image = [str(width), str(height), self.path(step).read_bytes()]
+        metadata = image_metadata.create_summary_metadata(None, None)
         with self.writer.as_default(step=step):
-            tf.summary.write("snapshot", tf.constant(shown), metadata=kind)
+            tf.summary.write("snapshot", tf.constant(image), metadata=metadata)
         self.writer.flush()
 
 
-def scalar_record(values):
-    """Scalars `{tag: float}` as one `Summary`, serialized: TensorFlow takes a
-    millisecond for each record."""
+def serialize_scalars(values: Mapping[str, float]) -> bytes:
+    """Return scalars `{tag: float}` as one serialized `Summary`.
+
+    TensorFlow takes a millisecond per record, so all of a step are written in one.
+    """
     summary = summary_pb2.Summary()
     for tag, value in values.items():
         summary.MergeFrom(scalar_pb(tag, value))
     return summary.SerializeToString()
 
 
-def write_header(writer, config, terms, content, style):
-    """Once a run: both pictures, the config as text, and the custom-scalars layout."""
+def write_header(
+    writer: tf.summary.SummaryWriter,
+    config: StyleConfig,
+    terms: Sequence[LossTerm],
+    content: np.ndarray,
+    style: np.ndarray,
+) -> None:
+    """Write both pictures, the config as text, and the custom-scalars layout."""
     with writer.as_default(step=0):
         tf.summary.image("source/content", content[None])
         tf.summary.image("source/style", style[None])
@@ -89,12 +115,11 @@ def write_header(writer, config, terms, content, style):
     writer.flush()
 
 
-def truncate_events(folder, step):
-    """Drop what the event files of a run in `folder` say of steps after `step`.
+def truncate_events(folder: Path, step: int | None) -> None:
+    """Remove the events after `step` from a run's event files; `None`: the files.
 
-    `None` drops the files. A run that goes on from `step` writes a file of its own, so
-    that TensorBoard shows one curve without a step twice. The end of a file that a
-    killed process left half-written goes too.
+    A resumed run writes a new file, and TensorBoard shall show one curve without a step
+    twice. A record that a killed process left incomplete is removed too.
     """
     for path in sorted(folder.glob("events.out.tfevents.*")):
         if step is None:
@@ -102,32 +127,32 @@ def truncate_events(folder, step):
             continue
         with atomic_path(path) as temporary:
             with tf.io.TFRecordWriter(str(temporary)) as writer:
-                for record in whole_records(path):
+                for record in read_intact_records(path):
                     if event_pb2.Event.FromString(record).step <= step:
                         writer.write(record)
 
 
-def whole_records(path):
-    """The records of an event file up to its end, or to the first damaged one."""
+def read_intact_records(path: Path) -> Iterator[bytes]:
+    """Yield the records of an event file up to the first damaged one."""
     with contextlib.suppress(tf.errors.DataLossError):
         for record in tf.data.TFRecordDataset(str(path)):
             yield record.numpy()
 
 
-def config_markdown(config):
-    """The config as Markdown; where its maker keeps files is not in it."""
+def config_markdown(config: StyleConfig) -> str:
+    """Return the config as Markdown, without the private folders of its author."""
     return code_block(yaml.safe_dump(shareable_options(config), sort_keys=False))
 
 
-def code_block(text):
-    """Text that Markdown leaves as it is: four spaces before each line."""
+def code_block(text: str) -> str:
+    """Return text that Markdown shows unchanged: four spaces before each line."""
     return "".join(f"    {line}\n" for line in text.splitlines())
 
 
-def chart_layout(terms):
-    """All style layers on one chart and all content layers on another, twice."""
+def chart_layout(terms: Sequence[LossTerm]) -> layout_pb2.Layout:
+    """Put the layers of each kind of loss on one chart, weighted and unweighted."""
 
-    def category(title, prefix):
+    def category(title: str, prefix: str) -> layout_pb2.Category:
         kinds = {term.tag.split("/")[0] for term in terms}
         charts = [
             layout_pb2.Chart(

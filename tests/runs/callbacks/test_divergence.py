@@ -1,6 +1,7 @@
 """Runs that run away or stand still: they come back, or end with their best picture."""
 
 import csv
+import functools
 import json
 import logging
 import math
@@ -16,8 +17,14 @@ from kstyle import StyleConfig, load_picture, save_picture
 from kstyle.cli.main import cli
 from kstyle.errors import DivergedError
 from kstyle.runs import checkpoint, pipeline
-from kstyle.runs.callbacks.divergence import max_free_gradient, saturation, subsample
-from kstyle.runs.job import reopen_run
+from kstyle.runs.callbacks.divergence import (
+    DivergenceGuard,
+    max_free_gradient,
+    saturation,
+    subsample,
+)
+from kstyle.runs.job import prepare, reopen_run
+from kstyle.runs.models import ModelCache
 
 KNOWN = StyleConfig.model_fields
 PRECISIONS = [{}] + [{"precision": "bfloat16"}] * ("precision" in KNOWN)
@@ -130,8 +137,8 @@ def test_a_picture_that_is_no_number_is_taken_back_and_the_run_goes_on(
     said = "step 3: the loss or the picture is not a finite number; back to the best "
     said += "picture, of step 2, with a learning rate 10 times smaller (try 1 of 3)"
     # Where bfloat16 is slow, that is said as well.
-    (spoken,) = [record for record in caplog.records if record.module == "guard"]
-    assert (spoken.getMessage(), spoken.levelno) == (said, logging.WARNING)
+    (record,) = [each for each in caplog.records if each.module == "divergence"]
+    assert (record.getMessage(), record.levelno) == (said, logging.WARNING)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
@@ -203,7 +210,7 @@ def test_in_tiles_a_run_that_was_set_back_and_killed_goes_on_bit_for_bit(wide):
         run(wide, Poison(2), KillAt(5))
     (folder,) = set(logs.iterdir()) - {whole.folder}
     job, state = reopen_run(folder)
-    assert state.step == 4 and len(state.guard["events"]) == 1
+    assert state.step == 4 and len(state.callbacks["divergence_guard"]["events"]) == 1
     result = pipeline.run_job(job, [Poison(2)], state=state)
     np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
     assert record_of(folder)["guard"] == record_of(whole.folder)["guard"]
@@ -243,15 +250,18 @@ def test_steps_too_small_to_move_a_pixel_end_the_run_at_once(options, optimizer)
     assert "larger --learning-rate" in str(error)
 
 
-def test_a_loss_above_that_of_noise_is_taken_back(options, plain, monkeypatch):
+def test_a_loss_above_that_of_noise_is_taken_back(options, plain):
     # All but white, where content and style are all but black. With a network of random
-    # weights that is no worse than noise: the bounds are a tenth of their own.
-    monkeypatch.setattr("kstyle.runs.callbacks.divergence.NOISE_FACTOR", 0.2)
+    # weights that is no worse than noise: the limit is a tenth of the usual.
     options |= {"content": plain("a.png", 0.1), "style": plain("b.png", 0.0)}
-    result = run(options, Poison(2, value=0.9), optimizer="adam", steps=4)
-    (event,) = record_of(result.folder)["guard"]
+    options |= {"optimizer": "adam", "scales": 1}
+    job = prepare(StyleConfig(**options))
+    guard = DivergenceGuard("", (job.content.pixels, job.style), noise_factor=0.2)
+    model = pipeline.build_scale_model(job, job.scales[0], ModelCache(), None)
+    model.fit(steps_per_epoch=4, callbacks=[guard, Poison(2, value=0.9)])
+    (event,) = guard.events
     assert event["step"] == 3 and "larger than that of mere noise" in event["reason"]
-    assert result.losses["loss"] <= start_loss(result.folder)
+    assert float(model.look()["loss"]) <= guard.start_loss
 
 
 @pytest.mark.parametrize("option", ["style_weight", "tv_weight"])
@@ -366,18 +376,32 @@ def test_a_run_that_was_set_back_and_killed_goes_on_bit_for_bit(
         assert record_of(folder)["guard"] == record_of(whole.folder)["guard"] != []
 
 
-def test_no_checkpoint_holds_a_picture_that_is_lost(options, monkeypatch):
-    states = []
-    monkeypatch.setattr(
-        "kstyle.runs.callbacks.checkpoint.write_state",
-        lambda folder, state: states.append(state),
-    )
-    lost(options, Poison(*range(3, 99)), optimizer="adam", checkpoint_every="1")
-    assert [state.step for state in states] == list(range(1, 8))
-    for state in states:
-        arrays = state.image, state.gradient, state.best, *state.optimizer
+class ReadCheckpoints(keras.callbacks.Callback):
+    """Reads the checkpoint of the step before, at the start of each step."""
+
+    def __init__(self, logdir):
+        super().__init__()
+        self.logdir, self.states = Path(logdir), {}
+
+    def on_train_batch_begin(self, batch, logs=None):
+        (folder,) = self.logdir.iterdir()
+        state = checkpoint.read_checkpoint(folder)
+        if state is not None:
+            self.states[state.step] = state
+
+    on_train_end = functools.partialmethod(on_train_batch_begin, None)
+
+
+def test_no_checkpoint_holds_a_lost_picture(options):
+    read = ReadCheckpoints(options["logdir"])
+    poison = Poison(*range(3, 99))
+    lost(options, poison, read, optimizer="adam", checkpoint_every="1")
+    assert sorted(read.states) == list(range(1, 8))
+    for state in read.states.values():
+        guard = state.callbacks["divergence_guard"]
+        arrays = state.image, state.gradient, guard["best"], *state.optimizer
         assert all(np.isfinite(array).all() for array in arrays)
-    assert states[-1].guard["failure"] is not None
+    assert guard["failure"] is not None
 
 
 def test_a_run_killed_after_it_gave_up_gives_up_again(options):
@@ -431,12 +455,15 @@ def test_a_large_picture_is_thinned_and_a_small_one_is_not():
     assert subsample(np.zeros((2, 700, 3))).shape == (2, 700, 3)
 
 
-def test_ctrl_c_before_the_first_look_is_over_keeps_the_start(options, monkeypatch):
-    def interrupted(model, **_):
+class InterruptAtStart(keras.callbacks.Callback):
+    """Presses Ctrl-C when the first `fit` begins."""
+
+    def on_train_begin(self, logs=None):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kstyle.transfer.style_transfer.StyleTransfer.fit", interrupted)
-    result = run(options)
+
+def test_ctrl_c_before_the_first_step_keeps_the_start(options):
+    result = run(options, InterruptAtStart())
     assert (result.interrupted, result.steps) == (True, 0)
 
 

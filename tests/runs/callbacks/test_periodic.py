@@ -4,7 +4,6 @@ import csv
 import io
 import itertools
 import math
-import types
 
 import keras
 import numpy as np
@@ -130,14 +129,12 @@ def test_snapshot_every_0_makes_no_folder(make_model, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_progress_reckons_what_is_left_in_pixels_and_not_in_steps(
-    make_model, monkeypatch
-):
-    clock = itertools.count(step=2)  # seconds; every report is 2 s after the last
-    time = types.SimpleNamespace(perf_counter=lambda: next(clock))
-    monkeypatch.setattr("kstyle.runs.callbacks.periodic.time", time)
+def test_progress_estimates_the_time_left_by_pixels(make_model):
+    times = itertools.count(step=2)  # seconds; every report is 2 s after the last
     told, scales = [], (Scale(edge=10, steps=5), Scale(edge=20, steps=3))
-    callback = ProgressReport(lambda *values: told.append(values), 2, scales)
+    callback = ProgressReport(
+        lambda *values: told.append(values), 2, scales, clock=lambda: next(times)
+    )
     two_scales(make_model, callback)
     # A step costs 100, later 400: 1700 in all. After 2 steps 200 are done in 2 s, so
     # the other 1500 take 15 s; after step 5 the last 2 s did 100, and 1200 are left.

@@ -43,19 +43,57 @@ def test_stillness_at_one_scale_says_nothing_of_the_next():
     assert changes(callback, [0, 0, 0]) == 3
 
 
-def test_the_scales_share_the_time_by_steps_and_pixels(monkeypatch):
-    now = types.SimpleNamespace(perf_counter=lambda: now.value)
-    monkeypatch.setattr("kstyle.runs.callbacks.stopping.time", now)
-    # 10 steps of 100 pixels and 5 of 400: a third and two thirds of 30 s from 7 on.
-    scales = (Scale(edge=10, steps=10), Scale(edge=20, steps=5))
-    now.value = 7.0
-    callback = TimeLimit(30, scales)
-    for before, after in ((16.9, 17.0), (36.9, 37.0)):
-        callback.set_model(fake_model())
-        callback.on_train_begin()
-        for now.value, ends in ((before, False), (after, True)):
-            callback.on_train_batch_end(0)
-            assert callback.model.stop_training is ends
+class Clock:
+    """Shows the time that it is set to."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def ends_at(callback, clock, times):
+    """Return whether the scale is ended at each of `times`."""
+    callback.set_model(fake_model())
+    callback.on_train_begin()
+    found = []
+    for clock.now in times:
+        callback.on_train_batch_end(0)
+        found.append(callback.model.stop_training)
+    return found
+
+
+# 10 steps of 100 pixels and 5 of 400: a third and two thirds of 30 s.
+SCALES = (Scale(edge=10, steps=10), Scale(edge=20, steps=5))
+
+
+def test_the_scales_share_the_time_by_steps_and_pixels():
+    clock = Clock()
+    clock.now = 7.0
+    callback = TimeLimit(30, SCALES, clock)
+    assert ends_at(callback, clock, (16.9, 17.0)) == [False, True]
+    assert ends_at(callback, clock, (36.9, 37.0)) == [False, True]
+
+
+def test_a_resumed_run_has_the_time_that_was_left():
+    clock = Clock()
+    first = TimeLimit(30, SCALES, clock)
+    assert ends_at(first, clock, (10.0,)) == [True]
+    assert ends_at(first, clock, (25.0,)) == [False]
+    state = first.get_state()  # in the second scale, after 25 s
+    clock.now = 100.0
+    second = TimeLimit(30, SCALES, clock)
+    second.set_state(state)
+    assert ends_at(second, clock, (104.9, 105.0)) == [False, True]
+
+
+def test_a_resumed_scale_remembers_its_last_changes():
+    first = StopWhenStill(1.0, window=3)
+    assert changes(first, [0, 0]) is None
+    second = StopWhenStill(1.0, window=3)
+    second.set_state(first.get_state())
+    assert changes(second, [0]) == 1
+    assert changes(second, [0, 0]) is None  # the next scale
 
 
 def test_a_run_out_of_time_takes_one_step_a_scale_and_keeps_its_size(small_run):

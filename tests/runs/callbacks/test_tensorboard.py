@@ -2,7 +2,6 @@
 
 import functools
 import re
-import types
 
 import keras
 import numpy as np
@@ -17,7 +16,7 @@ from kstyle.losses.terms import build_terms
 from kstyle.runs.callbacks.tensorboard import (
     ScalarEvents,
     SnapshotEvents,
-    whole_records,
+    read_intact_records,
     write_header,
 )
 
@@ -107,7 +106,7 @@ def test_a_report_of_scalars_is_one_record(events, make_model, tmp_path):
         lambda w: make_model().fit(steps_per_epoch=3, callbacks=[ScalarEvents(w, 2)])
     )
     (path,) = tmp_path.glob("events.out.tfevents.*")
-    found = [event_pb2.Event.FromString(each) for each in whole_records(path)]
+    found = [event_pb2.Event.FromString(each) for each in read_intact_records(path)]
     steps = [event.step for event in found if event.summary.value]
     assert steps == [0, 2, 3]
 
@@ -121,15 +120,14 @@ def test_scalars_go_on_over_two_scales(events, make_model):
     assert list(series(events(write), "loss")) == [0, 2, 3, 4, 5]
 
 
-def test_milliseconds_are_those_of_one_step(events, make_model, monkeypatch):
-    clock = iter(range(100))
-    time = types.SimpleNamespace(perf_counter=lambda: next(clock))
-    monkeypatch.setattr("kstyle.runs.callbacks.tensorboard.time", time)
+def test_milliseconds_are_those_of_one_step(events, make_model):
+    times = iter(range(100))
 
     def write(writer):
-        make_model().fit(steps_per_epoch=4, callbacks=[ScalarEvents(writer, 2)])
+        callback = ScalarEvents(writer, 2, clock=lambda: next(times))
+        make_model().fit(steps_per_epoch=4, callbacks=[callback])
 
-    # Every look at the clock is a second after the last, and a step takes two looks.
+    # Each reading of the clock is a second after the last; a step reads it twice.
     assert series(events(write), "step/ms") == {2: 1000, 4: 1000}
 
 
