@@ -14,7 +14,7 @@ from picture_files import deep_png, png_chunks, steps
 from PIL import Image, ImageCms
 
 FORMATS = {"png": "PNG", "jpg": "JPEG", "tif": "TIFF", "webp": "WEBP", "bmp": "BMP"}
-FORMATS |= {"gif": "GIF"}
+FORMATS |= {"gif": "GIF", "avif": "AVIF", "jp2": "JPEG2000"}
 # Where a format still makes sense of less, its reader needs to lose more than that.
 CUTS = {"nearly whole": 0.9, "half": 0.5, "a few bytes": 0.02}
 DAMAGED = "damaged|not a picture"
@@ -136,6 +136,22 @@ def deep_bomb(path):
     path.write_bytes(bytes(with_tags(small, tags)) + strip)
 
 
+def small_png(path, *chunks):
+    """A black PNG of 4 x 4 with more chunks."""
+    rows = zlib.compress(bytes(4 * 13))
+    png_chunks(path, header(4, 4), *chunks, (b"IDAT", rows), END)
+
+
+def masked_bitmap(edge):
+    """The bytes of a BMP with masks that claims `edge` x `edge`, and has 4 x 4."""
+    masks = struct.pack("<3I", 0xFF0000, 0xFF00, 0xFF)
+    fields = struct.pack("<IiiHHII16x", 40, edge, edge, 1, 32, 3, 64) + masks
+    return struct.pack("<2sIHHI", b"BM", 130, 0, 0, 66) + fields + bytes(64)
+
+
+HEIC_HEAD = b"\0\0\0\x14ftypheic\0\0\0\0mif1"
+
+
 def wrong_checksum(path):
     data = bytearray(valid(path, "png").read_bytes())
     data[data.index(b"IDAT") + 10] ^= 255
@@ -207,7 +223,7 @@ REFUSED = {
     ),
     "a PNG of 0 x 4": (
         lambda p: png_chunks(p, header(0, 4), (b"IDAT", zlib.compress(b"")), END),
-        DAMAGED,
+        "0 x 4 pixels",
     ),
     "a PNG of colour type 9": (
         lambda p: png_chunks(p, header(4, 4, colour=9), END),
@@ -219,7 +235,29 @@ REFUSED = {
         DAMAGED,
     ),
     "a PNG that claims 2^31 pixels an edge": (claim("png", 2**31 - 1, 2**31 - 1), ""),
-    "a PNG with a text of 20 MB": (text_bomb, DAMAGED),
+    "a HEIC's head alone": (bytes_of(HEIC_HEAD), "damaged|kstyle.heif."),
+    "a JPEG XL's head alone": (bytes_of(b"\xff\x0a"), DAMAGED),
+    "a JPEG XL of nothing": (bytes_of(b"\xff\x0a" + bytes(30)), "damaged|kstyle.jxl."),
+    "a JPEG XL's boxes alone": (bytes_of(b"\0\0\0\x0cJXL \r\n\x87\n"), DAMAGED),
+    "a JPEG 2000's head alone": (bytes_of(b"\0\0\0\x0cjP  \r\n\x87\n"), DAMAGED),
+    "a JPEG 2000 stream's head alone": (bytes_of(b"\xff\x4f\xff\x51"), DAMAGED),
+    "an AVIF's head alone": (bytes_of(b"\0\0\0\x14ftypavif\0\0\0\0mif1"), DAMAGED),
+    "a film": (bytes_of(b"\0\0\0\x14ftypisom\0\0\0\0mp42"), "not a picture"),
+    "a camera's raw file": (bytes_of(b"\0\0\0\x18ftypcrx "), "camera's raw file"),
+    "a PSD's head alone": (bytes_of(b"8BPS\0\1" + bytes(20)), DAMAGED),
+    "a BMP of masks cut short": (bytes_of(masked_bitmap(4)[:-9]), DAMAGED),
+    "a BMP of masks that claims much": (
+        bytes_of(masked_bitmap(40_000)),
+        "more than 200 million",
+    ),
+    "a PNG of high dynamic range": (
+        lambda p: small_png(p, (b"cICP", bytes([9, 16, 0, 1]))),
+        "high dynamic range",
+    ),
+    "a TIFF of floats to 255": (
+        floats(np.full((4, 4, 3), 200.0, np.float32)),
+        "divide by 255",
+    ),
     "a PNG with a profile of 20 MB": (profile_bomb, DAMAGED),
     "a JPEG of two bytes": (bytes_of(b"\xff\xd8"), DAMAGED),
     "a JPEG with no data": (bytes_of(b"\xff\xd8\xff\xd9"), DAMAGED),
@@ -244,7 +282,7 @@ REFUSED = {
         floats(bad_float(np.nan).astype("f2")),
         "NaN or infinity",
     ),
-    "a TIFF of signed numbers": (floats(np.ones((4, 4, 3), "i2")), "int16"),
+    "a TIFF of negative numbers": (floats(-np.ones((4, 4, 3), "i2")), "int16"),
     "a TIFF of complex numbers": (
         lambda p: tifffile.imwrite(p, np.ones((4, 4), "c8")),
         "complex64",
@@ -254,7 +292,7 @@ REFUSED = {
         lambda p: tagged(p, {257: 11_000_000}),
         "holds 1 of its",
     ),
-    "a deep TIFF bomb in its strip": (deep_bomb, "more than its 128 bytes"),
+    "a deep TIFF bomb in its strip": (deep_bomb, DAMAGED),
 }
 REFUSED |= {
     f"a {FORMATS[suffix]} cut to {words}": (cut(suffix, part), DAMAGED)
@@ -329,6 +367,19 @@ USABLE = {
     "a PNG of 1 x 1": (mode("RGB", "png", (1, 1)), (1, 1)),
     "a JPEG of 1 x 1": (mode("RGB", "jpg", (1, 1)), (1, 1)),
     "a GIF of 1 x 1": (mode("L", "gif", (1, 1)), (1, 1)),
+    "a PNG with a text of 20 MB": (text_bomb, (4, 4)),
+    "a BMP of masks": (bytes_of(masked_bitmap(4)), (4, 4)),
+    "a PNG with a gamma of 0": (lambda p: small_png(p, (b"gAMA", bytes(4))), (4, 4)),
+    "a PNG with strange corners": (
+        lambda p: small_png(
+            p, (b"gAMA", struct.pack(">I", 50_000)), (b"cHRM", bytes(32))
+        ),
+        (4, 4),
+    ),
+    "a PNG of unknown primaries": (
+        lambda p: small_png(p, (b"cICP", bytes([99, 99, 0, 1]))),
+        (4, 4),
+    ),
     "a PNG of 1 x 10000": (mode("RGB", "png", (1, 10_000)), (10_000, 1)),
     "a PNG of 10000 x 1": (mode("L", "png", (10_000, 1)), (1, 10_000)),
     "a JPEG of 10000 x 1": (mode("RGB", "jpg", (10_000, 1)), (1, 10_000)),

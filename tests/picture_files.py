@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 
 TYPES = [(".png", 8), (".png", 16), (".jpg", 8), (".tif", 8), (".tiff", 16)]
-TYPES += [(".webp", 8)]
+TYPES += [(".webp", 8), (".avif", 8)]
 
 
 def png_chunks(path, *chunks):

@@ -18,7 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
+import pillow_heif
 import tifffile
 from PIL import Image, ImageCms
 
@@ -36,10 +38,10 @@ def seeds():
     image, found = Image.fromarray(pixels), {}
     exif = Image.Exif()
     exif[274] = 6
-    for kind in ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF"):
+    for kind in ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "AVIF", "JPEG2000"):
         found[kind] = encoded(image, kind)
         found[f"{kind}, grey"] = encoded(image.convert("L"), kind)
-    for kind in ("PNG", "JPEG", "TIFF", "WEBP"):
+    for kind in ("PNG", "JPEG", "TIFF", "WEBP", "AVIF"):
         found[f"{kind}, tags"] = encoded(image, kind, icc_profile=PROFILE, exif=exif)
     for kind in ("JPEG", "TIFF"):
         found[f"{kind}, CMYK"] = encoded(image.convert("CMYK"), kind)
@@ -47,15 +49,28 @@ def seeds():
         found[f"TIFF, {packing}"] = encoded(image, "TIFF", compression=packing)
     deep = generator.integers(0, 65536, (13, 17, 4), np.uint16)
     for bits, samples in ((16, deep[..., :3]), (32, (deep / 65535).astype("f4"))):
-        for packing in (None, "zlib"):
+        for packing in (None, "zlib", "lzw", "zstd", "lzma"):
             file = io.BytesIO()
             options = {"photometric": "rgb", "compression": packing}
-            tifffile.imwrite(
-                file, samples, predictor=bool(packing) and bits == 16, **options
-            )
+            tifffile.imwrite(file, samples, predictor=bool(packing), **options)
             found[f"TIFF, {bits} bits, {packing}"] = file.getvalue()
     found["PNG, 16 bits"] = deep_png(deep[..., :3])
+    rgb = np.ascontiguousarray(deep[..., :3])
+    found["JPEG 2000, 16 bits"] = imagecodecs.jpeg2k_encode(rgb, level=0)
+    found["AVIF, 10 bits"] = imagecodecs.avif_encode(rgb >> 6, bitspersample=10)
+    found["JPEG XL"] = imagecodecs.jpegxl_encode(pixels)
+    found["JPEG XL, 16 bits"] = imagecodecs.jpegxl_encode(rgb, lossless=True)
+    found["HEIC"] = heic("RGB", pixels)
+    found["HEIC, 10 bits"] = heic("RGB;16", rgb)
     return found
+
+
+def heic(mode, samples):
+    """Encode a HEIC picture: its bytes."""
+    file = io.BytesIO()
+    height, width = samples.shape[:2]
+    pillow_heif.encode(mode, (width, height), samples.tobytes(), file, quality=90)
+    return file.getvalue()
 
 
 def encoded(image, kind, **options):

@@ -14,8 +14,8 @@ XYZ_OF_RGB = np.array(
 WHITE = XYZ_OF_RGB.sum(axis=1)
 
 
-def cielab(picture):
-    """CIELAB (D65) of sRGB `(…, 3)` in [0, 1]: IEC 61966-2-1, then CIE 15."""
+def cielab(picture: np.ndarray) -> np.ndarray:
+    """Convert to CIELAB (D65) sRGB `(…, 3)` in [0, 1]: IEC 61966-2-1, then CIE 15."""
     rgb = np.asarray(picture, "float64")
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     t, edge = linear @ XYZ_OF_RGB.T / WHITE, 6 / 29
@@ -24,6 +24,6 @@ def cielab(picture):
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
-def colour_difference(a, b):
-    """Mean CIELAB distance (CIE 1976) of two pictures of one size, pixel by pixel."""
+def colour_difference(a: np.ndarray, b: np.ndarray) -> float:
+    """Give the mean CIELAB distance (CIE 1976) of two pictures of one size."""
     return float(np.linalg.norm(cielab(a) - cielab(b), axis=-1).mean())

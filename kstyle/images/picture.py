@@ -1,4 +1,4 @@
-"""Sizes, crops and resampling of pictures held as NumPy arrays."""
+"""A picture in memory, and its sizes, crops and resampling."""
 
 import dataclasses
 import io
@@ -24,9 +24,10 @@ class Picture:
     alpha: np.ndarray | None = None
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """`(height, width)`."""
-        return self.pixels.shape[:2]
+        height, width = self.pixels.shape[:2]
+        return height, width
 
     def __repr__(self) -> str:
         alpha = "" if self.alpha is None else ", with alpha"
@@ -42,17 +43,18 @@ class Picture:
         Image.fromarray(levels).save(file, "PNG")
         return file.getvalue()
 
-    def resized(self, size):
-        """The same picture at `size`, `(height, width)`."""
+    def resized(self, size: tuple[int, int]) -> "Picture":
+        """Resample to `size`, `(height, width)`."""
         alpha = None if self.alpha is None else resize(self.alpha, size)
         return Picture(resize(self.pixels, size), alpha)
 
 
 SQUARE_CROPS = ("left", "center", "right")
+NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)(%?)"
 CROP_EXAMPLE = f"Use {', '.join(SQUARE_CROPS)}, or X,Y,W,H such as 25%,0,50%,100%."
 
 
-def resize(array, size):
+def resize(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resample `(H, W, C)` or `(H, W)` in [0, 1] to `size`, `(height, width)`.
 
     Lanczos, widened to the old pixels when the picture shrinks, so that fine patterns
@@ -68,23 +70,25 @@ def resize(array, size):
     for number in range(bands.shape[-1]):
         band = Image.fromarray(np.ascontiguousarray(bands[..., number]))
         band = band.resize((width, height), Image.Resampling.LANCZOS)
-        result[..., number] = band  # one at a time: a large one is half a gigabyte
+        result[..., number] = np.asarray(
+            band
+        )  # one at a time: a large one is half a gigabyte
     np.clip(result, 0.0, 1.0, out=result)
     return result.reshape(height, width, *array.shape[2:])
 
 
-def fit_long_edge(size, edge):
-    """`(height, width)` of the same shape as `size` whose longer edge is `edge`."""
+def fit_long_edge(size: tuple[int, int], edge: float) -> tuple[int, int]:
+    """Scale `(height, width)` so that the longer edge is `edge`."""
     return scale_size(size, edge / max(size))
 
 
-def scale_size(size, factor):
-    """`size` with both edges times `factor`, halves rounded up, at least one pixel."""
+def scale_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Multiply both edges by `factor`, halves rounded up, at least one pixel."""
     height, width = (max(1, int(n * factor + 0.5)) for n in size)
     return height, width
 
 
-def parse_crop(text):
+def parse_crop(text: str) -> str | tuple[tuple[float, bool], ...]:
     """Check a crop before there is a picture.
 
     text: `left`, `center` or `right` (the largest square there; of a portrait, left is
@@ -97,16 +101,17 @@ def parse_crop(text):
     if name in SQUARE_CROPS:
         return name
     parts = [part.strip() for part in name.split(",")]
-    found = [
-        re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(%?)", part, re.ASCII) for part in parts
-    ]
-    if len(found) != 4 or not all(found):
+    found = [re.fullmatch(NUMBER, part, re.ASCII) for part in parts]
+    matches = [match for match in found if match]
+    if len(found) != 4 or len(matches) != 4:
         raise ConfigError(f"{text!r} is not a crop. {CROP_EXAMPLE}")
-    return tuple((float(match[1]), match[2] == "%") for match in found)
+    return tuple((float(match[1]), match[2] == "%") for match in matches)
 
 
-def crop_box(text, size):
-    """`(top, left, bottom, right)` in pixels of crop `text` in a picture of `size`.
+def crop_box(text: str, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Give `(top, left, bottom, right)` in pixels of a crop.
+
+    text: as for `parse_crop`. size: `(height, width)` of the picture.
 
     Raises: ConfigError: `text` is no crop, or the box is empty or not all inside.
     """
@@ -131,7 +136,8 @@ def crop_box(text, size):
     return y, x, y + h, x + w
 
 
-def crop(array, text):
-    """The part of `(H, W, …)` that `text` names; see `parse_crop`."""
-    top, left, bottom, right = crop_box(text, array.shape[:2])
+def crop(array: np.ndarray, text: str) -> np.ndarray:
+    """Cut out the part of `(H, W, …)` that `text` names; see `parse_crop`."""
+    height, width = array.shape[:2]
+    top, left, bottom, right = crop_box(text, (height, width))
     return array[top:bottom, left:right]

@@ -7,78 +7,160 @@ upright.
 import contextlib
 import logging
 import os
+import re
 import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import tifffile
 from PIL import Image
 
 from kstyle.errors import ImageError
 from kstyle.files import why_unreadable
-from kstyle.images import color_profiles, high_bit_depth
+from kstyle.images import (
+    bitmap,
+    box_types,
+    color_profiles,
+    pillow_types,
+    png,
+    stored,
+    tiff,
+)
 from kstyle.images.picture import Picture
 from kstyle.images.samples import picture_file
 
-log = logging.getLogger("kstyle")
+# Types by the suffixes that files of them have; what counts is how a file begins.
+READABLE_SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "AVIF": (".avif",),
+    "HEIC": (".heic", ".heif", ".hif"),
+    "JPEG XL": (".jxl",),
+    "JPEG 2000": (".jp2", ".j2k", ".jpx"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "PSD": (".psd",),
+}
+PILLOW_SIGNATURES = (b"\xff\xd8", b"GIF8", b"8BPS")
+LOGGERS = ("tifffile", "imagecodecs", "PIL")
+# How decoders say that a file may be whole, and they do not read its kind.
+UNSUPPORTED = re.compile(
+    r"\b(not|un|isn't )\s?(yet )?(supported|implemented)\b|requires the|"
+    r"cannot decode|unknown (compression|pixel mode)|not available",
+    re.IGNORECASE,
+)
 
-READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
-TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how such a file begins
+
+class FileType(NamedTuple):
+    """How files of a type are read.
+
+    read_record: the text that `save_picture` put into the file, or `None`.
+    """
+
+    read_header: Callable[[Path], stored.Header]
+    read: Callable[[Path], stored.StoredPicture]
+    read_record: Callable[[Path], str | None]
 
 
-def load_picture(path):
+def _no_record(path: Path) -> None:
+    """Of the types that kstyle does not write."""
+
+
+PILLOW = FileType(
+    pillow_types.read_pillow_header,
+    pillow_types.read_with_pillow,
+    pillow_types.read_pillow_record,
+)
+PNG = FileType(png.read_png_header, png.read_png, png.read_png_record)
+TIFF = FileType(tiff.read_tiff_header, tiff.read_tiff, tiff.read_tiff_record)
+BITMAP = FileType(
+    bitmap.read_bitmap_header, bitmap.read_bitmap, pillow_types.read_pillow_record
+)
+AVIF = PILLOW._replace(read=box_types.read_avif)
+HEIF = FileType(box_types.read_heif_header, box_types.read_heif, _no_record)
+JPEG_2000 = PILLOW._replace(read=box_types.read_jpeg2000)
+JPEG_XL = FileType(box_types.read_jpeg_xl_header, box_types.read_jpeg_xl, _no_record)
+
+
+def load_picture(path: str | os.PathLike[str]) -> Picture:
     """Read a picture file, turned upright and converted to sRGB.
 
-    path: a JPEG, PNG, WebP, TIFF, BMP or GIF (of an animation, the first frame), or
-        `sample:NAME`. 16-bit grey and RGB keep their precision, also through matrix
-        ICC profiles; 16-bit CMYK and table profiles go through 8 bits. Floats in a
-        TIFF count as sRGB-encoded. A profile that cannot be used is logged and the
-        picture taken as sRGB.
+    path: a file of a type in `READABLE_SUFFIXES`, whatever its name is (of an
+        animation, the first frame), or `sample:NAME`. Deep samples keep their
+        precision. Floats count as sRGB-encoded. A profile that cannot be used is logged
+        and the picture taken as sRGB.
 
     Raises: ImageError: there is no such file or sample, or it cannot be used.
     """
     path = regular_file(picture_file(path))
     with reading(path):
-        samples, profile, turn = _decode(path)
-    samples = _upright(samples, turn)
-    colours, alpha = samples, None
-    if samples.shape[2] in (2, 4):
-        colours, alpha = samples[..., :-1], np.ascontiguousarray(samples[..., -1])
-    pixels = np.broadcast_to(
-        color_profiles.to_srgb(colours, profile), (*samples.shape[:2], 3)
-    )
+        found = _file_type(path).read(path)
+        colours = color_profiles.to_srgb(found.levels, found.profile)
+    turned = stored.turn_upright(colours, found.orientation)
+    pixels = np.broadcast_to(turned, (*turned.shape[:2], 3))
+    alpha = found.alpha
+    if alpha is not None:
+        alpha = color_profiles.to_unit_range(alpha)
+        alpha = np.ascontiguousarray(stored.turn_upright(alpha, found.orientation))
     return Picture(np.ascontiguousarray(pixels, np.float32), alpha)
 
 
-def picture_size(path):
-    """`(height, width)` of a picture file, upright, from its header alone.
+def picture_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Read `(height, width)` of a picture file, upright, from its header alone.
 
     Raises: ImageError: as `load_picture`, as far as the header tells.
     """
     path = regular_file(picture_file(path))
     with reading(path):
-        height, width, turn = _header(path)
-        high_bit_depth.check_pixel_count(height, width)
-    return (width, height) if turn in SIDEWAYS else (height, width)
+        header = _file_type(path).read_header(path)
+        stored.check_size(header.height, header.width)
+    return header.upright_size
 
 
-def _header(path):
-    """Height, width and EXIF orientation of a file, nothing decoded."""
+def read_record(path: Path) -> str | None:
+    """Read the text that `save_picture` put into a file; `None` if there is none.
+
+    Raises: ImageError: it is not a picture file that can be read.
+    """
+    path = regular_file(path)
+    with reading(path):
+        return _file_type(path).read_record(path)
+
+
+def _file_type(path: Path) -> FileType:
+    """Tell the type of a file by how it begins.
+
+    Raises: ImageError: it is a camera's raw file.
+    """
     with open(path, "rb") as file:
-        head = file.read(4)
-    if head in TIFF_MAGIC:
-        with tifffile.TiffFile(path) as tiff:
-            page = tiff.pages[0]
-            turn = page.tags.valueof(high_bit_depth.ORIENTATION)
-            return page.imagelength, page.imagewidth, turn
-    with Image.open(path, formats=READABLE) as image:
-        # Pillow would decode a PNG in search of a tag that it has not met yet.
-        known = image.format != "PNG" or "exif" in image.info
-        return image.height, image.width, _orientation(image) if known else 1
+        head = file.read(64)
+    if head.startswith(png.SIGNATURE):
+        return PNG
+    if head.startswith(tiff.SIGNATURES):
+        return TIFF
+    if head.startswith(bitmap.SIGNATURE):
+        return BITMAP
+    if head.startswith(box_types.JXL_SIGNATURES):
+        return JPEG_XL
+    if head.startswith(box_types.JP2_SIGNATURES):
+        return JPEG_2000
+    if head.startswith(tiff.OTHER_RAW) or head[4:12] == b"ftypcrx ":
+        raise tiff.camera_raw_error()
+    if head[4:8] == b"ftyp":
+        size = int.from_bytes(head[:4])
+        brands = [head[i : i + 4] for i in (8, *range(16, min(size, len(head)), 4))]
+        if any(brand in box_types.AVIF_BRANDS for brand in brands):
+            return AVIF
+        if any(brand in box_types.HEIF_BRANDS for brand in brands):
+            return HEIF
+    return PILLOW
 
 
-def regular_file(path):
-    """`path`, a `Path`, if it is a file with something in it.
+def regular_file(path: Path) -> Path:
+    """Return `path` if it is a file with something in it.
 
     Raises: ImageError: it is not.
     """
@@ -90,16 +172,17 @@ def regular_file(path):
 
 
 @contextlib.contextmanager
-def reading(path):
+def reading(path: Path) -> Iterator[None]:
     """Turn what the decoders raise into an `ImageError`, and keep them quiet.
 
     For the block that decodes `path`; one thread at a time, since Pillow's limit, the
-    warnings' filter and a logger's level are global.
+    warnings' filter and the loggers' levels are global.
     """
-    limit, talk = Image.MAX_IMAGE_PIXELS, logging.getLogger("tifffile")
-    level = talk.level
-    talk.setLevel(logging.CRITICAL + 1)  # the error says it, in one sentence
-    Image.MAX_IMAGE_PIXELS = None  # deep.check_size has a limit of its own
+    limit, loggers = Image.MAX_IMAGE_PIXELS, [logging.getLogger(n) for n in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)  # the error says it, in one sentence
+    Image.MAX_IMAGE_PIXELS = None  # stored.check_size has a limit of its own
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -108,71 +191,34 @@ def reading(path):
         raise ImageError(_reason(path, error)) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
-        talk.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
-def _reason(path, error):
+def _reason(path: Path, error: Exception) -> str:
     """The sentence for what a decoder raised."""
     if isinstance(error, ImageError):
         return f"{path}: {error}"
     if isinstance(error, PermissionError):
         return f"{path} may not be read by you. Change its permissions."
-    if isinstance(error, Image.UnidentifiedImageError):
-        types = ", ".join(READABLE)
+    words = " ".join(str(error).split())
+    if not re.search("[a-z]{3}", words):  # some decoders raise with an index alone
+        words = type(error).__name__
+    if isinstance(error, NotImplementedError) or UNSUPPORTED.search(words):
+        return (
+            f"{path} is of a kind that is not supported ({words}). Save it as PNG, "
+            "JPEG or an uncompressed TIFF."
+        )
+    if isinstance(error, Image.UnidentifiedImageError) and not _begins_well(path):
+        types = ", ".join(READABLE_SUFFIXES)
         return f"{path} is not a picture that can be read. Use {types}."
-    return f"{path} is damaged or cut short ({error}). Make or download it again."
+    if isinstance(error, Image.UnidentifiedImageError):
+        words = "the header makes no sense"
+    return f"{path} is damaged or cut short ({words}). Make or download it again."
 
 
-def _decode(path):
-    """`(samples, ICC bytes or None, EXIF orientation)` of a file.
-
-    samples: float32 `(height, width, 1 to 4)`, alpha last if there are 2 or 4.
-    """
+def _begins_well(path: Path) -> bool:
+    """Whether a file begins as one of a type that can be read."""
     with open(path, "rb") as file:
-        head = file.read(26)
-    if head[:4] in TIFF_MAGIC:
-        found = high_bit_depth.read_deep_tiff(path)
-        if found is not None:
-            return found
-    with Image.open(path, formats=READABLE) as image:
-        high_bit_depth.check_pixel_count(image.height, image.width)
-        deep_png = image.format == "PNG" and head[24] == 16
-        samples = high_bit_depth.read_deep_png(path, image) if deep_png else None
-        image.load()  # before the tags: the TIFF reader turns the picture itself
-        profile, turn = image.info.get("icc_profile"), _orientation(image)
-        if samples is None:
-            samples, profile = _shallow(image, profile), None
-    return samples, profile, turn
-
-
-def _orientation(image):
-    try:
-        return image.getexif().get(high_bit_depth.ORIENTATION, 1)
-    except Exception:  # a damaged EXIF block does not spoil the picture
-        log.info("the EXIF data cannot be read; the picture is not turned")
-        return 1
-
-
-def _upright(samples, orientation):
-    """`(H, W, C)` turned as the EXIF value 1 to 8 says; other values do nothing."""
-    if orientation in SIDEWAYS:
-        samples = samples.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        samples = samples[::-1]
-    if orientation in (2, 3, 6, 7):
-        samples = samples[:, ::-1]
-    return samples
-
-
-def _shallow(image, profile):
-    """Samples of a picture of any 8-bit mode, in sRGB already."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        raise ImageError("its samples are of an unusual depth. Use 8 or 16 bits.")
-    alpha = None
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        alpha = image.getchannel("A")
-    rgb = color_profiles.profile_to_srgb(image, profile)
-    bands = [rgb] if alpha is None else [rgb, alpha]
-    levels = np.dstack([np.asarray(band) for band in bands])
-    return np.divide(levels, 255, dtype=np.float32)
+        head = file.read(12)
+    return _file_type(path) is not PILLOW or head.startswith(PILLOW_SIGNATURES)

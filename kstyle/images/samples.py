@@ -1,5 +1,6 @@
 """The built-in pictures, by name, and that they are the ones that were released."""
 
+import difflib
 import hashlib
 import os
 from pathlib import Path
@@ -18,13 +19,15 @@ SAMPLE_SHA256 = {  # of NAME.jpg
 }
 
 
-def sample_names():
-    """The names that `load_picture("sample:NAME")` knows."""
+def sample_names() -> list[str]:
+    """List the names that `load_picture("sample:NAME")` knows."""
     return sorted(SAMPLE_SHA256)
 
 
-def picture_file(path):
-    """The path of the file behind `sample:NAME`; other paths as they are.
+def picture_file(path: str | os.PathLike[str], folder: Path = SAMPLE_FOLDER) -> Path:
+    """Give the path of the file behind `sample:NAME`; other paths as they are.
+
+    folder: where the samples are.
 
     Raises: ImageError: no sample is called so, or its file is not, byte for byte, the
         one that was released.
@@ -38,8 +41,12 @@ def picture_file(path):
             )
         return Path(path)
     if name not in SAMPLE_SHA256:
-        raise ImageError(f"no sample is called {name!r}. There are {sample_names()}.")
-    path, expected = SAMPLE_FOLDER / f"{name}.jpg", SAMPLE_SHA256[name]
+        close = difflib.get_close_matches(name.lower(), SAMPLE_SHA256, n=1)
+        hint = f"Did you mean sample:{close[0]}? " if close else ""
+        raise ImageError(
+            f"no sample is called {name!r}. {hint}There are {sample_names()}."
+        )
+    path, expected = folder / f"{name}.jpg", SAMPLE_SHA256[name]
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

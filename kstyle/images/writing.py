@@ -1,20 +1,24 @@
 """Picture files: writing, the check before it, and the record inside."""
 
+import io
 import json
 import logging
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import Image, PngImagePlugin
+from PIL import Image, features
 
 from kstyle.errors import ConfigError, ImageError
 from kstyle.files import atomic_path
-from kstyle.images import color_profiles, high_bit_depth
+from kstyle.images import color_profiles, png
 from kstyle.images.picture import Picture
-from kstyle.images.reading import READABLE, reading, regular_file
+from kstyle.images.reading import read_record
+from kstyle.images.stored import DESCRIPTION, SOFTWARE
 
 log = logging.getLogger("kstyle")
 
@@ -25,13 +29,26 @@ WRITABLE_BITS = {
     ".tif": (8, 16),
     ".tiff": (8, 16),
     ".webp": (8,),
+    ".avif": (8,),
     ".bmp": (8,),
 }
+PILLOW_FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".bmp": "BMP",
+}
 OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".bmp")
-DESCRIPTION, SOFTWARE = 270, 305  # TIFF and EXIF tags
 
 
-def check_writable(path, *, bits=8, alpha=False, overwrite=False):
+def check_writable(
+    path: str | os.PathLike[str],
+    *,
+    bits: int = 8,
+    alpha: bool = False,
+    overwrite: bool = False,
+) -> None:
     """Check before a long run that `save_picture` will be able to write `path`.
 
     Nothing is made or changed. alpha: whether the picture has one; it is only logged
@@ -57,7 +74,7 @@ def check_writable(path, *, bits=8, alpha=False, overwrite=False):
         log.info("%s cannot hold transparency; it is put over white", path)
 
 
-def _check_name(path):
+def _check_name(path: Path) -> None:
     """Refuse a name that no file can have: too long, or with a NUL in it."""
     try:
         os.lstat(path)
@@ -70,13 +87,16 @@ def _check_name(path):
         ) from None
 
 
-def _check_type(path, bits):
+def _check_type(path: Path, bits: int) -> None:
+    """Refuse a suffix that is not known here, or whose type lacks the bits."""
     allowed = WRITABLE_BITS.get(path.suffix.lower())
     if allowed is None:
         raise ConfigError(
             f"{path}: {path.suffix or 'no suffix'} is not a type that can be written. "
             f"Use one of {', '.join(WRITABLE_BITS)}."
         )
+    if path.suffix.lower() == ".avif" and not features.check("avif"):
+        raise ConfigError(f"{path}: Pillow writes no AVIF here. pip install -U pillow.")
     if bits not in allowed:
         others = ", ".join(s for s, depths in WRITABLE_BITS.items() if bits in depths)
         raise ConfigError(
@@ -85,7 +105,14 @@ def _check_type(path, bits):
         )
 
 
-def save_picture(path, picture, *, bits=8, quality=95, metadata=None):
+def save_picture(
+    path: str | os.PathLike[str],
+    picture: Picture | np.ndarray,
+    *,
+    bits: int = 8,
+    quality: int = 95,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write a picture as the type that the suffix of `path` names.
 
     The file is whole or not there: what was there before stays on an error. Missing
@@ -93,10 +120,10 @@ def save_picture(path, picture, *, bits=8, quality=95, metadata=None):
 
     picture: a `Picture`, or `(H, W, 3)` or `(1, H, W, 3)` in [0, 1]; clipped.
     bits: 8, or 16 for PNG and TIFF. Rounded to nearest.
-    quality: 1 to 100, for JPEG (with full colour resolution) and WebP.
+    quality: 1 to 100, for JPEG, AVIF (both with full colour resolution) and WebP.
     metadata: `{str: str}` for `read_metadata`.
 
-    Alpha is kept in PNG, TIFF and WebP; in JPEG and BMP the picture is put over white.
+    Alpha is kept in PNG, TIFF, WebP and AVIF; JPEG and BMP show the picture over white.
 
     Raises: ConfigError: as `check_writable`. ImageError: the numbers are not a picture,
         or the file system or the file type refuses.
@@ -111,7 +138,7 @@ def save_picture(path, picture, *, bits=8, quality=95, metadata=None):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
             _write(temporary, samples, text, quality)
-    except (OSError, ValueError, struct.error) as error:
+    except (OSError, ValueError, RuntimeError, struct.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise ImageError(
             f"{path} cannot be written ({reason}). Name another place or type, or "
@@ -119,17 +146,18 @@ def save_picture(path, picture, *, bits=8, quality=95, metadata=None):
         ) from error
 
 
-def _write(path, samples, text, quality):
-    """uint8 or uint16 samples as the type of the suffix, straight to `path`."""
-    if path.suffix.lower() in (".tif", ".tiff"):
+def _write(path: Path, samples: np.ndarray, text: str | None, quality: int) -> None:
+    """Write uint8 or uint16 samples as the type of the suffix, straight to `path`."""
+    suffix = path.suffix.lower()
+    if suffix in (".tif", ".tiff"):
         _write_tiff(path, samples, text)
-    elif samples.dtype == np.uint16:
-        high_bit_depth.write_deep_png(path, samples, text)
+    elif suffix == ".png":
+        png.write_png(path, samples, text)
     else:
-        _write_shallow(path, samples, text, quality)
+        _write_with_pillow(path, samples, text, quality)
 
 
-def _planes(picture, *, opaque):
+def _planes(picture: Picture | np.ndarray, *, opaque: bool) -> np.ndarray:
     """Checked float32 `(H, W, 3 or 4)`, not clipped; without alpha if `opaque`."""
     if not isinstance(picture, Picture):
         picture = Picture(np.asarray(picture))
@@ -149,13 +177,13 @@ def _planes(picture, *, opaque):
     return _over_white(planes) if alpha is not None and opaque else planes
 
 
-def _over_white(planes):
+def _over_white(planes: np.ndarray) -> np.ndarray:
     """`(H, W, 4)` without its alpha, as it looks on white: `(H, W, 3)`."""
     planes, cover = np.clip(planes, 0, 1), np.clip(planes[..., 3:], 0, 1)
     return planes[..., :3] * cover + (1 - cover)
 
 
-def _levels(samples, bits):
+def _levels(samples: np.ndarray, bits: int) -> np.ndarray:
     """Floats, clipped to [0, 1], to whole levels, to nearest (halves up)."""
     kind, top = np.uint16 if bits == 16 else np.uint8, np.float32(2**bits - 1)
     # Some rows at once: copies of a large picture in floats would be the run's peak.
@@ -164,24 +192,27 @@ def _levels(samples, bits):
     return np.concatenate([x.astype(kind) for x in rounded])
 
 
-def _write_shallow(path, samples, text, quality):
-    """8-bit PNG, JPEG, WebP or BMP."""
-    image = Image.fromarray(samples)
-    suffix = path.suffix.lower()
-    options = {"icc_profile": color_profiles.SRGB_BYTES}
-    if suffix == ".png" and text:
-        options["pnginfo"] = info = PngImagePlugin.PngInfo()
-        info.add_itxt("kstyle", text)
-        info.add_text("Software", "kstyle")
-    elif suffix in (".jpg", ".jpeg", ".webp"):
-        options |= {"quality": quality, "exif": _exif(text)}
-        options |= {"exact": True} if suffix == ".webp" else {"subsampling": 0}
-    elif suffix == ".bmp":
-        options = {}
-    image.save(path, **options)
+def _write_with_pillow(
+    path: Path, samples: np.ndarray, text: str | None, quality: int
+) -> None:
+    """Write JPEG, WebP, AVIF or BMP."""
+    kind = PILLOW_FORMATS[path.suffix.lower()]
+    options: dict[str, Any] = {}
+    if kind != "BMP":
+        options = {"icc_profile": color_profiles.SRGB_BYTES, "exif": _exif(text)}
+        options["quality"] = quality
+    if kind == "WEBP":
+        options["exact"] = True  # also the colours of what is transparent
+    elif kind != "BMP":
+        options["subsampling"] = "4:4:4"
+    # Not straight to the file: Pillow does not see that a full disk cut its write.
+    file = io.BytesIO()
+    Image.fromarray(samples).save(file, kind, **options)
+    path.write_bytes(file.getbuffer())
 
 
-def _exif(text):
+def _exif(text: str | None) -> Image.Exif:
+    """The tags that `read_metadata` finds."""
     exif = Image.Exif()
     if text:
         exif[DESCRIPTION] = text
@@ -189,7 +220,8 @@ def _exif(text):
     return exif
 
 
-def _write_tiff(path, samples, text):
+def _write_tiff(path: Path, samples: np.ndarray, text: str | None) -> None:
+    """Write a TIFF of 8 or 16 bits."""
     plain_bytes, data = 7, color_profiles.SRGB_BYTES
     tifffile.imwrite(
         path,
@@ -200,24 +232,18 @@ def _write_tiff(path, samples, text):
         predictor=True,
         description=text,
         software="kstyle",
-        extratags=[(color_profiles.TIFF_TAG, plain_bytes, len(data), data, True)],
+        extratags=[(color_profiles.PROFILE_TAG, plain_bytes, len(data), data, True)],
         metadata=None,  # else the library writes a description of its own
     )
 
 
-def read_metadata(path):
-    """The `metadata` that `save_picture` put into `path`; `{}` if there is none.
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read the `metadata` that `save_picture` put into `path`; `{}` if there is none.
 
     Raises: ImageError: `path` is not a picture file that can be read.
     """
-    path = regular_file(Path(path))
-    with reading(path), Image.open(path, formats=READABLE) as image:
-        text = image.info.get("kstyle")
-        if image.format != "PNG":
-            exif = image.getexif()
-            text = exif.get(DESCRIPTION) if exif.get(SOFTWARE) == "kstyle" else None
     try:
-        found = json.loads(text or "{}")
+        found = json.loads(read_record(Path(path)) or "{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -4,8 +4,8 @@ import dataclasses
 import math
 
 from kstyle.errors import ConfigError
-from kstyle.images.high_bit_depth import MAX_PIXELS
 from kstyle.images.picture import fit_long_edge, scale_size
+from kstyle.images.stored import MAX_PIXELS
 from kstyle.networks.registry import get_architecture
 
 COARSEST_EDGE = (

@@ -19,7 +19,9 @@ from kstyle.planning.memory_fit import fit_memory
 from kstyle.planning.scales import usable_scales
 from kstyle.runs.inputs import InputCache, load_config_weights, read_style
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+PICTURE_SUFFIXES = tuple(
+    suffix for suffixes in reading.READABLE_SUFFIXES.values() for suffix in suffixes
+)
 RESULT_SUFFIX = (
     ".png"  # of the results: it holds 8 and 16 bits, transparency and the record
 )

@@ -10,10 +10,8 @@ from picture_files import TYPES, deep_png, saved, steps
 from PIL import Image
 
 from kstyle.errors import ImageError
-from kstyle.images import reading, samples
 from kstyle.images.picture import Picture
-from kstyle.images.reading import load_picture
-from kstyle.images.samples import sample_names
+from kstyle.images.reading import load_picture, reading
 from kstyle.images.writing import save_picture
 
 
@@ -105,29 +103,6 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path):
         np.testing.assert_array_equal(load_picture(path).pixels[0, 0], [1, 0, 0])
 
 
-def test_samples_are_found_by_name():
-    assert sample_names() == sorted(
-        path.stem for path in samples.SAMPLE_FOLDER.glob("*.jpg")
-    )
-    assert load_picture("sample:night").size == (560, 720)
-    with pytest.raises(ImageError, match=r"'dog'\. There are \['astronaut', 'chelsea'"):
-        load_picture("sample:dog")
-
-
-@pytest.mark.parametrize("name", sample_names())
-def test_every_sample_is_byte_for_byte_the_one_that_was_released(name):
-    assert load_picture(f"sample:{name}").size > (250, 250)
-
-
-def test_a_sample_that_is_another_picture_or_missing_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(samples, "SAMPLES", tmp_path)
-    with pytest.raises(ImageError, match=r"sample:night cannot be read.*Reinstall"):
-        load_picture("sample:night")
-    saved(tmp_path, Image.new("RGB", (2, 1)), "night.jpg")
-    with pytest.raises(ImageError, match=r"night is damaged: SHA-256.*Reinstall"):
-        load_picture("sample:night")
-
-
 # What cannot be read
 
 
@@ -150,6 +125,22 @@ def test_folders_pipes_devices_and_loops_are_refused_before_opening(tmp_path):
         load_picture("a\0b.png")
 
 
+def test_a_file_that_may_not_be_read_is_refused(tmp_path):
+    path = tmp_path / "in.png"
+    with pytest.raises(ImageError, match="may not be read"), reading(path):
+        raise PermissionError(13, "Permission denied")  # root may read everything
+
+
+def test_what_is_not_supported_is_not_called_damaged(tmp_path):
+    path = tmp_path / "in.png"
+    for error in (NotImplementedError("three planes"), OSError("unsupported depth")):
+        with (
+            pytest.raises(ImageError, match=r"is not supported \("),
+            reading(path),
+        ):
+            raise error
+
+
 def test_an_empty_file_and_a_text_file_are_refused(tmp_path):
     path = tmp_path / "in.png"
     path.touch()
@@ -169,16 +160,6 @@ def test_a_file_cut_short_is_refused(tmp_path, random_picture, suffix, bits):
         path.write_bytes(whole[: int(len(whole) * part)])
         with pytest.raises(ImageError, match="damaged|not a picture"):
             load_picture(path)
-
-
-def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
-    def refuse(*_, **__):
-        raise PermissionError(13, "Permission denied")
-
-    path = saved(tmp_path, Image.new("RGB", (1, 1)))
-    monkeypatch.setattr(reading, "_decode", refuse)  # root may read everything
-    with pytest.raises(ImageError, match="may not be read"):
-        load_picture(path)
 
 
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):

@@ -1,0 +1,241 @@
+"""TIFF files, read with tifffile: 1 to 64 bits, floats, planes, alpha, every packing.
+
+Source of the format: TIFF revision 6.0 (1992) and Adobe's technical notes on it.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image, UnidentifiedImageError
+
+from kstyle.errors import ImageError
+from kstyle.images import color_profiles
+from kstyle.images.pillow_types import read_with_pillow
+from kstyle.images.stored import (
+    COLOR_SPACE,
+    DESCRIPTION,
+    ORIENTATION,
+    SOFTWARE,
+    Header,
+    StoredPicture,
+    check_floats,
+    check_size,
+    divide_by_alpha,
+    profile_of_tags,
+)
+
+# How such a file begins, and the newer kind for more than 4 GB.
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CMYK, YCBCR = 0, 1, 2, 5, 6
+COLOUR_BANDS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, CMYK: 4, YCBCR: 3}
+PLANAR = 2  # one plane after the other
+FAX, OLD_JPEG, JPEG = (2, 3, 4), 6, 7  # compressions
+CAMERA_RAW = (32803, 34892)  # samples of a sensor: colour filter array, linear raw
+# How raw files begin that are almost TIFF: Olympus, Panasonic, Fujifilm, Sigma.
+OTHER_RAW = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb")
+DNG_VERSION, EXIF_DIRECTORY = 50706, 34665
+PREMULTIPLIED, ALPHA = 1, 2  # kinds of extra samples
+MOST_PAGES = 100  # searched for the picture that a small copy stands before
+
+
+def read_tiff_header(path: Path) -> Header:
+    """Read the size and the orientation of a TIFF's picture.
+
+    Raises: ImageError: it is a camera's raw file. tifffile's errors: it is damaged.
+    """
+    with tifffile.TiffFile(path) as tiff:
+        page = _picture_page(tiff)
+        return Header(page.imagelength, page.imagewidth, _orientation(page))
+
+
+def read_tiff_record(path: Path) -> str | None:
+    """Read the description, if kstyle wrote it.
+
+    Raises: tifffile's errors: the file is damaged.
+    """
+    with tifffile.TiffFile(path) as tiff:
+        tags = tiff.pages.first.tags
+        ours = tags.valueof(SOFTWARE) == "kstyle"
+        return tags.valueof(DESCRIPTION) if ours else None
+
+
+def read_tiff(path: Path) -> StoredPicture:
+    """Read a TIFF.
+
+    Raises: ImageError: the samples are not a picture, or not all there. tifffile's and
+        imagecodecs' errors: it is damaged, or of a kind that they do not read.
+    """
+    with tifffile.TiffFile(path) as tiff:
+        page = _picture_page(tiff)
+        check_size(page.imagelength, page.imagewidth)
+        _check_segments(page)
+        if not _is_read_here(page):
+            return _read_first_with_pillow(path, page, page is tiff.pages.first)
+        samples = _bands_last(page)
+        if page.photometric == YCBCR and page.planarconfig == PLANAR:
+            samples = _ycbcr_to_rgb(samples)  # else the JPEG reader has done it
+        levels = _levels(samples, page.bitspersample)
+        if page.photometric == WHITE_IS_ZERO:
+            top = 1 if levels.dtype.kind == "f" else np.iinfo(levels.dtype).max
+            levels = (top - levels).astype(levels.dtype)
+        levels, alpha = _split_alpha(levels, page)
+        return StoredPicture(levels, alpha, _profile(page), _orientation(page))
+
+
+def _read_first_with_pillow(
+    path: Path, page: tifffile.TiffPage, is_first: bool
+) -> StoredPicture:
+    """Read colours that tifffile does not convert; Pillow takes the first page.
+
+    Raises: NotImplementedError: Pillow does not know them either.
+    """
+    words = f"colours of the kind {page.photometric} at {page.bitspersample} bits"
+    if not is_first:
+        raise NotImplementedError(words)
+    try:
+        return read_with_pillow(path)
+    except UnidentifiedImageError:
+        raise NotImplementedError(words) from None
+
+
+def _picture_page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
+    """Find the first page, or the larger one that it is a small copy of.
+
+    Raises: ImageError: the file holds the samples of a camera's sensor.
+    """
+    first = tiff.pages.first
+    tiff.filehandle.seek(8)
+    camera_raw = tiff.filehandle.read(2) == b"CR" or DNG_VERSION in first.tags
+    others = [] if first.pages is None else _pages(first.pages, 0)
+    if first.is_reduced:
+        others += _pages(tiff.pages, 1)
+    if camera_raw or any(page.photometric in CAMERA_RAW for page in (first, *others)):
+        raise camera_raw_error()
+    whole = [page for page in others if not page.is_reduced and not page.is_mask]
+    if not first.is_reduced:
+        whole = [page for page in whole if _area(page) > _area(first)]
+    return max(whole, key=_area, default=first)
+
+
+def camera_raw_error() -> ImageError:
+    """Make the error that refuses a camera's raw file."""
+    return ImageError(
+        "it is a camera's raw file: levels of the sensor, and a small preview. "
+        "Develop it in a raw converter and save it as TIFF, PNG or JPEG."
+    )
+
+
+def _pages(pages: tifffile.TiffPages, begin: int) -> list[tifffile.TiffPage]:
+    """The pages from number `begin`, as far as they can be read."""
+    found = []
+    for index in range(begin, MOST_PAGES):
+        try:
+            page = pages[index]
+        except IndexError:
+            break
+        if isinstance(page, tifffile.TiffPage):
+            found.append(page)
+    return found
+
+
+def _area(page: tifffile.TiffPage) -> int:
+    return page.imagelength * page.imagewidth
+
+
+def _check_segments(page: tifffile.TiffPage) -> None:
+    """Refuse a page that lacks some of its strips or tiles.
+
+    Readers take missing ones for black, be they a million. Raises: ImageError.
+    """
+    held, needed = len(page.databytecounts), math.prod(page.chunked)
+    if held < needed:
+        words = f"it holds {held} of its {needed} strips or tiles"
+        raise ImageError(f"{words}. Make or download it again.")
+
+
+def _is_read_here(page: tifffile.TiffPage) -> bool:
+    """Whether tifffile and imagecodecs read such samples; Pillow has the others.
+
+    They are palettes, CIELAB, YCbCr with chroma at half size, fax, and the first JPEG.
+    """
+    if page.compression in (*FAX, OLD_JPEG):
+        return False
+    if page.photometric == YCBCR:
+        return page.compression == JPEG or page.planarconfig == PLANAR
+    return page.photometric in COLOUR_BANDS
+
+
+def _bands_last(page: tifffile.TiffPage) -> np.ndarray:
+    """The samples as stored, `(H, W, bands)`."""
+    if page.dtype is None or page.imagedepth != 1:
+        raise NotImplementedError(f"samples of {page.bitspersample} bits")
+    samples = page.asarray()
+    if page.planarconfig == PLANAR and samples.ndim == 3:
+        return np.moveaxis(samples, 0, -1)
+    return samples if samples.ndim == 3 else samples[..., None]
+
+
+def _levels(samples: np.ndarray, bits: int) -> np.ndarray:
+    """Bring samples of any type to uint8, uint16, or float32 in [0, 1].
+
+    Whole numbers of 8 and 16 bits stay as they are. Signed ones count from 0.
+    Raises: ImageError: they are negative, no numbers, or of another range.
+    """
+    if samples.dtype.kind == "f":
+        return check_floats(samples)
+    if samples.dtype.kind == "i":
+        if samples.min() < 0:
+            raise ImageError(
+                f"its samples are {samples.dtype} and reach from {samples.min()} to "
+                f"{samples.max()}. Save them as uint{bits}."
+            )
+        return (samples / (2.0 ** (bits - 1) - 1)).astype(np.float32)
+    if samples.dtype.kind not in "ub":
+        raise ImageError(f"its samples are {samples.dtype}. Use uint or float.")
+    if bits in (8, 16):
+        return samples.astype(f"u{bits // 8}", copy=False)  # of this byte order
+    return (samples / (2.0**bits - 1)).astype(np.float32)
+
+
+def _split_alpha(
+    levels: np.ndarray, page: tifffile.TiffPage
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colours, divided by alpha if they were multiplied, and alpha.
+
+    Other extra bands are dropped.
+    """
+    count = COLOUR_BANDS[page.photometric]
+    colours, extras = levels[..., :count], page.extrasamples
+    if not extras and page.photometric == RGB and levels.shape[2] == 4:
+        extras = (ALPHA,)  # as other programs have it
+    kind = extras[0] if extras and levels.shape[2] > count else None
+    if kind not in (PREMULTIPLIED, ALPHA):
+        return colours, None
+    alpha = levels[..., count]
+    if kind == PREMULTIPLIED:
+        alpha = color_profiles.to_unit_range(alpha)
+        colours = divide_by_alpha(color_profiles.to_unit_range(colours), alpha)
+    return colours, alpha
+
+
+def _ycbcr_to_rgb(samples: np.ndarray) -> np.ndarray:
+    """Convert `(H, W, 3)` of luma and two chroma bands of 8 bits."""
+    if samples.dtype != np.uint8:
+        raise NotImplementedError(f"YCbCr of {samples.dtype}")
+    bands = [Image.fromarray(np.ascontiguousarray(samples[..., i])) for i in range(3)]
+    return np.asarray(Image.merge("YCbCr", bands).convert("RGB"))
+
+
+def _orientation(page: tifffile.TiffPage) -> int:
+    return page.tags.valueof(ORIENTATION, 1)
+
+
+def _profile(page: tifffile.TiffPage) -> bytes | None:
+    """The ICC profile of a page, or that of its camera."""
+    profile = page.tags.valueof(color_profiles.PROFILE_TAG)
+    exif = page.tags.valueof(EXIF_DIRECTORY)
+    if profile or not isinstance(exif, dict):
+        return profile
+    return profile_of_tags({COLOR_SPACE: exif.get("ColorSpace")}, "")
