@@ -26,7 +26,7 @@ import yaml
 import kstyle
 from kstyle import experiments
 from kstyle.errors import KStyleError
-from kstyle.experiments.runner import Silent
+from kstyle.experiments.progress import Silent
 from kstyle.hardware.host import resident_memory
 from kstyle.images.samples import sample_names
 from kstyle.networks.architecture import PADDINGS

@@ -20,6 +20,7 @@ from kstyle.cli.options import format_value
 from kstyle.cli.streams import print_to_stderr
 from kstyle.experiments.definition.experiment_file import Experiment, Trial
 from kstyle.experiments.plans import ExperimentPlan
+from kstyle.experiments.progress import Silent
 from kstyle.planning.estimates import Estimate
 from kstyle.runs.progress import format_time
 
@@ -145,7 +146,7 @@ def watch_experiments(
         yield ExperimentBars(work, bars)
 
 
-class ExperimentLines:
+class ExperimentLines(Silent):
     """Prints a line on stderr for each trial, and the summary on stdout."""
 
     def __init__(
@@ -167,11 +168,6 @@ class ExperimentLines:
     def print_line(self, text: str) -> None:
         """Print a line on stderr."""
         print_to_stderr(text)
-
-    def step(
-        self, trial: str, done: int, total: int, loss: float, seconds_left: float
-    ) -> None:
-        """Show the progress of a running trial; lines show finished trials only."""
 
     def end(self, record: Mapping[str, Any]) -> None:
         """Print the outcome of a trial."""

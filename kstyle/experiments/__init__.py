@@ -10,7 +10,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "Silent": "runner",
+    "Silent": "progress",
     "plan": "plans",
     "read_experiment": "definition.experiment_file",
     "run": "runner",

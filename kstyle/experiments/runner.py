@@ -6,30 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from kstyle.errors import ExperimentError
-from kstyle.experiments.definition.experiment_file import Experiment, Trial
 from kstyle.experiments.execution.pool import Task, check_executor
 from kstyle.experiments.execution.trial import LocalExecutor, WorkerContext
 from kstyle.experiments.plans import ExperimentPlan, plan
+from kstyle.experiments.progress import Silent
 from kstyle.experiments.records import TrialRecord, flat_row
 from kstyle.experiments.reporting.summary import Summary, summarize
 from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import lock_folder
-
-
-class Silent:
-    """Shows nothing of an experiment's progress; the base of what `watch` takes."""
-
-    def begin(self, experiment: Experiment, todo: list[Trial], finished: int) -> None:
-        """Called before the first trial. finished: the number of finished trials."""
-
-    def step(self, trial: str, done: int, total: int, loss: float, left: float) -> None:
-        """Called while a trial runs. done, total: steps. left: seconds."""
-
-    def end(self, record: TrialRecord) -> None:
-        """Called after each trial."""
-
-    def summary(self, summary: Summary) -> None:
-        """Called after the last trial."""
 
 
 def run(
