@@ -1,29 +1,39 @@
-"""Files that are whole or absent: everything kstyle writes goes through here."""
+"""Files that are complete or absent, new folders, and the lock of a folder."""
 
 import contextlib
+import errno
 import logging
 import os
 import re
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import filelock
 import pydantic_core
 
 from kstyle.errors import ConfigError
 
+log = logging.getLogger("kstyle")
+
+LOCK_FILE = ".lock"
+# Errors of file systems without locks, such as some network file systems.
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK)
+MAX_FOLDERS = 10_000  # of the same name
 WEB_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # `Path` drops the second slash
 
 
-def is_web_address(path) -> bool:
+def is_web_address(path: str | Path) -> bool:
     """Return whether a path begins as https://; a drive has one letter only."""
     return bool(WEB_ADDRESS.match(str(path)))
 
 
-def why_unreadable(path):
-    """Why nothing can be read from `path`, in words; `None` for a regular file.
+def why_unreadable(path: str | Path) -> str | None:
+    """Return why `path` cannot be read; `None` for a regular file.
 
-    To open a device or a pipe could wait for ever, so this is asked before.
+    To be called before opening, which could block on a device or a pipe.
     """
     try:
         mode = os.stat(path).st_mode
@@ -37,13 +47,13 @@ def why_unreadable(path):
 
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it when the block succeeds.
 
-    A reader never sees half a file, and what was there before stays until the new
-    file is complete, also through a power cut. The temporary name keeps the suffix,
-    since image libraries choose the format by it. On an error the temporary file is
-    removed; only a killed process leaves it (`remove_leftovers`).
+    The old file stays until the new one is complete, also through a power cut. The
+    temporary name keeps the suffix, by which image libraries choose the format. On an
+    error the temporary file is removed; only a killed process leaves it
+    (`remove_leftovers`).
     """
     path = Path(path)
     temporary = path.with_name(f".{secrets.token_hex(4)}.part{path.suffix}")
@@ -57,9 +67,11 @@ def atomic_path(path):
         temporary.unlink(missing_ok=True)
 
 
-def flush_to_disk(path, flags=os.O_RDWR):
-    """Wait until a file's bytes are on the disk, so that no rename overtakes them; or
-    the names in a folder, so that the rename itself is there."""
+def flush_to_disk(path: str | Path, flags: int = os.O_RDWR) -> None:
+    """Wait until a file's bytes, or the names in a folder, are on the disk.
+
+    Otherwise the disk might store a rename before the bytes of the renamed file.
+    """
     handle = os.open(path, flags)
     try:
         os.fsync(handle)
@@ -67,33 +79,33 @@ def flush_to_disk(path, flags=os.O_RDWR):
         os.close(handle)
 
 
-def remove_leftovers(folder):
-    """Remove the temporary files that a killed process left in `folder`."""
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove the temporary files that a killed process has left in `folder`."""
     for path in Path(folder).glob(".*.part*"):
         path.unlink(missing_ok=True)
 
 
-def write_text(path, text):
-    """Write `text` to `path` as UTF-8, whole or not at all."""
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, completely or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def json_text(value, indent=None):
-    """`value` as strict JSON, which has no NaN: such numbers are texts, "Infinity".
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return `value` as strict JSON, infinities and NaN as strings such as "Infinity".
 
     `float` reads them back.
     """
-    found = pydantic_core.to_json(value, indent=indent, inf_nan_mode="strings")
-    return found.decode()
+    encoded = pydantic_core.to_json(value, indent=indent, inf_nan_mode="strings")
+    return encoded.decode()
 
 
-def new_folder(parent, name):
-    """Make and return `parent/name`, or `name-2`, `name-3`, … if that is taken.
+def new_folder(parent: str | Path, name: str) -> Path:
+    """Make and return `parent/name`, or `name-2`, `name-3`, … if that exists.
 
-    `mkdir` is what decides, so two runs started at once get two folders.
+    `mkdir` decides, so two runs that start at once get two folders.
     """
-    for attempt in range(1, 10_000):
+    for attempt in range(1, MAX_FOLDERS):
         folder = Path(parent) / (name if attempt == 1 else f"{name}-{attempt}")
         with contextlib.suppress(FileExistsError):
             folder.mkdir(parents=True)
@@ -101,73 +113,35 @@ def new_folder(parent, name):
     raise FileExistsError(f"{Path(parent) / name}: ten thousand runs of this name")
 
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-    import msvcrt
-
-log = logging.getLogger("kstyle")
-
-LOCK_FILE = ".lock"
-
-
 @contextlib.contextmanager
-def lock_folder(folder):
-    """Hold `folder` for the block; it is made if need be.
+def lock_folder(folder: str | Path) -> Iterator[None]:
+    """Keep other processes out of `folder` during the block; make it if necessary.
 
-    The system lets go of the lock when the process ends, however it ends, so a file
+    The system releases the lock when the process ends, however it ends, so the file
     that a killed process leaves locks nobody out.
-    Raises: ConfigError: another process holds it, or there can be no such folder.
+    Raises: ConfigError: another process has it, or the folder cannot be written to.
     """
     path = Path(folder) / LOCK_FILE
+    # A soft lock, which is a file that exists, would outlast a killed process.
+    lock = filelock.FileLock(path, timeout=0, fallback_to_soft=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = open_locked(path)
-    except BlockingIOError:
+        lock.acquire()
+    except filelock.Timeout:
         raise ConfigError(
             f"{folder} is in use by another kstyle. Wait until that has ended."
         ) from None
     except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be written to ({error.strerror or error}). Name another "
-            "with --logdir."
-        ) from None
+        if error.errno not in NO_LOCKS:
+            raise ConfigError(
+                f"{folder} cannot be written to ({error.strerror or error}). Name "
+                "another with --logdir."
+            ) from None
+        log.warning("no locks here (%s): run one process at a time", error)
     try:
         yield
     finally:
-        # Before it is closed: whoever opens it afterwards makes a new one.
+        # While it is locked: a process that has opened it meanwhile makes a new one.
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
-        os.close(handle)
-
-
-def open_locked(path):
-    """A handle of the locked file `path`. Raises: BlockingIOError: it is taken."""
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT)
-        try:
-            lock_handle(handle)
-            if os.path.samestat(os.fstat(handle), os.stat(path)):
-                return handle
-        except FileNotFoundError:
-            pass  # its last holder removed it after we had opened it
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
-
-
-def lock_handle(handle):
-    """Lock an open file, or raise `BlockingIOError`."""
-    try:
-        if fcntl is None:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except PermissionError as error:  # how Windows says it
-        raise BlockingIOError(str(error)) from None
-    except OSError as error:  # some network file systems have no locks
-        log.warning("no locks here (%s): run one process at a time", error)
+        lock.release()

@@ -1,12 +1,21 @@
 """Files are whole or absent; two runs at once get two folders."""
 
+import errno
 import json
 import math
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from kstyle.files import atomic_path, json_text, new_folder, write_text
+from kstyle.errors import ConfigError
+from kstyle.files import atomic_path, json_text, lock_folder, new_folder, write_text
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 def test_the_file_appears_when_the_block_ends_and_not_before(tmp_path):
@@ -32,7 +41,7 @@ def test_an_error_keeps_the_old_file_and_leaves_no_other(tmp_path, error):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_block_that_writes_nothing_is_an_error_and_keeps_the_old_file(tmp_path):
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
     path = tmp_path / "old.txt"
     path.write_text("old")
     with pytest.raises(FileNotFoundError):
@@ -93,3 +102,52 @@ def test_json_is_strict_and_float_reads_the_odd_numbers_back():
     found = json.loads(text, parse_constant=refuse)
     assert [float(each) for each in found["a"]] == [1.5, math.inf, -math.inf]
     assert math.isnan(float(found["b"]["c"]))
+
+
+HOLD = """
+import sys, time
+from kstyle.files import lock_folder
+with lock_folder(sys.argv[1]):
+    print("locked", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_is_locked_for_others_and_not_after_a_kill(tmp_path):
+    words = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"locked\n"
+        with pytest.raises(ConfigError, match="is in use by another kstyle"):
+            with lock_folder(tmp_path):
+                pass
+        process.kill()
+    with lock_folder(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_locked_within_one_process_too(tmp_path):
+    with lock_folder(tmp_path / "new"):
+        with pytest.raises(ConfigError, match="in use"):
+            with lock_folder(tmp_path / "new"):
+                pass
+    with lock_folder(tmp_path / "new"):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be written to .Not a directory"):
+        with lock_folder(tmp_path / "file" / "run"):
+            pass
+
+
+@pytest.mark.skipif(fcntl is None, reason="locks by fcntl")
+def test_a_file_system_without_locks_gets_a_warning(tmp_path, monkeypatch, caplog):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with lock_folder(tmp_path):
+        pass
+    assert "No locks available): run one process at a time" in caplog.text

@@ -24,6 +24,7 @@ from kstyle.experiments.execution.resources import (
     thread_variables,
     trial_peaks,
 )
+from kstyle.files import LOCK_FILE
 from kstyle.hardware.tensorflow_setup import KERNEL_VARIABLES, load_tensorflow
 from kstyle.runs.checkpoint import CHECKPOINT_FILE as STATE
 from kstyle.runs.provenance import file_hash
@@ -35,7 +36,7 @@ def pack_folder(folder):
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in sorted(Path(folder).rglob("*")):
             name = path.relative_to(folder).as_posix()
-            if path.is_file() and not path.is_symlink() and name != ".lock":
+            if path.is_file() and not path.is_symlink() and name != LOCK_FILE:
                 archive.write(path, name)
     return data.getvalue()
 
