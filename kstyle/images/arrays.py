@@ -12,14 +12,16 @@ from kstyle.errors import ImageError
 from kstyle.images.picture import Picture
 from kstyle.images.reading import load_picture
 
-# Floats may be this far outside [0, 1], as resampling makes them; they are clipped.
+# Floats may be this far outside [0, 1], as resampling makes them.
 RANGE_TOLERANCE = 0.01
 FULL_SCALE = {np.dtype("uint8"): 255, np.dtype("uint16"): 65_535}
 # Modes of Pillow that a PNG or TIFF file holds; others are converted first.
 FILE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK")
 
 
-def as_picture(value: Any, name: str = "picture") -> Picture:
+def as_picture(
+    value: Any, name: str = "picture", *, tolerance: float = RANGE_TOLERANCE
+) -> Picture:
     """Convert a picture in memory, or the path of one, to a `Picture`.
 
     value: a `Picture`; a Pillow image, which is read as its file would be (orientation,
@@ -27,6 +29,7 @@ def as_picture(value: Any, name: str = "picture") -> Picture:
         batch of one of those, as uint8, uint16 or floats in [0, 1]; a path or
         `sample:NAME`.
     name: what the messages call it.
+    tolerance: how far floats may be outside [0, 1]; they are clipped.
     Raises: ImageError: the value is none of these, its shape is another, or its
         numbers are NaN or outside the range.
     """
@@ -35,14 +38,14 @@ def as_picture(value: Any, name: str = "picture") -> Picture:
     if isinstance(value, Image.Image):
         return read_pillow_image(value, name)
     if isinstance(value, Picture):
-        pixels = as_pixels(value.pixels, name)
+        pixels = as_pixels(value.pixels, name, tolerance)
         if value.alpha is None:
             return Picture(pixels)
         return Picture(pixels, as_alpha(value.alpha, pixels.shape[:2], name))
-    return Picture(as_pixels(value, name))
+    return Picture(as_pixels(value, name, tolerance))
 
 
-def as_pixels(value: Any, name: str = "picture") -> np.ndarray:
+def as_pixels(value: Any, name: str, tolerance: float) -> np.ndarray:
     """Convert an array `(height, width, 3)` to float32 RGB in [0, 1].
 
     Raises: ImageError: as `as_picture`.
@@ -65,7 +68,7 @@ def as_pixels(value: Any, name: str = "picture") -> np.ndarray:
             f"{name}: expected the shape (height, width, 3). Received: {array.shape}."
             + SHAPE_HINTS.get(shape_kind(array) or "", "")
         )
-    return as_unit_range(array, name)
+    return as_unit_range(array, name, tolerance)
 
 
 SHAPE_HINTS = {
@@ -91,7 +94,7 @@ def shape_kind(array: np.ndarray) -> str | None:
     return "batch" if len(shape) > 3 else None
 
 
-def as_unit_range(array: np.ndarray, name: str) -> np.ndarray:
+def as_unit_range(array: np.ndarray, name: str, tolerance: float) -> np.ndarray:
     """Scale uint8 and uint16 to float32 in [0, 1]; check and clip floats.
 
     Raises: ImageError: another integer type, NaN, or floats outside [0, 1].
@@ -106,7 +109,7 @@ def as_unit_range(array: np.ndarray, name: str) -> np.ndarray:
         )
     if not np.isfinite([low, high]).all():
         raise ImageError(f"{name} holds NaN or infinity. Give finite numbers in 0..1.")
-    if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
+    if low < -tolerance or high > 1 + tolerance:
         raise ImageError(
             f"{name}: floats must be in 0..1. Received: {low:g} to {high:g}. Divide "
             "0..255 by 255, or convert it with array.astype('uint8')."
@@ -124,7 +127,7 @@ def as_alpha(value: Any, size: tuple[int, int], name: str) -> np.ndarray:
             f"{name}: expected an alpha of the shape {size}. Received: "
             f"{describe_value(value)}."
         )
-    return as_unit_range(array, f"{name}: its alpha")
+    return as_unit_range(array, f"{name}: its alpha", RANGE_TOLERANCE)
 
 
 def read_pillow_image(image: Image.Image, name: str) -> Picture:

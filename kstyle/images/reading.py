@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import re
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,6 +45,7 @@ READABLE_SUFFIXES = {
     "GIF": (".gif",),
     "PSD": (".psd",),
 }
+DECODER_LOCK = threading.RLock()  # held where the decoders' global settings are changed
 PILLOW_SIGNATURES = (b"\xff\xd8", b"GIF8", b"8BPS")
 LOGGERS = ("tifffile", "imagecodecs", "PIL")
 # How decoders say that a file may be whole, and they do not read its kind.
@@ -175,9 +177,16 @@ def regular_file(path: Path) -> Path:
 def reading(path: Path) -> Iterator[None]:
     """Turn what the decoders raise into an `ImageError`, and keep them quiet.
 
-    For the block that decodes `path`; one thread at a time, since Pillow's limit, the
-    warnings' filter and the loggers' levels are global.
+    For the block that decodes `path`; threads wait for each other, since Pillow's
+    limit, the warnings' filter and the loggers' levels are global.
     """
+    with DECODER_LOCK:
+        with _quiet_decoders(path):
+            yield
+
+
+@contextlib.contextmanager
+def _quiet_decoders(path: Path) -> Iterator[None]:
     limit, loggers = Image.MAX_IMAGE_PIXELS, [logging.getLogger(n) for n in LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -16,6 +16,7 @@ from PIL import Image, features
 from kstyle.errors import ConfigError, ImageError
 from kstyle.files import atomic_path
 from kstyle.images import color_profiles, png
+from kstyle.images.arrays import as_picture
 from kstyle.images.picture import Picture
 from kstyle.images.reading import read_record
 from kstyle.images.stored import DESCRIPTION, SOFTWARE
@@ -39,6 +40,7 @@ PILLOW_FORMATS = {
     ".avif": "AVIF",
     ".bmp": "BMP",
 }
+CLIPPED_RANGE = 1.0  # outside [0, 1]; what is further off is no picture in 0..1
 OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".bmp")
 
 
@@ -107,7 +109,7 @@ def _check_type(path: Path, bits: int) -> None:
 
 def save_picture(
     path: str | os.PathLike[str],
-    picture: Picture | np.ndarray,
+    picture: Picture | Image.Image | np.ndarray,
     *,
     bits: int = 8,
     quality: int = 95,
@@ -118,7 +120,8 @@ def save_picture(
     The file is whole or not there: what was there before stays on an error. Missing
     folders are made. All types but BMP get an sRGB profile and the metadata.
 
-    picture: a `Picture`, or `(H, W, 3)` or `(1, H, W, 3)` in [0, 1]; clipped.
+    picture: a `Picture`, a Pillow image, or `(H, W, 3)` or `(1, H, W, 3)` as uint8,
+        uint16 or floats in [0, 1]. Floats up to 1 outside of that are clipped.
     bits: 8, or 16 for PNG and TIFF. Rounded to nearest.
     quality: 1 to 100, for JPEG, AVIF (both with full colour resolution) and WebP.
     metadata: `{str: str}` for `read_metadata`.
@@ -157,24 +160,13 @@ def _write(path: Path, samples: np.ndarray, text: str | None, quality: int) -> N
         _write_with_pillow(path, samples, text, quality)
 
 
-def _planes(picture: Picture | np.ndarray, *, opaque: bool) -> np.ndarray:
-    """Checked float32 `(H, W, 3 or 4)`, not clipped; without alpha if `opaque`."""
-    if not isinstance(picture, Picture):
-        picture = Picture(np.asarray(picture))
-    pixels, alpha = np.asarray(picture.pixels, np.float32), picture.alpha
-    if pixels.ndim == 4 and pixels.shape[0] == 1:
-        pixels = pixels[0]
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        raise ImageError(f"a picture is (height, width, 3), not {pixels.shape}.")
-    planes = pixels
-    if alpha is not None:
-        alpha = np.asarray(alpha, np.float32)[..., None]
-        if alpha.shape[:2] != pixels.shape[:2]:
-            raise ImageError(f"alpha {alpha.shape[:2]} does not fit {pixels.shape}.")
-        planes = np.concatenate([pixels, alpha], axis=-1)
-    if not np.isfinite(planes).all():
-        raise ImageError("the picture holds NaN or infinity, so it is not written.")
-    return _over_white(planes) if alpha is not None and opaque else planes
+def _planes(picture: Any, *, opaque: bool) -> np.ndarray:
+    """Checked float32 `(H, W, 3 or 4)`; without alpha if `opaque`."""
+    picture = as_picture(picture, "the picture", tolerance=CLIPPED_RANGE)
+    if picture.alpha is None:
+        return picture.pixels
+    planes = np.concatenate([picture.pixels, picture.alpha[..., None]], axis=-1)
+    return _over_white(planes) if opaque else planes
 
 
 def _over_white(planes: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Picture files: what is read, what is refused, and the built-in samples."""
 
+import concurrent.futures
+import logging
 import os
 import struct
 import zlib
@@ -170,3 +172,12 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ImageError, match="20000 x 10001 pixels are more than 200 mill"):
         load_picture(path)
+
+
+def test_threads_that_read_leave_the_decoders_settings_alone(tmp_path):
+    before = Image.MAX_IMAGE_PIXELS, logging.getLogger("PIL").level
+    path = tmp_path / "grey.png"
+    Image.fromarray(np.full((64, 64, 3), 51, "uint8")).save(path)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: load_picture(path), range(64)))
+    assert (Image.MAX_IMAGE_PIXELS, logging.getLogger("PIL").level) == before

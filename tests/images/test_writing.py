@@ -94,7 +94,7 @@ def test_lossy_types_keep_full_colour_resolution(tmp_path, suffix):
 @pytest.mark.parametrize("pixels", [np.zeros((2, 2)), np.zeros((2, 0, 3)), np.nan])
 def test_what_is_no_picture_is_not_written(tmp_path, pixels):
     pixels = np.full((2, 2, 3), pixels) if np.ndim(pixels) == 0 else pixels
-    with pytest.raises(ImageError, match="NaN|a picture is"):
+    with pytest.raises(ImageError, match="NaN|expected the shape"):
         save_picture(tmp_path / "out.png", pixels)
     assert not list(tmp_path.iterdir())
 
@@ -178,3 +178,12 @@ def test_check_writable_refuses_a_read_only_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
     with pytest.raises(ImageError, match="may not be written to"):
         check_writable(tmp_path / "out.png")
+
+
+def test_integers_are_scaled_and_0_to_255_floats_refused(tmp_path):
+    grey = np.full((2, 2, 3), 51, "uint8")
+    save_picture(tmp_path / "grey.png", grey)
+    np.testing.assert_allclose(load_picture(tmp_path / "grey.png").pixels, 0.2)
+    with pytest.raises(ImageError, match=r"floats must be in 0\.\.1"):
+        save_picture(tmp_path / "white.png", grey.astype("float32"))
+    assert not (tmp_path / "white.png").exists()
