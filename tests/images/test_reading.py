@@ -174,10 +174,14 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
         load_picture(path)
 
 
-def test_threads_that_read_leave_the_decoders_settings_alone(tmp_path):
+def test_a_thread_waits_until_another_has_read(tmp_path):
     before = Image.MAX_IMAGE_PIXELS, logging.getLogger("PIL").level
     path = tmp_path / "grey.png"
-    Image.fromarray(np.full((64, 64, 3), 51, "uint8")).save(path)
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: load_picture(path), range(64)))
+    Image.fromarray(np.full((4, 4, 3), 51, "uint8")).save(path)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with reading(path):
+            picture = pool.submit(load_picture, path)
+            with pytest.raises(concurrent.futures.TimeoutError):
+                picture.result(timeout=0.2)
+        assert picture.result(timeout=60).size == (4, 4)
     assert (Image.MAX_IMAGE_PIXELS, logging.getLogger("PIL").level) == before
