@@ -1,0 +1,66 @@
+"""The scorer: every score of a result, and the distances of an experiment's records."""
+
+import pytest
+
+import kstyle
+from kstyle.experiments.scoring.names import SCORES
+from kstyle.experiments.scoring.scorer import Scorer
+from kstyle.images.picture import resize
+
+CURVE = {"step": [0, 1], "seconds": [0.0, 1.0], "loss": [2.0, 1.0]}
+
+
+@pytest.fixture
+def config(tmp_path, random_picture):
+    """Return the config of a result 24 pixels wide; both pictures are 40."""
+    for name, size, seed in (("content", (30, 40), 0), ("style", (32, 40), 1)):
+        kstyle.save_picture(tmp_path / f"{name}.png", random_picture(*size, seed))
+    files = {name: str(tmp_path / f"{name}.png") for name in ("content", "style")}
+    return kstyle.StyleConfig(**files, size=24)
+
+
+@pytest.fixture
+def record(tmp_path, random_picture):
+    """Return a function that saves a random result; the keys of its record."""
+
+    def make(trial, seed, size=(18, 24)):
+        kstyle.save_picture(tmp_path / f"{trial}.png", random_picture(*size, seed))
+        return {"trial": trial, "picture": f"{trial}.png"}
+
+    return make
+
+
+def test_a_result_has_every_score_in_order(tmp_path, config, random_picture):
+    found = Scorer(tmp_path).score(random_picture(18, 24), config, CURVE)
+    assert list(found) == list(SCORES)
+    assert (found["steps_to_near"], found["seconds_to_near"]) == (1, 1)
+
+
+def test_without_a_curve_there_are_no_scores_of_speed(tmp_path, config, random_picture):
+    found = Scorer(tmp_path).score(random_picture(18, 24), config)
+    assert SCORES.keys() - found.keys() == {"steps_to_near", "seconds_to_near"}
+
+
+def test_the_style_picture_is_compared_at_the_scale_of_the_result(tmp_path, config):
+    pixels = kstyle.load_picture(config.style).pixels
+    kstyle.save_picture(tmp_path / "small.png", resize(pixels, (19, 24)))
+    config = config.replace(content=str(tmp_path / "small.png"))
+    judge = Scorer(tmp_path).get_judge(config, (19, 24))
+    assert judge.distances(judge.content)["style_distance"] < 1e-3
+
+
+@pytest.mark.parametrize("measure", ["style", "colour"])
+def test_distances_are_symmetric_and_zero_for_equal_results(
+    tmp_path, config, record, measure
+):
+    first, second, twin = record("a", 2), record("b", 3), record("c", 2)
+    distance = Scorer(tmp_path).distance_function(dict.fromkeys("abc", config))
+    assert distance(measure, first, twin) == 0
+    assert distance(measure, first, second) > 1e-4
+    assert distance(measure, second, first) == distance(measure, first, second)
+
+
+def test_results_of_two_sizes_have_a_colour_distance(tmp_path, config, record):
+    small, large = record("a", 2), record("b", 2, size=(36, 48))
+    distance = Scorer(tmp_path).distance_function({"a": config, "b": config})
+    assert distance("colour", small, large) > 0
