@@ -81,7 +81,7 @@ def judge(config):
 
     def loss(picture):
         model.image.assign(picture[None])
-        return float(model.measure()["loss"])
+        return float(model.measure_losses()["loss"])
 
     return loss
 

@@ -41,7 +41,7 @@ def scipys(model, evaluations):
 
     def function(x):
         model.image.assign(x.reshape(model.image.shape))
-        values.append(float(model.look()["loss"]))
+        values.append(float(model.evaluate_losses()["loss"]))
         return values[-1], model.gradient.numpy().ravel().astype("float64")
 
     model.compile(kstyle.LBFGS())

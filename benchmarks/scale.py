@@ -24,7 +24,6 @@ import kstyle
 from kstyle.hardware.host import free_memory
 from kstyle.images.picture import resize
 from kstyle.planning import estimates
-from kstyle.transfer.tiled_transfer import TiledTransfer
 
 SIZES, FULL = (256, 512, 1024), (2048, 3840, 7680)
 
@@ -45,7 +44,7 @@ def measured(size, tile, steps, precision):
         content,
         style,
     )
-    model = TiledTransfer(*given, edge=tile) if tile else kstyle.StyleTransfer(*given)
+    model = kstyle.StyleTransfer(*given, tile=tile or None)
     model.compile(kstyle.make_optimizer("adam"))
     ends = []
     clock = keras.callbacks.LambdaCallback(

@@ -18,8 +18,6 @@ import keras
 import tensorflow as tf
 
 import kstyle
-from kstyle.losses.base import IMAGE
-from kstyle.ops.convolution import value_and_gradient
 from kstyle.planning import calibration
 from kstyle.runs.callbacks import tensorboard
 from kstyle.runs.callbacks.periodic import LossCSV
@@ -32,14 +30,11 @@ def bare_step(model):
 
     @tf.function
     def step():
-        def losses(image):
-            features = {**model.extractor(image), IMAGE: image}
-            loss = model.compute_losses(features)["loss"]
-            return loss, loss
-
-        loss, slope = value_and_gradient(losses, model.picture_now())
-        optimizer.apply([slope], [model.image])
-        return loss
+        losses, gradient = model.evaluator.losses_and_gradient(
+            model.image_tensor(), optimizer.scale_loss
+        )
+        optimizer.apply([gradient], [model.image])
+        return losses["loss"]
 
     return lambda: step().numpy()
 

@@ -24,7 +24,7 @@ def test_the_python_of_the_readme_paints_a_picture(tmp_path, monkeypatch):
     assert 8 <= len(code.strip().splitlines()) <= 14  # "about ten lines"
     history = variables["model"].history.history["loss"]
     assert len(history) == 4
-    assert history[-1] < 0.2 * float(variables["model"].first_look["loss"])
+    assert history[-1] < 0.2 * float(variables["model"].initial_losses["loss"])
     assert list(tmp_path.glob("logs/api/train/events*"))
     painted = kstyle.load_picture(tmp_path / "coffee.png")
     assert painted.size == (160, 240)

@@ -7,6 +7,11 @@ mean the same here. The image variable is in [0, 1]; `total_variation` brings it
 0..255 and the extractor does so for the rest.
 """
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from keras import ops
+
 from kstyle.losses.base import IMAGE, LossTerm
 from kstyle.losses.content import ContentLoss
 from kstyle.losses.regularization import TotalVariationLoss
@@ -36,3 +41,33 @@ def build_terms(config):
         {k: w * config.style_weight for k, w in config.style_layers.items()},
         config.tv_weight,
     )
+
+
+def compute_losses(
+    terms: Iterable[LossTerm], features: Mapping[str, Any], targets: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The losses of `features`: what `weight_losses` returns, as float32 scalars.
+
+    features: `{layer: (1, H, W, C)}`, the picture itself among them under `IMAGE`.
+    targets: `{tag: what the term compares with}`.
+    """
+    terms, unweighted = tuple(terms), {}
+    for term in terms:
+        value = features[term.layer]
+        if not term.weight:  # measured only: no backward pass for it
+            value = ops.stop_gradient(value)
+        unweighted[term.tag] = term.loss(targets.get(term.tag, value), value)
+    return weight_losses(terms, unweighted)
+
+
+def weight_losses(
+    terms: Iterable[LossTerm], unweighted: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`{"loss": total, tag: weighted loss, "raw/" + tag: unweighted loss}`.
+
+    unweighted: `{tag: loss}` of every term.
+    """
+    terms = tuple(terms)
+    weighted = {term.tag: term.weight * unweighted[term.tag] for term in terms}
+    raw = {f"raw/{term.tag}": unweighted[term.tag] for term in terms}
+    return {"loss": sum(weighted.values()), **weighted, **raw}

@@ -150,6 +150,11 @@ def extractor_padding(extractor):
     return next(k.padding for k in extractor.layers if isinstance(k, Convolution))
 
 
+def extractor_precision(extractor):
+    """What its convolutions are computed in: "float32" or "bfloat16"."""
+    return extractor.layers[-1].compute_dtype
+
+
 def extractor_layers(extractor):
     """The `Layer` records of an extractor, from the picture down."""
     records, channels = [], RGB_CHANNELS

@@ -46,7 +46,7 @@ def layer_losses(job, shared=None):
     terms = loss_terms(dict.fromkeys(names, 1.0), dict.fromkeys(names, 1.0))
     start = initial_picture(job, content)
     model = build_model(job, edge, shared or ModelCache(), terms, start)
-    losses = model.measure()
+    losses = model.measure_losses()
     pairs = {n: (losses[f"raw/content/{n}"], losses[f"raw/style/{n}"]) for n in names}
     return {name: (float(a), float(b)) for name, (a, b) in pairs.items()}
 
@@ -89,7 +89,7 @@ def initial_layer_values(job, method, shared):
 
 def initial_values(model, method):
     """`{tag: loss or gradient norm}` of the model's terms at its picture."""
-    losses = {tag: float(loss) for tag, loss in model.measure().items()}
+    losses = {tag: float(loss) for tag, loss in model.measure_losses().items()}
     if method.name != "equal-gradient":
         return losses
     norms = model.gradient_norms()

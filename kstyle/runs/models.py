@@ -19,8 +19,8 @@ from kstyle.networks.extractor import build_extractor
 from kstyle.optimizers.factory import make_optimizer, optimizer_options
 from kstyle.planning.footprint import tile_edge
 from kstyle.planning.memory_fit import out_of_memory_advice
-from kstyle.transfer.style_transfer import StyleTransfer, compute_targets
-from kstyle.transfer.tiled_transfer import TiledTransfer, compute_tiled_targets
+from kstyle.transfer.style_transfer import StyleTransfer
+from kstyle.transfer.targets import compute_targets
 
 ONEDNN_MEMORY_ERROR = (
     "could not create"  # a primitive, its descriptor, memory: where memory ends
@@ -64,7 +64,7 @@ def build_model(
 ):
     """A `StyleTransfer` of the job's pictures at long `edge`.
 
-    A `TiledTransfer` if the config asks for one and a picture is larger than a tile.
+    In tiles if the config asks for them and a picture is larger than one.
     precision: of the network; what is measured and kept is measured in float32: after
         steps in bfloat16 in tiles of half the edge, to take no more memory than they.
     optimise: whether it shall be compiled with the config's optimiser, so that it can
@@ -85,8 +85,7 @@ def build_model(
     pictures = {k: np.broadcast_to(np.float32(0), p.shape) for k, p in pictures.items()}
 
     def build():
-        kind, edge = (TiledTransfer, {"edge": tile}) if tile else (StyleTransfer, {})
-        model = kind(extractor, terms, **pictures, **options, **edge)
+        model = StyleTransfer(extractor, terms, **pictures, **options, tile=tile)
         if optimise:
             model.compile(make_optimizer(**optimizer_options(config)))
         return model
@@ -148,10 +147,7 @@ class ModelCache:
         # Held here as well: what is new may put out what is still needed.
         known = {tag: self.kept.values[k] for tag, k in keys.items() if k in self.kept}
         missing = [t for t in terms if t.tag in keys and t.tag not in known]
-        if tile is None:
-            found = known | compute_targets(extractor, missing, pictures)
-        else:
-            found = known | compute_tiled_targets(extractor, missing, pictures, tile)
+        found = known | compute_targets(extractor, missing, pictures, tile)
         for tag, key in keys.items():
             self.kept.get(key, lambda tag=tag: found[tag])
         return found
@@ -160,7 +156,7 @@ class ModelCache:
         """The compiled model that `build()` makes, or one like it, started again.
 
         tile, precision: as for `targets`. start: the arguments of
-            `StyleTransfer.restart`; those that the model depends on otherwise are the
+            `StyleTransfer.reset`; those that the model depends on otherwise are the
             job's and the terms.
         """
         config = job.config
@@ -172,7 +168,7 @@ class ModelCache:
         again = key in self.models
         model = self.models.get(key, build)
         if again:
-            model.restart(**start)
+            model.reset(**start)
         return model
 
 

@@ -102,9 +102,11 @@ def final_losses(job, pixels, model, shared):
         if job.config.tile != "off":
             gc.collect()  # a Keras model holds itself
         terms = build_terms(job.config)
-        found = build_model(job, job.config.size, shared, terms, pixels).measure()
+        found = build_model(
+            job, job.config.size, shared, terms, pixels
+        ).measure_losses()
     else:
-        found = model.look()
+        found = model.evaluate_losses()
     return {name: float(value) for name, value in found.items()}
 
 
@@ -128,4 +130,4 @@ def losses_of_result(record):
         )
     terms = build_terms(config)
     model = build_model(job, config.size, ModelCache(), terms, picture.pixels)
-    return {name: float(value) for name, value in model.measure().items()}
+    return {name: float(value) for name, value in model.measure_losses().items()}

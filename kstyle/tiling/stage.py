@@ -1,309 +1,331 @@
 """One stage of the extractor, forward and backward, for one of its tiles."""
 
 import itertools
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kstyle.losses.base import LossTerm
 from kstyle.losses.style import GramLoss, gram_matrix
+from kstyle.networks.architecture import RGB_CHANNELS, Layer
 from kstyle.networks.extractor import extractor_padding
 from kstyle.ops import padding
 from kstyle.ops.convolution import convolve, input_gradient, value_and_gradient
 from kstyle.ops.tf_utils import model_function, pixel_spec, zeros_in_tf_memory
-from kstyle.tiling.geometry import layer_lengths, recomputed_layers
-
-POOL_ARGUMENTS = {"ksize": (1, 2, 2, 1), "strides": (1, 2, 2, 1), "padding": "VALID"}
-BITS_PER_BYTE = 8  # features a byte; the networks' widths are multiples of it
-# Times this, the lowest bits of eight bytes come to stand in the highest byte.
-BIT_GATHER = 0x0102040810204080
-BIT_TABLE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], 1, bitorder="little")
-
-
-def pack_signs(x):
-    """uint8 `(batch, H, W, channels / 8)` of features `x`: 1 where they are positive,
-    the first of eight in the lowest bit."""
-    positive = tf.cast(x > 0, tf.uint8)
-    eights = tf.concat(
-        [tf.shape(x)[:3], [x.shape[-1] // BITS_PER_BYTE, BITS_PER_BYTE]], 0
-    )
-    together = tf.bitcast(tf.reshape(positive, eights), tf.uint64)
-    highest = tf.bitwise.right_shift(
-        together * tf.constant(BIT_GATHER, tf.uint64), tf.constant(56, tf.uint64)
-    )
-    return tf.cast(highest, tf.uint8)
-
-
-def unpack_signs(bits, dtype):
-    """`(batch, H, W, channels)` of 0 and 1 from what `packed` returned."""
-    size = tf.concat([tf.shape(bits)[:3], [bits.shape[-1] * BITS_PER_BYTE]], 0)
-    found = tf.gather(tf.constant(BIT_TABLE, dtype), tf.cast(bits, tf.int32))
-    return tf.reshape(found, size)
-
-
-def selected_features(x, pooling):
-    """`x` where the 2 x 2 `pooling` takes it, 0 elsewhere; it is one of Keras's layers,
-    or `None` for none. An average takes all but an odd last row or column."""
-    if not isinstance(pooling, keras.layers.MaxPooling2D):
-        return x
-    y = pooling(x)
-    ones = tf.ones_like(y)
-    return x * tf.raw_ops.MaxPoolGrad(
-        orig_input=x, orig_output=y, grad=ones, **POOL_ARGUMENTS
-    )
-
-
-def pooling_gradient(up, size, pooling):
-    """The gradient at the input of `pooling`, of shape `size`, if it takes all of it.
-
-    up: at its output.
-    """
-    parts = tf.raw_ops.AvgPoolGrad(orig_input_shape=size, grad=up, **POOL_ARGUMENTS)
-    return 4 * parts if isinstance(pooling, keras.layers.MaxPooling2D) else parts
+from kstyle.tiling.geometry import Stage, layer_lengths, recomputed_layers
+from kstyle.tiling.signs import (
+    BITS_PER_BYTE,
+    pack_signs,
+    pooling_gradient,
+    selected_features,
+    unpack_signs,
+)
 
 
 class StageLayers:
     """Some layers of the extractor, one after the other; there may be none.
 
     `borders` are those of the tile, ((top, bottom), (left, right)), 1 where it touches
-    the picture's true border: there alone the convolutions pad.
+    the picture's true border: only there the convolutions pad.
     """
 
-    def __init__(self, extractor, layers):
-        self.records = layers
-        self.layers = {k.name: extractor.get_layer(k.name) for k in layers}
+    def __init__(self, extractor: keras.Model, layers: Stage) -> None:
+        self.layers = layers
+        self.keras_layers = {k.name: extractor.get_layer(k.name) for k in layers}
         self.padding = extractor_padding(extractor)
         # The pooling that follows each convolution, if there is one.
-        self.pooling = {
-            layer.name: self.layers[after.name] if after and after.is_pool else None
-            for layer, after in itertools.zip_longest(layers, layers[1:])
-            if layer.is_conv
-        }
+        self.poolings = {}
+        for layer, following in itertools.zip_longest(layers, layers[1:]):
+            if layer.is_conv:
+                pooled = following is not None and following.is_pool
+                self.poolings[layer.name] = (
+                    self.keras_layers[following.name] if pooled else None
+                )
 
-    def through(self, x, borders):
-        """`{layer: what it makes of x}`, each from what the one before makes."""
-        found, around = {}, border_padding(borders)
-        for layer in self.records:
-            found[layer.name] = x = self._layer(layer, x, around)
-        return found
+    def features(self, x: tf.Tensor, borders: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`{layer: features}` for the input `x`."""
+        outputs, paddings = {}, border_paddings(borders)
+        for layer in self.layers:
+            outputs[layer.name] = x = self._apply(layer, x, paddings)
+        return outputs
 
-    def to_end(self, x, borders):
-        """What the last layer makes of `x`, and `{convolution: bits}` of those before:
-        all that `back` needs."""
-        signs, around = {}, border_padding(borders)
-        for layer in self.records:
-            name = layer.name
-            x = self._layer(layer, x, around)
-            if name in self.pooling:
-                signs[name] = pack_signs(selected_features(x, self.pooling[name]))
-                x = run_after(signs[name], x)
+    def output_and_signs(
+        self, x: tf.Tensor, borders: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """The features of the last layer for the input `x`, and what `backward` needs.
+
+        The latter: `{convolution: signs of the features that the next layer takes}`.
+        """
+        signs, paddings = {}, border_paddings(borders)
+        for layer in self.layers:
+            x = self._apply(layer, x, paddings)
+            if layer.is_conv:
+                taken = selected_features(x, self.poolings[layer.name])
+                signs[layer.name] = pack_signs(taken)
+                x = run_after(signs[layer.name], x)
         return x, signs
 
-    def _layer(self, record, x, around):
-        """A pooling, or a convolution with its ReLU, padded where the tile is at the
-        border."""
-        layer = self.layers[record.name]
-        if record.is_pool:
-            return layer(x)
-        x = tf.cast(x, layer.compute_dtype)
+    def _apply(self, layer, x, paddings):
+        """Apply a pooling, or a convolution with its ReLU, padded at the borders."""
+        keras_layer = self.keras_layers[layer.name]
+        if layer.is_pool:
+            return keras_layer(x)
+        x = tf.cast(x, keras_layer.compute_dtype)
         if self.padding != "valid":
-            x = padding.pad_features(x, self.padding, around)
-        x = convolve(x, layer.kernel.value, "valid")
-        return tf.nn.relu(tf.nn.bias_add(x, layer.bias.value))
+            x = padding.pad_features(x, self.padding, paddings)
+        x = convolve(x, keras_layer.kernel.value, "valid")
+        return tf.nn.relu(tf.nn.bias_add(x, keras_layer.bias.value))
 
-    def bits(self):
-        """`{convolution: channels}` of the signs that `to_end` returns."""
-        convolutions = [layer for layer in self.records if layer.is_conv]
+    def sign_widths(self) -> dict[str, int]:
+        """`{convolution: channels}` of the signs that `output_and_signs` returns."""
+        convolutions = [layer for layer in self.layers if layer.is_conv]
         return {k.name: k.channels // BITS_PER_BYTE for k in convolutions}
 
-    def size(self, signs):
-        """(height, width) of what the last layer makes of such a tile."""
-        name, pooling = list(self.pooling.items())[-1]
+    def output_size(self, signs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """(height, width) of the last layer's features for a tile of these `signs`."""
+        name, pooling = list(self.poolings.items())[-1]
         size = tf.shape(signs[name])[1:3]
         return size if pooling is None else size // 2
 
-    def back(self, up, borders, signs):
-        """The gradient at the input from `up`, the one at the last layer's output. The
-        first layer has to be a convolution."""
-        around = border_padding(borders)
-        for name, pooling in reversed(self.pooling.items()):
-            positive = unpack_signs(signs[name], up.dtype)
+    def backward(
+        self,
+        output_gradient: tf.Tensor,
+        borders: tf.Tensor,
+        signs: Mapping[str, tf.Tensor],
+    ) -> tf.Tensor:
+        """The gradient at the input from that at the last layer's output.
+
+        The first layer has to be a convolution.
+        """
+        gradient, paddings = output_gradient, border_paddings(borders)
+        for name, pooling in reversed(self.poolings.items()):
+            positive = unpack_signs(signs[name], gradient.dtype)
             if pooling is not None:
-                up = pooling_gradient(up, tf.shape(positive), pooling)
-            up = self._convolution_back(self.layers[name], up * positive, around)
-        return up
+                gradient = pooling_gradient(gradient, tf.shape(positive), pooling)
+            gradient = self._convolution_gradient(name, gradient * positive, paddings)
+        return gradient
 
-    def _convolution_back(self, layer, up, around):
-        kernel = tf.convert_to_tensor(layer.kernel.value)
-        size = tf.concat([tf.shape(up)[:3] + (0, 2, 2), kernel.shape[2:3]], 0)
-        up = input_gradient(size, kernel, up, "VALID")
-        up = tf.ensure_shape(up, (None, None, None, kernel.shape[2]))
+    def _convolution_gradient(self, name, output_gradient, paddings):
+        """The gradient at a convolution's input, before it was padded."""
+        kernel = tf.convert_to_tensor(self.keras_layers[name].kernel.value)
+        channels = kernel.shape[2]
+        padded_size = tf.shape(output_gradient)[:3] + (0, 2, 2)
+        shape = tf.concat([padded_size, [channels]], 0)
+        gradient = input_gradient(shape, kernel, output_gradient, "VALID")
+        gradient = tf.ensure_shape(gradient, (None, None, None, channels))
         if self.padding == "valid":
-            return up
-        return padding.padding_adjoint(up, self.padding, around)
+            return gradient
+        return padding.padding_adjoint(gradient, self.padding, paddings)
 
 
-def run_after(done, x):
-    """`x`, but not before `done` is there: so what that was made of is let go first."""
+def run_after(done: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """`x`, but not before `done` is computed, so that its inputs are freed first."""
     with tf.control_dependencies([done]):
         return tf.identity(x)
 
 
-def border_padding(borders):
+def border_paddings(borders: tf.Tensor) -> tf.Tensor:
     """What `tf.pad` takes for a tile's borders."""
     return tf.pad(borders, [[1, 1], [0, 0]])
 
 
 class StageGraphs:
-    """One stage as two graphs for tiles of any size: `values` and `slope`.
+    """One stage as two graphs for tiles of any size: `forward` and `gradient`.
 
     layers: the `Layer`s of the stage. terms: those at its layers.
-    through: whether another stage follows, so that the output is wanted too.
+    has_next: whether another stage follows, so that the output is needed too.
     What passes from stage to stage is in the extractor's precision.
+
+    Both graphs begin with the same arguments. x: the tile's part of the stage's input.
+    borders: as for `StageLayers`. crops: ((top, bottom), (left, right)) of the tile's
+    own part of what it computes of each of the `used_layers`.
     """
 
-    def __init__(self, extractor, layers, terms, through):
+    def __init__(
+        self,
+        extractor: keras.Model,
+        layers: Stage,
+        terms: Sequence[LossTerm],
+        has_next: bool,
+    ) -> None:
         self.extractor, self.layers = extractor, layers
-        self.channels = layers[0].in_channels
-        self.width = {layer.name: layer.channels for layer in layers}
+        self.is_first = layers[0].in_channels == RGB_CHANNELS
+        self.records: dict[str, Layer] = {layer.name: layer for layer in layers}
         self.padding = extractor_padding(extractor)
         self.grams = {t.tag: t for t in terms if isinstance(t.loss, GramLoss)}
         self.others = {t.tag: t for t in terms if t.tag not in self.grams}
-        self.output = layers[-1].name if through else None
+        self.output = layers[-1].name if has_next else None
         last = extractor.get_layer(layers[-1].name).compute_dtype
         self.dtype = tf.as_dtype(last).as_numpy_dtype
-        names = {term.layer for term in terms}
-        self.wanted = tuple(n for n in self.width if n in {self.output, *names})
-        # On the way back the first are computed again, of the rest the signs are kept.
-        first = recomputed_layers(layers, names)
-        self.first = StageLayers(extractor, first)
-        self.rest = StageLayers(extractor, layers[len(first) :])
-        tile = (
-            pixel_spec(self.channels, np.float32 if self.channels == 3 else self.dtype),
-            tf.TensorSpec((2, 2), tf.int32),
-            tf.TensorSpec((len(self.wanted), 2, 2), tf.int32),
+        term_layers = {term.layer for term in terms}
+        used = {self.output, *term_layers}
+        self.used_layers = tuple(name for name in self.records if name in used)
+        # Backward, the first layers are computed again; of the others only the signs
+        # of the features are kept.
+        first_layers = recomputed_layers(layers, term_layers)
+        self.recomputed = StageLayers(extractor, first_layers)
+        self.signed = StageLayers(extractor, layers[len(first_layers) :])
+        tile = self._tile_signature()
+        self.forward = model_function(self._forward, tile)
+        self.gradient = model_function(
+            self._gradient, (*tile, *self._gradient_signature())
         )
-        self.values = model_function(self._values, tile)
-        self.slope = model_function(self._slope, (*tile, *self._pulls()))
 
-    def _pulls(self):
-        """What `slope` takes beside a tile."""
+    def _tile_signature(self):
+        """Of the arguments that both graphs have: pixels, borders and crops."""
+        dtype = np.float32 if self.is_first else self.dtype
         return (
-            {name: pixel_spec(n, np.uint8) for name, n in self.rest.bits().items()},
-            {k: gram_spec(self.width[t.layer]) for k, t in self.grams.items()},
-            {k: tf.TensorSpec(()) for k in self.others},
-            {
-                k: pixel_spec(self.width[t.layer], self.dtype)
-                for k, t in self.others.items()
-            },
-            pixel_spec(self.layers[-1].channels, self.dtype),
+            pixel_spec(self.layers[0].in_channels, dtype),
+            tf.TensorSpec((2, 2), tf.int32),
+            tf.TensorSpec((len(self.used_layers), 2, 2), tf.int32),
         )
 
-    def room(self, x):
-        """An array for the output of the stage for its whole input `x`."""
-        return zeros_in_tf_memory(self._output_shape(x), self.dtype)
+    def _gradient_signature(self):
+        """Of the other arguments of `gradient`."""
+        signs = {
+            name: pixel_spec(width, np.uint8)
+            for name, width in self.signed.sign_widths().items()
+        }
+        gram_gradients = {}
+        for tag, term in self.grams.items():
+            channels = self.records[term.layer].channels
+            gram_gradients[tag] = tf.TensorSpec((None, channels, channels))
+        weights = {tag: tf.TensorSpec(()) for tag in self.others}
+        targets = {
+            tag: pixel_spec(self.records[term.layer].channels, self.dtype)
+            for tag, term in self.others.items()
+        }
+        output_gradient = pixel_spec(self.layers[-1].channels, self.dtype)
+        return signs, gram_gradients, weights, targets, output_gradient
 
-    def nothing(self, x):
-        """The gradient with respect to that output if nothing deeper pulls."""
-        nowhere = (1, 1, 1, self.layers[-1].channels)  # not used
-        shape = nowhere if self.output is None else self._output_shape(x)
+    def empty_output(self, stage_input: np.ndarray) -> np.ndarray:
+        """Make an array for the output of the stage for its whole input."""
+        return zeros_in_tf_memory(self._output_shape(stage_input), self.dtype)
+
+    def zero_output_gradient(self, stage_input: np.ndarray) -> np.ndarray:
+        """The gradient at the output if no deeper term has one."""
+        unused = (1, 1, 1, self.layers[-1].channels)
+        shape = self._output_shape(stage_input) if self.output else unused
         return np.broadcast_to(np.zeros((), self.dtype), shape)
 
-    def _output_shape(self, x):
-        sizes = (layer_lengths(self.layers, n, self.padding) for n in x.shape[1:3])
-        return (
-            len(x),
-            *(size[self.output] for size in sizes),
-            self.width[self.output],
+    def _output_shape(self, stage_input):
+        batch, *size, _ = stage_input.shape
+        height, width = (
+            layer_lengths(self.layers, length, self.padding)[self.output]
+            for length in size
         )
+        return batch, height, width, self.records[self.output].channels
 
-    def _input(self, x):
-        return self.extractor.get_layer("caffe_input")(x) if self.channels == 3 else x
+    def _preprocess(self, x):
+        return self.extractor.get_layer("caffe_input")(x) if self.is_first else x
 
-    def _values(self, x, borders, crops):
-        """`{tag: Gram of the tile's part}`, `{layer: features}` of the output and of
-        the other terms, and `{layer: signs}` of the rest."""
-        x = self._input(x)
+    def _forward(self, x, borders, crops):
+        """Return what the loss and the next stage need of a tile's own part.
+
+        `{tag: Gram matrix}`, `{layer: features}` of the output and of the other terms,
+        and `{layer: signs}` for `gradient`.
+        """
+        x = self._preprocess(x)
         with padding.written_in_place():
-            found = self.first.through(x, borders)
-            end, signs = self.rest.to_end(last_features(found, x), borders)
-        if self.output is not None:
-            found[self.output] = end
-        own = self._own(found, crops)
-        wanted = {self.output, *(term.layer for term in self.others.values())} - {None}
+            features = self.recomputed.features(x, borders)
+            end, signs = self.signed.output_and_signs(
+                last_features(features, x), borders
+            )
+        if self.output:
+            features[self.output] = end
+        own = self._crop(features, crops)
+        returned = {term.layer for term in self.others.values()}
+        if self.output:
+            returned.add(self.output)
         return (
-            {tag: gram_matrix(own[t.layer]) for tag, t in self.grams.items()},
-            {name: own[name] for name in wanted},
+            {tag: gram_matrix(own[term.layer]) for tag, term in self.grams.items()},
+            {name: own[name] for name in returned},
             signs,
         )
 
-    def _slope(self, x, borders, crops, signs, grams, weights, targets, above):
-        """The gradient with respect to `x` of all that the tile's part pulls at.
+    def _gradient(
+        self,
+        x,
+        borders,
+        crops,
+        signs,
+        gram_gradients,
+        weights,
+        targets,
+        output_gradient,
+    ):
+        """Return the gradient at `x` of all losses at and below the tile's own part.
 
-        signs: from `values`. grams: `{tag: d loss / d Gram of the part}`. weights,
-        targets: `{tag: …}` of the other terms. above: the gradient with respect to the
-        stage's output.
+        signs: from `forward`. gram_gradients: `{tag: d loss / d Gram matrix of the
+        tile}`. weights, targets: `{tag: …}` of the other terms. output_gradient: at the
+        tile's own part of the stage's output.
         """
 
-        def pulls(x):
-            up = self._from_above(above, borders, crops, signs)
-            x = self._input(
-                run_after(up, x)
-            )  # not beside the way back through the rest
-            found = self.first.through(x, borders)
-            own = self._own(found, crops)
+        def scalar(x):
+            """A number with the gradient that is wanted."""
+            deep = self._signed_gradient(output_gradient, borders, crops, signs)
+            # After the way back through the signed layers, not beside it: less memory.
+            x = self._preprocess(run_after(deep, x))
+            features = self.recomputed.features(x, borders)
+            own = self._crop(features, crops)
             parts = [
-                ops.sum(grams[tag] * gram_matrix(own[term.layer]))
+                ops.sum(gram_gradients[tag] * gram_matrix(own[term.layer]))
                 for tag, term in self.grams.items()
             ]
             parts += [
                 weights[tag] * term.loss(targets[tag], own[term.layer])
                 for tag, term in self.others.items()
             ]
-            if self.output is not None:
-                end = last_features(found, x) if signs else own[self.output]
-                # Only its gradient counts, and that is `up` in any precision.
-                here = ops.sum(tf.cast(up, end.dtype) * end)
-                parts.append(ops.cast(here, "float32"))
+            if self.output:
+                end = last_features(features, x) if signs else own[self.output]
+                # Only its gradient counts, and that is `deep` in any precision.
+                product = ops.sum(tf.cast(deep, end.dtype) * end)
+                parts.append(ops.cast(product, "float32"))
             return sum(parts), None
 
-        return value_and_gradient(pulls, x)[1]
+        return value_and_gradient(scalar, x)[1]
 
-    def _own(self, found, crops):
-        """The tile's own part of the wanted layers among the `found`."""
-        each = zip(self.wanted, tf.unstack(crops), strict=True)
-        return {n: crop_features(found[n], crop) for n, crop in each if n in found}
+    def _crop(self, features, crops):
+        """The tile's own part of those of `features` that are used."""
+        pairs = zip(self.used_layers, tf.unstack(crops), strict=True)
+        return {
+            name: crop_features(features[name], crop)
+            for name, crop in pairs
+            if name in features
+        }
 
-    def _from_above(self, above, borders, crops, signs):
-        """The gradient with respect to what the first layers make, back through the
-        rest; where there is no rest, `above` itself, of the tile's own part."""
+    def _signed_gradient(self, output_gradient, borders, crops, signs):
+        """The gradient at the output of the recomputed layers.
+
+        Where all layers are recomputed, that is `output_gradient` itself, of the
+        tile's own part.
+        """
         if not signs:
-            return above
-        crop = crops[self.wanted.index(self.output)]
-        up = uncrop_features(above, crop, self.rest.size(signs))
-        return self.rest.back(up, borders, signs)
+            return output_gradient
+        crop = crops[self.used_layers.index(self.output)]
+        size = self.signed.output_size(signs)
+        return self.signed.backward(
+            uncrop_features(output_gradient, crop, size), borders, signs
+        )
 
 
-def last_features(found, x):
-    """What the last layer made; `x` where there was none."""
-    return [x, *found.values()][-1]
+def last_features(features: Mapping[str, tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    """The last of `features`; the input `x` if there are none."""
+    return [x, *features.values()][-1]
 
 
-def crop_features(x, crop):
-    """Rows and columns of `x` by their ((first, end), (first, end))."""
+def crop_features(features: tf.Tensor, crop: tf.Tensor) -> tf.Tensor:
+    """Rows and columns of `features` by their ((first, end), (first, end))."""
     # By `slice`: the gradient of `x[...]` is computed in one thread.
     begin = tf.pad(crop[:, 0], [[1, 1]])
     size = tf.pad(crop[:, 1] - crop[:, 0], [[1, 1]], constant_values=-1)
-    return tf.slice(x, begin, size)
+    return tf.slice(features, begin, size)
 
 
-def uncrop_features(x, crop, size):
-    """`x` where `cropped` took it from, zeros around it; size: (height, width)."""
-    around = tf.stack([crop[:, 0], size - crop[:, 1]], 1)
-    return tf.pad(x, tf.pad(around, [[1, 1], [0, 0]]))
-
-
-def gram_spec(channels):
-    """Any batch of Gram matrices, likewise."""
-    return tf.TensorSpec((None, channels, channels))
+def uncrop_features(features: tf.Tensor, crop: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Undo `crop_features` with zeros around; size: (height, width) of the result."""
+    margins = tf.stack([crop[:, 0], size - crop[:, 1]], 1)
+    return tf.pad(features, tf.pad(margins, [[1, 1], [0, 0]]))

@@ -9,112 +9,147 @@ result is that of the whole picture, up to the order of sums. Whole layers are N
 arrays on the host.
 """
 
-import numpy as np
+from collections.abc import Callable, Mapping, Sequence
 
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kstyle.losses.base import LossTerm
 from kstyle.networks.extractor import extractor_layers, extractor_padding
 from kstyle.ops.tf_utils import zeros_in_tf_memory
-from kstyle.tiling.geometry import make_tiles, split_stages, stage_edge
+from kstyle.tiling.geometry import Tile, make_tiles, split_stages, stage_edge
 from kstyle.tiling.stage import StageGraphs
 
+# The whole input of a stage, and for each of its tiles what the backward pass needs.
+StageInput = tuple[np.ndarray, list[dict[str, tf.Tensor]]]
 
-class StagedExtractor:
-    """The extractor down to the layers of `terms`, in tiles of `edge` pixels.
 
-    terms: `LossTerm`s at layers of the network. A Gram is summed over the tiles; any
-        other loss has to be a mean over positions.
+class TiledExtractor:
+    """The extractor down to the layers of `terms`, in tiles.
+
+    terms: `LossTerm`s at layers of the network. A Gram matrix is summed over the tiles;
+        any other loss has to be a mean over positions.
+    tile: largest edge of a tile of the first stage in pixels.
     """
 
-    def __init__(self, extractor, terms, edge):
-        self.edge, self.padding = edge, extractor_padding(extractor)
+    def __init__(
+        self, extractor: keras.Model, terms: Sequence[LossTerm], tile: int
+    ) -> None:
+        self.tile, self.padding = tile, extractor_padding(extractor)
         layers = extractor_layers(extractor)
         depths = {layer.name: depth for depth, layer in enumerate(layers, start=1)}
         depth = max(depths[term.layer] for term in terms)
-        self.stages, self.graphs = split_stages(layers[:depth]), []
+        self.stages = split_stages(layers[:depth])
+        self.graphs = []
         for stage in self.stages:
             names = {layer.name for layer in stage}
-            mine = [term for term in terms if term.layer in names]
-            through = stage is not self.stages[-1]
-            self.graphs.append(StageGraphs(extractor, stage, mine, through))
+            own_terms = [term for term in terms if term.layer in names]
+            is_last = stage is self.stages[-1]
+            self.graphs.append(StageGraphs(extractor, stage, own_terms, not is_last))
 
-    def tiles(self, number, x):
-        """The `Tile`s of stage `number` for its whole input `x`."""
+    @property
+    def position_terms(self) -> dict[str, LossTerm]:
+        """`{tag: term}` of the terms that are no Gram matrices."""
+        return {k: term for graphs in self.graphs for k, term in graphs.others.items()}
+
+    def tiles(self, number: int, stage_input: np.ndarray) -> list[Tile]:
+        """The `Tile`s of stage `number`, from 0, for its whole input."""
         stage = self.stages[number]
-        edge = stage_edge(self.edge, number, stage)
-        wanted = self.graphs[number].wanted
-        return make_tiles(stage, x.shape[1:3], edge, self.padding, wanted)
+        edge = stage_edge(self.tile, number, stage)
+        layers = self.graphs[number].used_layers
+        return make_tiles(stage, stage_input.shape[1:3], edge, self.padding, layers)
 
-    def forward(self, picture, receive, keep=False):
-        """`{tag: Gram of the whole layer}` in float64, and for each stage its input and
-        its tiles' signs, if they are to be kept for `backward`.
+    def forward(
+        self,
+        picture: np.ndarray,
+        receive: Callable[[str, Tile, tf.Tensor], None],
+        for_gradient: bool = False,
+    ) -> tuple[dict[str, np.ndarray], list[StageInput]]:
+        """Run the stages one after the other.
 
         picture: `(batch, height, width, 3)` in [0, 1].
         receive: called with (tag, tile, features) for each tile's own part of the
-            layers of the terms that are no Grams.
+            layers of the `position_terms`.
+        for_gradient: whether to keep what `backward` needs.
+        Returns: `{tag: Gram matrix of the whole layer}` in float64, and a `StageInput`
+            of each stage, or none.
         """
-        sums, inputs = {tag: 0.0 for graphs in self.graphs for tag in graphs.grams}, []
+        grams = {tag: 0.0 for graphs in self.graphs for tag in graphs.grams}
+        stage_inputs, whole = [], picture
         for number, graphs in enumerate(self.graphs):
-            output, signs = None, []
-            if graphs.output is not None:
-                output = graphs.room(picture)
-            for tile in self.tiles(number, picture):
-                at = tile_arguments(picture, tile, graphs.wanted)
-                grams, features, positive = graphs.values(*at)
-                if keep:
-                    signs.append(positive)
+            output = graphs.empty_output(whole) if graphs.output else None
+            signs = []
+            for tile in self.tiles(number, whole):
+                arguments = tile_arguments(whole, tile, graphs.used_layers)
+                tile_grams, features, tile_signs = graphs.forward(*arguments)
+                if for_gradient:
+                    signs.append(tile_signs)
                 for tag, term in graphs.grams.items():
-                    sums[tag] += tile.share(term.layer) * np.float64(grams[tag])
+                    grams[tag] += tile.share(term.layer) * np.float64(tile_grams[tag])
                 for tag, term in graphs.others.items():
                     receive(tag, tile, features[term.layer])
-                if graphs.output is not None:
+                if graphs.output:
                     output[tile.place(graphs.output)] = features[graphs.output]
-            if keep:
-                inputs.append((picture, signs))
-            picture = output
-        return sums, inputs
+            if for_gradient:
+                stage_inputs.append((whole, signs))
+            whole = output
+        return grams, stage_inputs
 
-    def backward(self, inputs, grams, weights, targets):
-        """The gradient with respect to the picture; `None` if nothing pulls at it.
+    def backward(
+        self,
+        stage_inputs: list[StageInput],
+        gram_gradients: Mapping[str, np.ndarray],
+        weights: Mapping[str, float],
+        targets: Mapping[str, np.ndarray],
+    ) -> np.ndarray | None:
+        """The gradient with respect to the picture; `None` if no term has one.
 
-        inputs: from `forward`; emptied on the way, to have the memory again.
-        grams: `{tag: d loss / d Gram of the whole layer}`. weights, targets:
-            `{tag: weight}` and `{tag: whole layer}` of the other terms.
+        stage_inputs: from `forward`; emptied on the way, to free the memory.
+        gram_gradients: `{tag: d loss / d Gram matrix of the whole layer}`.
+        weights, targets: `{tag: weight}` and `{tag: whole layer}` of `position_terms`.
         """
-        above = None
-        while inputs:
-            (x, signs), graphs = inputs.pop(), self.graphs[len(inputs)]
-            pulled = any(weights[tag] for tag in graphs.others)
-            pulled = pulled or any(np.any(grams[tag]) for tag in graphs.grams)
-            if above is None and not pulled:
+        output_gradient = None
+        while stage_inputs:
+            whole, signs = stage_inputs.pop()
+            number = len(stage_inputs)
+            graphs = self.graphs[number]
+            has_gradient = any(weights[tag] for tag in graphs.others) or any(
+                np.any(gram_gradients[tag]) for tag in graphs.grams
+            )
+            if output_gradient is None and not has_gradient:
                 continue
-            if above is None:
-                above = graphs.nothing(x)
-            slope = zeros_in_tf_memory(x.shape, x.dtype)
-            for tile, positive in zip(self.tiles(len(inputs), x), signs, strict=True):
-                pulls = tile_gradients(graphs, tile, grams, weights, targets, above)
-                at = tile_arguments(x, tile, graphs.wanted)
-                part = graphs.slope(*at, positive, *pulls)
-                slope[tile.read] += part
-            above = slope
-        return above
+            if output_gradient is None:
+                output_gradient = graphs.zero_output_gradient(whole)
+            gradient = zeros_in_tf_memory(whole.shape, whole.dtype)
+            for tile, tile_signs in zip(self.tiles(number, whole), signs, strict=True):
+                gradient[tile.read] += graphs.gradient(
+                    *tile_arguments(whole, tile, graphs.used_layers),
+                    tile_signs,
+                    *tile_gradients(
+                        graphs, tile, gram_gradients, weights, targets, output_gradient
+                    ),
+                )
+            output_gradient = gradient
+        return output_gradient
 
 
-def tile_gradients(graphs, tile, grams, weights, targets, above):
-    """What `StageGraphs.slope` takes of the whole layers for one tile."""
-    share = {
+def tile_gradients(graphs, tile, gram_gradients, weights, targets, output_gradient):
+    """The last four arguments of `StageGraphs.gradient` for one tile."""
+    shares = {
         tag: np.float32(tile.share(term.layer))
         for tag, term in (graphs.grams | graphs.others).items()
     }
-    place = {tag: tile.place(term.layer) for tag, term in graphs.others.items()}
-    if graphs.output is not None:
-        above = above[tile.place(graphs.output)]
+    if graphs.output:
+        output_gradient = output_gradient[tile.place(graphs.output)]
     return (
-        {tag: share[tag] * np.float32(grams[tag]) for tag in graphs.grams},
-        {tag: share[tag] * np.float32(weights[tag]) for tag in graphs.others},
-        {tag: targets[tag][at] for tag, at in place.items()},
-        above,
+        {tag: shares[tag] * np.float32(gram_gradients[tag]) for tag in graphs.grams},
+        {tag: shares[tag] * np.float32(weights[tag]) for tag in graphs.others},
+        {k: targets[k][tile.place(term.layer)] for k, term in graphs.others.items()},
+        output_gradient,
     )
 
 
-def tile_arguments(x, tile, wanted):
-    """What the graphs take of the stage's whole input: pixels, borders, crops."""
-    return x[tile.read], np.int32(tile.borders), np.int32(tile.crops(wanted))
+def tile_arguments(stage_input, tile, layers):
+    """The first three arguments of the graphs for one tile: pixels, borders, crops."""
+    return stage_input[tile.read], np.int32(tile.borders), np.int32(tile.crops(layers))

@@ -20,7 +20,6 @@ from kstyle.planning import scales
 from kstyle.runs import pipeline
 from kstyle.runs.job import reopen_run
 from kstyle.transfer.style_transfer import StyleTransfer
-from kstyle.transfer.tiled_transfer import TiledTransfer
 
 CPU = "flags : fpu avx2 avx512f {}\n"
 
@@ -139,14 +138,14 @@ def test_a_processor_has_bfloat16_by_its_flags(flag, has, monkeypatch):
 def make_model(random_picture):
     """A function that makes a model of conv1_1 to conv2_1 in a precision."""
 
-    def make(kind, kinds=StyleTransfer, **options):
+    def make(kind, **options):
         keras.utils.set_random_seed(1)
         layers = ["conv1_1", "conv1_2", "conv2_1"]
         net = {"padding": "replicate", "weights": None, "precision": kind}
         extractor = build_extractor("vgg16", layers, **net)
         terms = loss_terms({"conv1_2": 8}, {"conv1_1": 90, "conv2_1": 70}, tv=3)
         pictures = random_picture(24, 30), random_picture(21, 35, seed=1) ** 2
-        model = kinds(extractor, terms, *pictures, **options)
+        model = StyleTransfer(extractor, terms, *pictures, **options)
         model.compile(make_optimizer("lbfgs"))
         return model
 
@@ -160,7 +159,7 @@ def numbers(losses):
 def test_losses_in_bfloat16_are_those_of_float32_to_three_hundredths(make_model):
     exact, rough = make_model("float32"), make_model("bfloat16")
     assert (exact.precision, rough.precision) == ("float32", "bfloat16")
-    losses, found = numbers(exact.look()), numbers(rough.look())
+    losses, found = numbers(exact.evaluate_losses()), numbers(rough.evaluate_losses())
     assert found == pytest.approx(losses, rel=0.03)
     assert found != losses
     assert found["tv"] == losses["tv"]  # of the picture itself
@@ -168,13 +167,13 @@ def test_losses_in_bfloat16_are_those_of_float32_to_three_hundredths(make_model)
 
 def test_targets_are_rounded_as_the_steps_round(make_model):
     # A kernel that rounds once in the graph would round twice outside of it.
-    assert float(make_model("bfloat16").look()["content/conv1_2"]) == 0
+    assert float(make_model("bfloat16").evaluate_losses()["content/conv1_2"]) == 0
 
 
 def test_all_but_the_network_stays_in_float32(make_model):
     model = make_model("bfloat16")
     kept = {v.dtype for v in (model.image, model.gradient)}
-    kept |= {value.dtype.name for value in model.look().values()}
+    kept |= {value.dtype.name for value in model.evaluate_losses().values()}
     kept |= {v.dtype for v in model.optimizer.variables if v.dtype[:3] != "int"}
     assert kept == {"float32"}
     assert {w.dtype for w in model.extractor.weights} == {"bfloat16"}
@@ -183,11 +182,13 @@ def test_all_but_the_network_stays_in_float32(make_model):
 
 def test_in_tiles_it_is_the_same_to_the_rounding_of_bfloat16(make_model):
     whole = make_model("bfloat16")
-    tiled = make_model("bfloat16", TiledTransfer, edge=16)
+    tiled = make_model("bfloat16", tile=16)
     start = whole.image.numpy() ** 1.5
     for model in (whole, tiled):
         model.image.assign(start)
-    assert numbers(tiled.look()) == pytest.approx(numbers(whole.look()), rel=0.01)
+    assert numbers(tiled.evaluate_losses()) == pytest.approx(
+        numbers(whole.evaluate_losses()), rel=0.01
+    )
     slope, other = (m.gradient.numpy() for m in (whole, tiled))
     assert np.linalg.norm(other - slope) < 0.03 * np.linalg.norm(slope)
 

@@ -38,7 +38,7 @@ def model_at(job, start=None, edge=18):
 def losses_at(job, start=None, edge=18):
     """`{tag: loss}` of the job's own terms, as a real model finds them."""
     model = model_at(job, start, edge)
-    return {tag: float(x) for tag, x in model.compute_losses(model()).items()}
+    return {tag: float(x) for tag, x in model.measure_losses().items()}
 
 
 def norms_at(job, start=None):

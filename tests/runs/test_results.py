@@ -10,7 +10,6 @@ from kstyle.runs import results
 from kstyle.runs.callbacks.periodic import EverySteps
 from kstyle.runs.job import prepare
 from kstyle.runs.models import ModelCache, build_model
-from kstyle.transfer.tiled_transfer import TiledTransfer
 
 
 class Witness(EverySteps):
@@ -32,7 +31,7 @@ def test_the_bfloat16_model_is_gone_when_its_result_is_measured_in_float32(
     def transfer(*args, **options):
         left.extend(reference() for reference in witness.models)
         model = real(*args, **options)
-        tiles.append((type(model), model.net.edge, model.precision))
+        tiles.append((model.tile, model.precision))
         return model
 
     real = results.transfer
@@ -40,7 +39,7 @@ def test_the_bfloat16_model_is_gone_when_its_result_is_measured_in_float32(
     config = StyleConfig(**small_run | {"precision": "bfloat16", "tile": "whole"})
     result = stylize(config, [witness])
     assert len(left) == 5 and not any(left)  # the start and four steps
-    assert tiles == [(TiledTransfer, 9, "float32")]  # half of the picture's 18 pixels
+    assert tiles == [(9, "float32")]  # half of the picture's 18 pixels
     monkeypatch.undo()
     whole = StyleConfig(**small_run | {"steps": 0, "init": str(result.path)})
     assert stylize(whole).losses["loss"] == pytest.approx(
@@ -54,7 +53,7 @@ def test_in_float32_the_last_model_is_looked_at_and_stays(small_run, monkeypatch
     witness = Witness()
     result = stylize(StyleConfig(**small_run), [witness])
     assert witness.model.global_step == result.steps == 4
-    assert float(witness.model.look()["loss"]) == result.losses["loss"]
+    assert float(witness.model.evaluate_losses()["loss"]) == result.losses["loss"]
 
 
 @pytest.mark.parametrize(("precision", "edge"), [("float32", 18), ("bfloat16", 9)])

@@ -9,8 +9,8 @@ from kstyle.losses.terms import loss_terms
 from kstyle.networks.extractor import build_extractor
 from kstyle.optimizers.factory import make_optimizer
 from kstyle.planning.estimates import peak_bytes
-from kstyle.transfer.style_transfer import StyleTransfer, compute_targets
-from kstyle.transfer.tiled_transfer import TiledTransfer, compute_tiled_targets
+from kstyle.transfer.style_transfer import StyleTransfer
+from kstyle.transfer.targets import compute_targets
 
 CONTENT = {"conv2_2": 8, "pool3": 3}
 STYLE = {"conv1_1": 100, "pool1": 50, "conv3_1": 200, "conv4_1": 40, "conv5_1": 90}
@@ -32,7 +32,7 @@ def make_pair():
         start = picture(*size, seed=2)
         pair = (
             StyleTransfer(*given, start),
-            TiledTransfer(*given, start, edge=edge),
+            StyleTransfer(*given, start, tile=edge),
         )
         for model in pair:
             model.compile(make_optimizer("adam"))
@@ -43,7 +43,7 @@ def make_pair():
 
 def assert_equal_looks(pair):
     """The losses and the gradients agree to 1e-4 of the whole one's."""
-    whole, tiled = ({k: float(v) for k, v in m.look().items()} for m in pair)
+    whole, tiled = ({k: float(v) for k, v in m.evaluate_losses().items()} for m in pair)
     assert tiled == pytest.approx(whole, rel=1e-4)
     slope, other = (m.gradient.numpy() for m in pair)
     assert np.linalg.norm(slope) > 0
@@ -71,10 +71,10 @@ def test_layers_that_no_loss_looks_at_pull_by_their_signs(
         pool=pool,
         padding=padding,
     )
-    stages = pair[1].net.graphs
-    assert stages[0].rest.records == stages[0].layers
-    assert list(stages[1].rest.layers) == ["conv3_2", "conv3_3", "pool3"]
-    assert not stages[2].rest.layers
+    stages = pair[1].evaluator.tiled_extractor.graphs
+    signed = [[layer.name for layer in stage.signed.layers] for stage in stages]
+    assert signed[0] == ["conv1_1", "conv1_2", "pool1", "conv2_1", "conv2_2", "pool2"]
+    assert signed[1:] == [["conv3_2", "conv3_3", "pool3"], []]
     assert_equal_looks(pair)
 
 
@@ -101,7 +101,7 @@ def test_targets_are_those_of_the_whole_pictures(make_pair, random_picture):
     _, tiled = make_pair(random_picture)
     pictures = {"content": random_picture(37, 54), "style": random_picture(35, 42)}
     whole = compute_targets(tiled.extractor, tiled.terms, pictures)
-    for tag, found in compute_tiled_targets(
+    for tag, found in compute_targets(
         tiled.extractor, tiled.terms, pictures, 16
     ).items():
         scale = np.abs(whole[tag]).max()

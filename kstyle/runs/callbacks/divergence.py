@@ -108,7 +108,9 @@ class DivergenceGuard(keras.callbacks.Callback):
             return
         rate = self.model.optimizer.learning_rate
         rate.assign(rate * self.factor)
-        losses = {name: float(value) for name, value in self.model.first_look.items()}
+        losses = {
+            name: float(value) for name, value in self.model.initial_losses.items()
+        }
         check_initial_losses(losses, self.model.gradient, self.weights_source)
         self._keep_best(losses["loss"])
         self.start_loss = self.loss = losses["loss"]
@@ -194,7 +196,7 @@ class DivergenceGuard(keras.callbacks.Callback):
             )
 
     def _keep_best(self, loss: float) -> None:
-        self.best = self.model.picture_now()
+        self.best = self.model.image_tensor()
         self.best_loss, self.best_step = loss, self.model.global_step
 
     def _restart(self, reason: str, logs: dict[str, float]) -> None:
@@ -229,7 +231,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         """Reset model and optimiser to the best picture, and `logs` to its losses."""
         self.model.image.assign(self.best)
         reset_optimizer(self.model.optimizer, self.best, shrink)
-        for name, value in self.model.look().items():
+        for name, value in self.model.evaluate_losses().items():
             logs[name] = float(value)
         logs["change"] = 0.0
         self.loss, self.unchanged = logs["loss"], 0
@@ -244,7 +246,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         image = self.model.image
         noise = np.random.default_rng(0).integers(0, 2, image.shape, "uint8")
         image.assign(ops.cast(noise, "float32"))
-        loss = float(self.model.measure()["loss"])
+        loss = float(self.model.measure_losses()["loss"])
         image.assign(self.best)
         return loss
 

@@ -1,6 +1,6 @@
 """Callbacks that report every so many steps: the CSV of losses, snapshots, progress.
 
-A callback uses the model's `pixels()`, `global_step` and `first_look`, and the logs.
+A callback uses the model's `pixels()`, `global_step` and `initial_losses`, and the logs.
 """
 
 import csv
@@ -48,7 +48,7 @@ class EverySteps(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None) -> None:
         if self.reported is None:
-            self._report(self.model.first_look)
+            self._report(self.model.initial_losses)
 
     def on_train_batch_end(self, batch, logs=None) -> None:
         self.latest = logs

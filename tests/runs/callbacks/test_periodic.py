@@ -68,12 +68,12 @@ def test_every_0_reports_never(make_model):
 
 def test_the_first_report_is_of_the_initial_picture(make_model):
     callback, model = Recorder(2), make_model()
-    start = float(model.look()["loss"])
+    start = float(model.evaluate_losses()["loss"])
     model.fit(steps_per_epoch=3, callbacks=[callback])
     assert callback.rows[0] == (0, pytest.approx(start, rel=1e-6))
     assert callback.rows[-1] == (
         3,
-        pytest.approx(float(model.look()["loss"]), rel=1e-5),
+        pytest.approx(float(model.evaluate_losses()["loss"]), rel=1e-5),
     )
 
 

@@ -90,7 +90,7 @@ def test_scalars_are_the_numbers_of_the_model_at_the_global_step(events, make_mo
     for tag in LOSSES:
         values = series(accumulator, tag)
         assert list(values) == [0, 2, 4, 5]
-        assert values[5] == pytest.approx(float(model.look()[tag]), rel=1e-5)
+        assert values[5] == pytest.approx(float(model.evaluate_losses()[tag]), rel=1e-5)
     assert set(series(accumulator, "step/learning_rate")) == {0, 2, 4, 5}
     assert set(series(accumulator, "step/change")) == {2, 4, 5}
     assert all(0 < v <= 2.01 for v in series(accumulator, "step/change").values())

@@ -1,0 +1,202 @@
+"""Losses and gradients of a picture that goes through the network tile by tile."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.terms import weight_losses
+from kstyle.ops.tf_utils import model_function, pixel_spec, zeros_in_tf_memory
+from kstyle.tiling.tiled_extractor import TiledExtractor
+
+
+class TiledEvaluator:
+    """Evaluates the losses of `terms` on a picture, tile by tile.
+
+    The results are those of a `WholeEvaluator` up to rounding, in memory that grows
+    with the tile and a few copies of the picture, for a third more time. The losses at
+    layers are summed over tiles, those of the picture itself (total variation) over
+    strips of rows.
+
+    terms, targets: as for `WholeEvaluator`.
+    size: (height, width) of the picture. tile: largest edge of a tile in pixels; deeper
+        in the network it covers more of the picture.
+    """
+
+    # The loop over the tiles is eager; each tile's work is a graph.
+    runs_in_graph = False
+
+    def __init__(
+        self,
+        extractor: keras.Model,
+        terms: Iterable[LossTerm],
+        targets: Mapping[str, np.ndarray],
+        size: tuple[int, int],
+        tile: int,
+    ) -> None:
+        self.terms, self.size, self.tile = tuple(terms), size, tile
+        self.set_targets(targets)
+        self.image_terms = [term for term in self.terms if term.layer == IMAGE]
+        self.layer_terms = [term for term in self.terms if term.layer != IMAGE]
+        self.tiled_extractor = (
+            TiledExtractor(extractor, self.layer_terms, tile)
+            if self.layer_terms
+            else None
+        )
+        height, width = size
+        self.rows_per_strip = max(1, tile**2 // width)  # as many pixels as a tile
+        self.strip_starts = range(0, height, self.rows_per_strip)
+        rows = pixel_spec(3, shape=(1, None, width))
+        weights = {term.tag: tf.TensorSpec(()) for term in self.image_terms}
+        self._strip_losses = model_function(self._compute_strip_losses, (rows, rows))
+        self._strip_gradient = model_function(
+            self._compute_strip_gradient, (rows, rows, weights)
+        )
+
+    def set_targets(self, targets: Mapping[str, np.ndarray]) -> None:
+        """Replace the targets by others of the same shapes."""
+        self.targets = dict(targets)
+
+    def losses(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What `compute_losses` returns for the picture."""
+        return self._forward(np.asarray(image))[0]
+
+    def losses_and_gradient(
+        self,
+        image: tf.Tensor,
+        scale_loss: Callable[[tf.Tensor], tf.Tensor],
+        jit_compile: bool = False,
+    ) -> tuple[dict[str, tf.Tensor], np.ndarray]:
+        """The losses, and the gradient of `scale_loss` of their total at the picture.
+
+        jit_compile: ignored; XLA would compile each size of tile anew.
+        """
+        pixels = np.asarray(image)
+        losses, grams, stage_inputs = self._forward(pixels, for_gradient=True)
+        with tf.GradientTape() as tape:
+            tape.watch(losses["loss"])
+            scaled_loss = scale_loss(losses["loss"])
+        scale = float(tape.gradient(scaled_loss, losses["loss"]))
+        weights = {term.tag: scale * term.weight for term in self.terms}
+        return losses, self._backward(pixels, grams, stage_inputs, weights)
+
+    def gradient_norms(self, image: tf.Tensor) -> dict[str, np.floating]:
+        """`{tag: 2-norm of the weighted term's gradient at the picture}`.
+
+        One backward pass a term.
+        """
+        pixels = np.asarray(image)
+        _, grams, stage_inputs = self._forward(pixels, for_gradient=True)
+        norms = {}
+        for term in self.terms:
+            weights = {t.tag: t.weight if t is term else 0.0 for t in self.terms}
+            # `_backward` empties the list that it is given.
+            gradient = self._backward(pixels, grams, list(stage_inputs), weights)
+            norms[term.tag] = np.linalg.norm(gradient)
+        return norms
+
+    def _forward(self, pixels, for_gradient=False):
+        """Return the losses, `{tag: Gram matrix}` and the stages' inputs.
+
+        for_gradient: whether the inputs of the stages are kept for `_backward`.
+        """
+        unweighted = {term.tag: 0.0 for term in self.image_terms}
+        for _, rows, row_below in self._strips(pixels):
+            for tag, loss in self._strip_losses(rows, row_below).items():
+                unweighted[tag] += float(loss)
+        grams, stage_inputs = {}, []
+        if self.tiled_extractor:
+            terms = {term.tag: term for term in self.layer_terms}
+            unweighted |= {tag: 0.0 for tag in self.tiled_extractor.position_terms}
+
+            def add_tile(tag, tile, features):
+                term = terms[tag]
+                target = self.targets[tag][tile.place(term.layer)]
+                loss = float(term.loss(target, features))
+                unweighted[tag] += tile.share(term.layer) * loss
+
+            sums, stage_inputs = self.tiled_extractor.forward(
+                pixels, add_tile, for_gradient
+            )
+            grams = {tag: tf.constant(gram, "float32") for tag, gram in sums.items()}
+            for tag, gram in grams.items():
+                unweighted[tag] = float(self._gram_loss(terms[tag], gram))
+        losses = {tag: tf.constant(x, "float32") for tag, x in unweighted.items()}
+        return weight_losses(self.terms, losses), grams, stage_inputs
+
+    def _gram_loss(self, term, gram):
+        return ops.sum(term.loss.call(self.targets[term.tag], gram))
+
+    def _strips(self, pixels) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Yield each strip's place, its rows, and the row below it or none."""
+        if not self.image_terms:
+            return
+        for start in self.strip_starts:
+            end = start + self.rows_per_strip
+            yield slice(start, end), pixels[:, start:end], pixels[:, end : end + 1]
+
+    def _compute_strip_losses(self, rows, row_below):
+        losses = {}
+        for term in self.image_terms:
+            losses[term.tag] = ops.sum(term.loss.of_rows(rows, row_below, self.size))
+        return losses
+
+    def _compute_strip_gradient(self, rows, row_below, weights):
+        """The gradient of the weighted losses at a strip and at the row below it."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch((rows, row_below))
+            losses = self._compute_strip_losses(rows, row_below)
+            total = sum(weights[tag] * loss for tag, loss in losses.items())
+        return tape.gradient(total, (rows, row_below))
+
+    def _backward(self, pixels, grams, stage_inputs, weights):
+        """The gradient of the terms times `weights`; empties `stage_inputs`."""
+        gradient = None
+        if self.tiled_extractor:
+            gram_gradients = {}
+            for term in self.layer_terms:
+                if term.tag in grams:
+                    gram = grams[term.tag]
+                    with tf.GradientTape() as tape:
+                        tape.watch(gram)
+                        loss = weights[term.tag] * self._gram_loss(term, gram)
+                    gram_gradients[term.tag] = tape.gradient(loss, gram).numpy()
+            gradient = self.tiled_extractor.backward(
+                stage_inputs, gram_gradients, weights, self.targets
+            )
+        if gradient is None:
+            gradient = zeros_in_tf_memory(pixels.shape, "float32")
+        image_weights = {t.tag: np.float32(weights[t.tag]) for t in self.image_terms}
+        if any(image_weights.values()):
+            for place, rows, row_below in self._strips(pixels):
+                at_rows, at_row_below = self._strip_gradient(
+                    rows, row_below, image_weights
+                )
+                gradient[:, place] += at_rows
+                gradient[:, place.stop : place.stop + 1] += at_row_below
+        return gradient
+
+
+def tiled_representations(
+    extractor: keras.Model, terms: list[LossTerm], picture: np.ndarray, tile: int
+) -> dict[str, np.ndarray]:
+    """`{tag: what the term's loss compares}` of a `(1, height, width, 3)` picture.
+
+    Whole layers, in the extractor's precision, and Gram matrices, in float32.
+    """
+    representations = {}
+    layers = {term.tag: term.layer for term in terms}
+
+    def collect(tag, tile, features):
+        if tag not in representations:
+            shape = (len(features), *tile.sizes[layers[tag]], features.shape[-1])
+            # In the network's precision: float32 would be no more exact.
+            dtype = features.dtype.as_numpy_dtype
+            representations[tag] = zeros_in_tf_memory(shape, dtype)
+        representations[tag][tile.place(layers[tag])] = features
+
+    grams, _ = TiledExtractor(extractor, terms, tile).forward(picture, collect)
+    return representations | {k: gram.astype("float32") for k, gram in grams.items()}
