@@ -1,6 +1,7 @@
 """Callbacks that report every so many steps: the CSV of losses, snapshots, progress.
 
-A callback uses the model's `pixels()`, `global_step` and `initial_losses`, and the logs.
+A callback uses the model's `pixels()`, `global_step` and `initial_losses`, and the
+logs.
 """
 
 import csv

@@ -261,7 +261,7 @@ def test_a_loss_above_that_of_noise_is_taken_back(options, plain):
     model.fit(steps_per_epoch=4, callbacks=[guard, Poison(2, value=0.9)])
     (event,) = guard.events
     assert event["step"] == 3 and "larger than that of mere noise" in event["reason"]
-    assert float(model.look()["loss"]) <= guard.start_loss
+    assert float(model.evaluate_losses()["loss"]) <= guard.start_loss
 
 
 @pytest.mark.parametrize("option", ["style_weight", "tv_weight"])
