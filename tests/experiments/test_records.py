@@ -45,8 +45,13 @@ def digest(experiment):
 @pytest.mark.parametrize(
     "options",
     [
-        *({"steps": 5}, {"seed": 1}, {"style_layers": "conv1_1"}, {"net": "vgg16"}),
-        *({"style_crop": "left"}, {"style_weights": "equal-loss"}, {"init": "noise"}),
+        {"steps": 5},
+        {"seed": 1},
+        {"style_layers": "conv1_1"},
+        {"net": "vgg16"},
+        {"style_crop": "left"},
+        {"style_weights": "equal-loss"},
+        {"init": "noise"},
     ],
 )
 def test_a_fingerprint_changes_with_an_option(read, options):
@@ -56,9 +61,13 @@ def test_a_fingerprint_changes_with_an_option(read, options):
 @pytest.mark.parametrize(
     "options",
     [
-        *({"logdir": "elsewhere"}, {"report_every": 1}, {"snapshot_every": 0}),
-        *({"log_gradients": True}, {"all_losses": True}),
-        *({"bits": 16}, {"quality": 80}),
+        {"logdir": "elsewhere"},
+        {"report_every": 1},
+        {"snapshot_every": 0},
+        {"log_gradients": True},
+        {"all_losses": True},
+        {"bits": 16},
+        {"quality": 80},
     ],
 )
 def test_output_options_do_not_change_a_fingerprint(read, options):

@@ -122,7 +122,9 @@ def test_a_diverged_trial_is_recorded_and_the_next_one_runs(pools, tmp_path):
     assert "the weights are too large for 32-bit numbers" in rows[0]["error"]
     assert "no pixel has changed in 10 steps" in rows[1]["error"]
     assert [row["picture"] for row in rows] == [
-        *(None, "p=slow/result.png", "p=well/result.png")
+        None,
+        "p=slow/result.png",
+        "p=well/result.png",
     ]
     record = tmp_path / "logs/pools/p=slow/record.json"
     assert json.loads(record.read_text())["steps"] == rows[1]["steps"] == 10

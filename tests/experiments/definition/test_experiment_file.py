@@ -117,8 +117,12 @@ def test_a_part_can_have_its_own_axes_trials_mode_and_kind(read):
         "  single: {mode: one-at-a-time}\n"
     )
     assert names(experiment) == [
-        *("losses,init=noise", "none", "list,x"),
-        *("single,base", "single,pool=avg", "single,pool=max"),
+        "losses,init=noise",
+        "none",
+        "list,x",
+        "single,base",
+        "single,pool=avg",
+        "single,pool=max",
     ]
     assert [trial.kind for trial in experiment.trials] == ["table"] + ["picture"] * 5
     assert experiment.axes["init"] == ("noise",)

@@ -393,8 +393,10 @@ def test_labels_in_findings_can_be_numbers_or_null(tmp_path):
     records = [
         record(axes={"style_crop": crop, "tv_weight": tv}, scores={"sharp": value})
         for crop, tv, value in (
-            *(("left", "0", 2.0), ("left", "1", 2.0)),
-            *(("none", "0", 2.0), ("none", "1", 6.0)),
+            ("left", "0", 2.0),
+            ("left", "1", 2.0),
+            ("none", "0", 2.0),
+            ("none", "1", 6.0),
         )
     ]
     assert (

@@ -163,11 +163,20 @@ def test_the_page_has_question_verdicts_and_command(report):
         measured="Roughness.",
     )
     for words in (
-        *("Pooling", "Average or maximum?", "Max has odd spots.", "Roughness."),
-        *("max is rough", "✓ confirmed", "1.23", "in each repeat 1.20, 1.27"),
-        *("ratio (value roughness): confirmed if > 1.1", "pool = max"),
-        *("kstyle experiment run 08_pooling.yaml", "net: vgg16 content_layers:"),
-        *("style_distance: to the painting", "steps seconds loss"),
+        "Pooling",
+        "Average or maximum?",
+        "Max has odd spots.",
+        "Roughness.",
+        "max is rough",
+        "✓ confirmed",
+        "1.23",
+        "in each repeat 1.20, 1.27",
+        "ratio (value roughness): confirmed if > 1.1",
+        "pool = max",
+        "kstyle experiment run 08_pooling.yaml",
+        "net: vgg16 content_layers:",
+        "style_distance: to the painting",
+        "steps seconds loss",
     ):
         assert words in page.text, words
 
@@ -355,10 +364,21 @@ def test_scores_in_the_rules_are_shown_first():
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        *((0.0, "0"), (150, "150"), (12345.0, "12345"), (-2.0, "-2"), (None, "–")),
-        *((0.12, "0.120"), (12.345, "12.3"), (999.6, "1000"), (0.00123, "0.00123")),
-        *((123456.7, "123000"), (1234567.0, "1.23e6"), (0.00012345, "1.23e-4")),
-        *((float("nan"), "–"), (float("inf"), "∞"), (-float("inf"), "−∞")),
+        (0.0, "0"),
+        (150, "150"),
+        (12345.0, "12345"),
+        (-2.0, "-2"),
+        (None, "–"),
+        (0.12, "0.120"),
+        (12.345, "12.3"),
+        (999.6, "1000"),
+        (0.00123, "0.00123"),
+        (123456.7, "123000"),
+        (1234567.0, "1.23e6"),
+        (0.00012345, "1.23e-4"),
+        (float("nan"), "–"),
+        (float("inf"), "∞"),
+        (-float("inf"), "−∞"),
     ],
 )
 def test_a_number_has_three_significant_digits(value, text):
@@ -375,7 +395,10 @@ def test_a_label_breaks_between_its_pairs_and_is_escaped():
     ("value", "text"),
     [
         ({"conv3_1": 1.0, "conv4_1": 0.5}, "conv3_1:1, conv4_1:0.5"),
-        *(({}, "none"), (None, "none"), ([1, 2.5], "1, 2.5"), (True, "True")),
+        ({}, "none"),
+        (None, "none"),
+        ([1, 2.5], "1, 2.5"),
+        (True, "True"),
     ],
 )
 def test_options_are_formatted_as_on_the_command_line(value, text):
@@ -390,7 +413,11 @@ def test_scores_have_a_row_for_each_trial_in_groups_by_part():
     records = [trial(part="a"), trial("pool=max", part="b", scores={"roughness": 2.0})]
     table = tables(records)["Scores"]
     assert [text for text, _ in table["columns"]] == [
-        *("steps", "seconds", "loss", "style distance", "roughness")
+        "steps",
+        "seconds",
+        "loss",
+        "style distance",
+        "roughness",
     ]
     assert table["groups"] == {
         "a": [("pool = avg", [2, 1.5, 3.0, 0.5, 12.345])],
@@ -449,7 +476,9 @@ def test_repeats_share_a_line_style_and_other_lines_do_not():
     curve = ([0, 1, 2], [9, 5, 3])
     lines = drawn(draw_chart([[curve, curve], [curve]], "x"))
     assert [colour for _, colour in lines] == [
-        *("var(--line-0)", "var(--line-0)", "var(--line-1)")
+        "var(--line-0)",
+        "var(--line-0)",
+        "var(--line-1)",
     ]
     assert len({line_style(number) for number in range(24)}) == 24
     assert legend_swatch(1) == ("var(--line-1)", "6.4 2.56")
