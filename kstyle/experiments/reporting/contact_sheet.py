@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from kstyle.images.picture import fit_long_edge, resize
 from kstyle.images.writing import save_picture
@@ -43,7 +43,8 @@ def data_uri(image: Image.Image) -> Markup:
 def write_contact_sheet(path: Path, entries: Sequence[tuple[str, Image.Image]]) -> None:
     """Write `[(label, image)]` side by side, at most five in a row.
 
-    Each is at most 320 px wide and high. Without entries an existing sheet is removed.
+    Each is scaled to a longer edge of 320 px, also the small results of `--quick`.
+    Without entries an existing sheet is removed.
     """
     if not entries:
         path.unlink(missing_ok=True)
@@ -65,8 +66,7 @@ def write_contact_sheet(path: Path, entries: Sequence[tuple[str, Image.Image]]) 
 
 def contact_cell(label: str, image: Image.Image, font: Font) -> Image.Image:
     """Return a picture with its label under it, 320 px wide."""
-    image = image.copy()
-    image.thumbnail((SHEET_CELL, SHEET_CELL), Image.Resampling.LANCZOS)
+    image = ImageOps.contain(image, (SHEET_CELL, SHEET_CELL), Image.Resampling.LANCZOS)
     lines = wrap_text(label, font)
     label_top = image.height + LABEL_GAP
     size = (SHEET_CELL, label_top + LABEL_LINE * len(lines))

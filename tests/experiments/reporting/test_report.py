@@ -555,6 +555,14 @@ def test_a_contact_sheet_has_five_columns_of_labelled_pictures(tmp_path):
     assert text.min() < 100 and (text > 250).all(axis=2).mean() > 0.8
 
 
+def test_a_small_picture_is_enlarged_in_the_contact_sheet(tmp_path):
+    path = tmp_path / "sheet.png"
+    write_contact_sheet(path, [("small", Image.new("RGB", (64, 32)))])
+    sheet = load_picture(path).pixels
+    assert sheet.shape[0] == SHEET_GAP + 160 + 6 + 22 + SHEET_GAP
+    assert (sheet[SHEET_GAP : SHEET_GAP + 160, SHEET_GAP:-SHEET_GAP] == 0).all()
+
+
 def test_a_long_label_is_wrapped_within_its_cell(tmp_path):
     path = tmp_path / "sheet.png"
     heights = []
