@@ -14,7 +14,7 @@ from kstyle.hardware.tensorflow_setup import set_kernel_variables
 set_kernel_variables()
 
 _HOMES = {
-    "BatchOutcome": "runs.batch",
+    "BatchOutcome": "runs.batch_plan",
     "LBFGS": "optimizers.lbfgs",
     "LossTerm": "losses.base",
     "Picture": "images.picture",

@@ -2,10 +2,9 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,16 +18,16 @@ from kstyle.planning.estimates import estimate_run
 from kstyle.planning.scales import STEP_COSTS
 from kstyle.runs.batch_plan import (
     BatchEntry,
+    BatchOutcome,
     BatchPlan,
+    SilentBatchWatch,
     batch_configs,
     make_batch_plan,
     pictures_in,
 )
 from kstyle.runs.job import Job
+from kstyle.runs.many_runs import WorkClock
 from kstyle.runs.progress import format_time
-
-if TYPE_CHECKING:  # it imports TensorFlow
-    from kstyle.runs.batch import BatchOutcome
 
 STATUS_WORDS = {"finished": "stylized", "there": "there already", "failed": "failed"}
 
@@ -71,13 +70,18 @@ def stylize_many(
 
     outcomes = run_batch(plan, BatchLines(quiet=quiet, other_files=other_files))
     print_outcomes(outcomes, quiet=quiet)
+    return batch_exit_code(outcomes)
+
+
+def batch_exit_code(outcomes: Sequence[BatchOutcome]) -> int:
+    """Return 0, 1 after a failure, or that of Ctrl-C."""
     statuses = {outcome.status for outcome in outcomes}
     if statuses & {"left", "interrupted"}:
         return EXIT_INTERRUPTED
     return int("failed" in statuses)
 
 
-class BatchLines:
+class BatchLines(SilentBatchWatch):
     """Prints a line on stdout for each picture that is done: path, time, ETA.
 
     quiet: print only the paths. other_files: how many files of the folder are not
@@ -86,13 +90,11 @@ class BatchLines:
 
     def __init__(self, *, quiet: bool, other_files: int = 0) -> None:
         self.quiet, self.other_files = quiet, other_files
-        self.work: list[float] = []  # estimated, of each picture to do
-        self.started, self.done = 0.0, 0
+        self.clock = WorkClock({})
 
     def begin(self, plan: BatchPlan, todo: Sequence[BatchEntry]) -> None:
         """Print the overview before the first run."""
-        self.work = [entry_work(entry) for entry in todo]
-        self.started = time.perf_counter()
+        self.clock = WorkClock({id(entry): entry_work(entry) for entry in todo})
         if not self.quiet:
             print_to_stderr(batch_overview(plan, self.other_files))
 
@@ -102,23 +104,21 @@ class BatchLines:
         with watch_run(job, quiet=self.quiet, alone=False) as callbacks:
             yield callbacks
 
-    def end(self, entry: BatchEntry, outcome: "BatchOutcome") -> None:
+    def end(self, entry: BatchEntry, outcome: BatchOutcome) -> None:
         """Print the line of one picture."""
-        self.done += 1
+        self.clock.finish(id(entry))
         if self.quiet:
             if outcome.path is not None:
                 print_path(outcome.path)
             return
-        passed = time.perf_counter() - self.started
-        left = passed * sum(self.work[self.done :]) / sum(self.work[: self.done])
         if outcome.path is None:
             status = STATUS_WORDS.get(outcome.status, "not done")
             text = f"{entry_name(outcome.config)}: {status}"
         else:
             note = " (interrupted)" if outcome.status == "interrupted" else ""
             text = f"{one_line(str(outcome.path))}{note}, {outcome.seconds:.1f} s"
-        place = f"[{self.done}/{len(self.work)}]"
-        click.echo(f"{place} {text}, ETA {format_time(left)}")
+        place = f"[{len(self.clock.done)}/{len(self.clock.work)}]"
+        click.echo(f"{place} {text}, ETA {format_time(self.clock.seconds_left())}")
 
 
 def entry_name(config: StyleConfig) -> str:
@@ -139,7 +139,7 @@ def batch_overview(plan: BatchPlan, other_files: int) -> str:
     return f"{len(states)} pictures: {', '.join(parts)}"
 
 
-def print_outcomes(outcomes: Sequence["BatchOutcome"], *, quiet: bool) -> None:
+def print_outcomes(outcomes: Sequence[BatchOutcome], *, quiet: bool) -> None:
     """Print what was not done, what failed and why, and the counts."""
     for outcome in outcomes:
         if outcome.status in ("left", "interrupted"):
@@ -149,7 +149,7 @@ def print_outcomes(outcomes: Sequence["BatchOutcome"], *, quiet: bool) -> None:
             name, reason = entry_name(outcome.config), one_line(outcome.error)
             print_to_stderr(f"failed: {name}: {reason}")
     if not quiet:
-        statuses = [outcome.status for outcome in outcomes]
+        statuses: list[str] = [outcome.status for outcome in outcomes]
         counts = {word: statuses.count(status) for status, word in STATUS_WORDS.items()}
         counts["not done"] = len(statuses) - sum(counts.values())
         click.echo(", ".join(f"{n} {word}" for word, n in counts.items() if n))

@@ -1,7 +1,6 @@
 """Tables, lines and bars of `kstyle experiment`."""
 
 import contextlib
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from kstyle.experiments.definition.experiment_file import Experiment, Trial
 from kstyle.experiments.plans import ExperimentPlan
 from kstyle.experiments.progress import Silent
 from kstyle.planning.estimates import Estimate
+from kstyle.runs.many_runs import WorkClock
 from kstyle.runs.progress import format_time
 
 
@@ -246,34 +246,3 @@ class ExperimentBars(ExperimentLines):
         self.bars.stop()  # tables on stdout would be mixed with the bars
         super().summary(summary)
         self.bars.start()
-
-
-class WorkClock:
-    """Estimates the remaining time from the speed so far.
-
-    work: `{trial: amount}`. done: finished trials. parts: `{running trial: share done,
-    0 to 1}`.
-    """
-
-    def __init__(self, work: Mapping[str, float]) -> None:
-        self.work = work
-        self.done: list[str] = []
-        self.parts: dict[str, float] = {}
-        self.started = time.perf_counter()
-
-    def finished_work(self) -> float:
-        """Return the amount of finished work."""
-        parts = sum(self.work[name] * part for name, part in self.parts.items())
-        return sum(self.work[name] for name in self.done) + parts
-
-    def finish(self, trial: str) -> None:
-        """Count a trial as finished."""
-        self.done.append(trial)
-        self.parts.pop(trial, None)
-
-    def seconds_left(self) -> float:
-        """Return the remaining seconds; NaN before any work is finished."""
-        finished = self.finished_work()
-        rest = sum(self.work.values()) - finished
-        passed = time.perf_counter() - self.started
-        return passed * rest / finished if finished else float("nan")

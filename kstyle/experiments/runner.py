@@ -80,7 +80,7 @@ def run_plans(
     """Run the plans one after the other; return a row for each trial, as `run`."""
     rows = []
     for each in plans:
-        scorer = context.bench(each.folder)
+        scorer = context.get_scorer(each.folder)
         summary = run_experiment(each, watch, scorer, executor)
         rows += [flat_row(record) for record in summary.records]
     return rows

@@ -1,130 +1,120 @@
-"""Many pictures in one process: whatever they have in common is made once.
+"""Batches: many pictures in one process, which share inputs and models.
 
-Each is a run like any other, with a folder of its own. One that fails does not stop the
-rest; Ctrl-C does, and keeps the picture so far.
+Each is a run with a folder of its own. One that fails does not stop the others; Ctrl-C
+ends the batch and keeps the current picture.
 """
 
 import contextlib
-import dataclasses
-import logging
-import traceback
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from kstyle.config.style_config import StyleConfig
-from kstyle.errors import ConfigError, KStyleError, error_sentence
-from kstyle.files import lock_folder
+from kstyle.errors import ConfigError
 from kstyle.hardware import devices
-from kstyle.runs import checkpoint, pipeline
-from kstyle.runs.batch_plan import batch_configs, make_batch_plan
-from kstyle.runs.job import prepare, run_name
+from kstyle.runs import pipeline
+from kstyle.runs.batch_plan import (
+    BatchEntry,
+    BatchOutcome,
+    BatchPlan,
+    SilentBatchWatch,
+    batch_configs,
+    make_batch_plan,
+)
+from kstyle.runs.checkpoint import CHECKPOINT_FILE, RunState
+from kstyle.runs.inputs import InputCache
+from kstyle.runs.job import Job, prepare, run_name
+from kstyle.runs.many_runs import Attempt, find_unfinished_state
 from kstyle.runs.models import MAX_MODEL_BYTES, ModelCache
 from kstyle.runs.progress import show_progress
 from kstyle.runs.stored_pictures import as_picture_files
-
-log = logging.getLogger("kstyle")
-
-
-@dataclasses.dataclass(frozen=True)
-class BatchOutcome:
-    """What became of one picture of a batch.
-
-    status: "finished"; "there", if it was before; "failed", with an `error` in one
-        sentence; "interrupted", kept as it was at Ctrl-C; "left", not begun by then.
-    path, folder: of the result and of its run, if it was painted now.
-    """
-
-    config: StyleConfig
-    status: str
-    error: str = ""
-    path: Path | None = None
-    folder: Path | None = None
-    steps: int = 0
-    seconds: float = 0.0
-    losses: dict = dataclasses.field(default_factory=dict)
-
-
-class SilentBatchWatch:
-    """Watches a batch and shows nothing; what a caller's `watch` looks like."""
-
-    def begin(self, plan, todo):
-        """Before the first picture: the `Plan`, and its entries in running order."""
-
-    def running(self, job):
-        """A context for one run, which yields its Keras callbacks."""
-        return contextlib.nullcontext([])
-
-    def end(self, entry, outcome):
-        """After each picture."""
 
 
 class ProgressBatchWatch(SilentBatchWatch):
     """Shows the progress of each run in a terminal or a notebook."""
 
-    def running(self, job):
+    def running(self, job: Job) -> AbstractContextManager[list[Any]]:
         return show_progress(job)
 
 
 def stylize_batch(
-    config, contents=None, styles=None, *, output=None, overwrite=False, watch=None
-):
-    """Paint every content in every style. Returns a `BatchOutcome` each, in order.
+    config: StyleConfig | Sequence[StyleConfig],
+    contents: Any = None,
+    styles: Any = None,
+    *,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    watch: SilentBatchWatch | None = None,
+) -> list[BatchOutcome]:
+    """Stylize every content with every style; return a `BatchOutcome` for each.
 
     config: the `StyleConfig` of all; or a list of configs, which are run as they are.
     contents, styles, output: as for `batch_configs`. Contents and styles may also be
         pictures in memory, as for `stylize`; they are kept in `logdir/pictures`.
-    overwrite: whether results that are there are painted anew; otherwise they stay, so
-        that a batch that was interrupted can be run again.
-    watch: something like `SilentBatchWatch`; by default a `ProgressBatchWatch`.
-    Raises: KStyleError: something that more than one picture needs cannot be used;
-        nothing was painted then.
+    overwrite: whether existing results are replaced. Otherwise they stay, so that an
+        interrupted batch can be run again.
+    watch: a `SilentBatchWatch`; by default a `ProgressBatchWatch`.
+    Raises: KStyleError: something that several pictures need cannot be used; nothing
+        has run then.
     """
-    configs = config
     if isinstance(config, StyleConfig):
-        contents, styles = (
-            as_picture_files(pictures, config.logdir) for pictures in (contents, styles)
+        configs: Sequence[StyleConfig] = batch_configs(
+            config,
+            as_picture_files(contents, config.logdir),
+            as_picture_files(styles, config.logdir),
+            output,
         )
-        configs = batch_configs(config, contents, styles, output)
+    else:
+        configs = config
     plan = make_batch_plan(configs, overwrite=overwrite)
     for device in {entry.config.device for entry in plan.entries}:
         devices.check_device_option(device)
     return run_batch(plan, watch or ProgressBatchWatch())
 
 
-def run_batch(plan, watch):
-    """Paint what is to do of a `Plan`. Returns a `BatchOutcome` an entry, in order."""
-    shared, outcomes, todo = ModelCache(MAX_MODEL_BYTES), {}, plan.todo()
+def run_batch(plan: BatchPlan, watch: SilentBatchWatch) -> list[BatchOutcome]:
+    """Run the entries of a plan that are to do; return an outcome for each entry."""
+    models, outcomes = ModelCache(MAX_MODEL_BYTES), {}
+    todo = plan.todo()
     watch.begin(plan, todo)
     for entry in todo:
-        outcome = outcomes[id(entry)] = run_entry(entry, plan.shelf, shared, watch)
+        outcome = outcomes[id(entry)] = run_entry(entry, plan.inputs, models, watch)
         watch.end(entry, outcome)
         if outcome.status in ("interrupted", "left"):
             break
     return [outcomes.get(id(entry)) or skipped_outcome(entry) for entry in plan.entries]
 
 
-def skipped_outcome(entry):
-    """The `BatchOutcome` of an entry that was not painted."""
+def skipped_outcome(entry: BatchEntry) -> BatchOutcome:
+    """Return the outcome of an entry that was not run."""
     status = "left" if entry.state == "todo" else entry.state
     return BatchOutcome(entry.config, status, entry.error)
 
 
-def run_entry(entry, shelf, shared, watch):
-    """The `BatchOutcome` of running an entry, from where an earlier batch left it."""
-    config = entry.config
+def run_entry(
+    entry: BatchEntry, inputs: InputCache, models: ModelCache, watch: SilentBatchWatch
+) -> BatchOutcome:
+    """Run an entry, or resume it where an earlier batch was interrupted."""
     try:
-        folder, state = find_unfinished_run(entry.asked)
-        options = {"overwrite": entry.replaces, "folder": folder, "shelf": shelf}
-        job = prepare(config, asked=entry.asked, state=state, **options)
-        with watch.running(job) as callbacks:
-            result = pipeline.run_job(job, callbacks, shared, state)
+        with Attempt(entry.config.content) as attempt:
+            folder, state = find_unfinished_run(entry.requested_config)
+            job = prepare(
+                entry.config,
+                asked=entry.requested_config,
+                overwrite=entry.replaces,
+                folder=folder,
+                shelf=inputs,
+                state=state,
+            )
+            with watch.running(job) as callbacks:
+                result = pipeline.run_job(job, callbacks, models, state)
     except KeyboardInterrupt:
-        return BatchOutcome(config, "left")
-    except Exception as error:  # a bug or a full disk too: the others are still painted
-        if not isinstance(error, (KStyleError, OSError)):
-            log.error("%s failed:\n%s", config.content, traceback.format_exc())
-        return BatchOutcome(config, "failed", error_sentence(error))
+        return BatchOutcome(entry.config, "left")
+    if attempt.error is not None:
+        return BatchOutcome(entry.config, "failed", attempt.error)
     return BatchOutcome(
-        config,
+        entry.config,
         "interrupted" if result.interrupted else "finished",
         path=result.path,
         folder=result.folder,
@@ -134,17 +124,18 @@ def run_entry(entry, shelf, shared, watch):
     )
 
 
-def find_unfinished_run(config):
-    """The folder and the `checkpoints.State` that an earlier batch has left of a run
-    for which the very same was asked; `(None, None)` if there is none.
+def find_unfinished_run(config: StyleConfig) -> tuple[Path | None, RunState | None]:
+    """Return folder and state of an unfinished run for which `config` was requested.
 
-    Without an output of its own a run of now is not known for one of then.
+    `(None, None)` if there is none. A run without an `output` is never resumed: it
+    cannot be told from another one of the same options.
     """
-    if config.output is not None:
-        runs = f"*-{run_name(config)}*/{checkpoint.CHECKPOINT_FILE}"
-        for path in sorted(Path(config.logdir).glob(runs)):
-            with contextlib.suppress(ConfigError), lock_folder(path.parent):
-                state = checkpoint.read_checkpoint(path.parent)
-                checkpoint.check_fingerprint(state, config, path.parent, requested=True)
+    if config.output is None:
+        return None, None
+    pattern = f"*-{run_name(config)}*/{CHECKPOINT_FILE}"
+    for path in sorted(Path(config.logdir).glob(pattern)):
+        with contextlib.suppress(ConfigError):  # in use
+            state = find_unfinished_state(path.parent, config)
+            if state is not None:
                 return path.parent, state
     return None, None

@@ -1,14 +1,21 @@
-"""Which pictures a batch paints: found, named, checked and put in order beforehand.
+"""The plan of a batch, its outcomes, and the base class of what shows its progress.
 
-What all of them need (styles, weights, folders) is read and refused at once. Of the
-contents only the headers are read, and one that cannot be used is a failure of its own.
+The plan has the pictures under their names, checked, in the order of their runs.
+
+What several of them need (styles, weights, folders) is read at once and refused if it
+cannot be used. Of the contents only the headers are read, and one that cannot be used
+is only its own failure.
 """
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 import os
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, Literal
 
 from kstyle.config.style_config import PATH_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError, KStyleError
@@ -18,72 +25,114 @@ from kstyle.images.picture import fit_long_edge
 from kstyle.planning.memory_fit import fit_memory
 from kstyle.planning.scales import usable_scales
 from kstyle.runs.inputs import InputCache, load_config_weights, read_style
+from kstyle.runs.job import Job
 
 PICTURE_SUFFIXES = tuple(
     suffix for suffixes in reading.READABLE_SUFFIXES.values() for suffix in suffixes
 )
-RESULT_SUFFIX = (
-    ".png"  # of the results: it holds 8 and 16 bits, transparency and the record
-)
+RESULT_SUFFIX = ".png"  # PNG holds 8 and 16 bits, transparency and the record
+
+
+BatchStatus = Literal["finished", "there", "failed", "interrupted", "left"]
+Size = tuple[int, int]  # (height, width) in pixels
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchEntry:
     """One picture of a batch.
 
-    config: fitted to the memory. asked: as it was before.
-    state: "todo"; "there", if an earlier batch has painted it; or "failed", with the
-        `error`. sizes: (height, width) of the content's and of the style's file.
-    replaces: whether there is something in the result's place that may go.
+    config: with options that fit the memory. requested_config: as it was before.
+    state: "todo"; "there": an earlier batch has made it; or "failed", with the `error`.
+    sizes: (height, width) of the files of content and style, if they could be read.
+    replaces: whether an existing result may be replaced.
     """
 
     config: StyleConfig
-    asked: StyleConfig
-    state: str = "todo"
+    requested_config: StyleConfig
+    state: Literal["todo", "there", "failed"] = "todo"
     error: str = ""
-    sizes: tuple = ()
+    sizes: tuple[Size, ...] = ()
     replaces: bool = False
 
-    def result_size(self):
-        """(height, width) of the picture that comes of it."""
+    def result_size(self) -> Size:
+        """Return (height, width) of the result."""
         return fit_long_edge(self.sizes[0], self.config.size)
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchPlan:
-    """The entries of a batch in the order given, and what has been read for them."""
+    """The entries of a batch in the order given, and the inputs read for them."""
 
     entries: tuple[BatchEntry, ...]
-    shelf: InputCache
+    inputs: InputCache
 
-    def todo(self):
-        """What is to be painted, equal sizes and options one after the other: the
-        models of the one serve the next."""
-        first, entries = {}, [e for e in self.entries if e.state == "todo"]
+    def todo(self) -> list[BatchEntry]:
+        """Return the entries to run, grouped so that one's models serve the next."""
+        entries = [entry for entry in self.entries if entry.state == "todo"]
+        first: dict[tuple[Size, str], int] = {}
         for number, entry in enumerate(entries):
             first.setdefault(model_key(entry), number)
         return sorted(entries, key=lambda entry: first[model_key(entry)])
 
 
-def model_key(entry):
-    """What decides which graphs an entry needs, as far as it is known beforehand."""
+@dataclasses.dataclass(frozen=True)
+class BatchOutcome:
+    """The outcome of one picture of a batch.
+
+    status: "finished"; "there": it existed before; "failed", with an `error` in one
+        sentence; "interrupted": the picture at Ctrl-C was kept; "left": not started.
+    path, folder: of the result and of its run, if it was run now.
+    """
+
+    config: StyleConfig
+    status: BatchStatus
+    error: str = ""
+    path: Path | None = None
+    folder: Path | None = None
+    steps: int = 0
+    seconds: float = 0.0
+    losses: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+class SilentBatchWatch:
+    """Base class of what shows the progress of a batch; shows nothing itself."""
+
+    def begin(self, plan: BatchPlan, todo: Sequence[BatchEntry]) -> None:
+        """Handle the plan before the first run. todo: in the order of the runs."""
+
+    def running(self, job: Job) -> AbstractContextManager[list[Any]]:
+        """Return a context for one run that yields its Keras callbacks."""
+        return contextlib.nullcontext([])
+
+    def end(self, entry: BatchEntry, outcome: BatchOutcome) -> None:
+        """Handle the outcome of each run."""
+
+
+def model_key(entry: BatchEntry) -> tuple[Size, str]:
+    """Return what decides which graphs an entry needs, as far as it is known."""
     options = entry.config.model_dump_json(exclude=set(PATH_OPTIONS) - {"weights"})
     return entry.result_size(), options
 
 
-def batch_configs(config, contents=None, styles=None, output=None):
-    """A config for every content in every style, contents first.
+def batch_configs(
+    config: StyleConfig,
+    contents: Paths | None = None,
+    styles: Paths | None = None,
+    output: str | os.PathLike[str] | None = None,
+) -> list[StyleConfig]:
+    """Return a config for every content with every style, contents first.
 
-    contents, styles: names of pictures and of folders of pictures, one or a list; the
-        config's own where `None`. output: a folder, where each result is put as
-        CONTENT-STYLE.png; without it, each is `result.png` in the run's own folder.
-    Raises: ConfigError: a folder cannot be read or has no pictures in it, or `output`
-        is no folder, or that of the contents.
+    contents, styles: pictures and folders of pictures, one or several; `None`: the
+        config's own. output: a folder for the results, CONTENT-STYLE.png; without it,
+        each is `result.png` in the run's own folder.
+    Raises: ConfigError: a folder cannot be read or has no pictures, or `output` is no
+        folder, or is that of the contents.
     """
     contents = [config.content] if contents is None else expand_folders(contents)
     styles = [config.style] if styles is None else expand_folders(styles)
     pairs = [(content, style) for content in contents for style in styles]
-    paths = [None] * len(pairs)
+    paths: list[str | None] = [None] * len(pairs)
     if output is not None:
         check_output_folder(output, contents)
         paths = [str(Path(output) / name) for name in result_names(pairs)]
@@ -93,19 +142,22 @@ def batch_configs(config, contents=None, styles=None, output=None):
     ]
 
 
-def expand_folders(places):
-    """The pictures that `places` name, a folder standing for those in it."""
-    places = [places] if isinstance(places, (str, os.PathLike)) else places
-    found = []
-    for place in map(str, places):
-        found += pictures_in(place)[0] if os.path.isdir(place) else [place]
+def expand_folders(places: Paths) -> list[str]:
+    """Return the pictures that `places` name, those in a folder in place of it."""
+    if isinstance(places, (str, os.PathLike)):
+        places = [places]
+    found: list[str] = []
+    for place in places:
+        path = os.fspath(place)
+        found += pictures_in(path)[0] if os.path.isdir(path) else [path]
     return found
 
 
-def pictures_in(folder):
-    """The pictures in `folder` by name, and how many other files are there.
+def pictures_in(folder: str | os.PathLike[str]) -> tuple[list[str], int]:
+    """Return the pictures in `folder` by name, and the number of other files.
 
-    A picture is known by its suffix. Hidden files are others; folders do not count.
+    Pictures are recognised by their suffix. Hidden files are other files; folders are
+    not counted.
     Raises: ConfigError: the folder cannot be read, or has no picture.
     """
     try:
@@ -126,8 +178,13 @@ def pictures_in(folder):
     return found, len(files) - len(found)
 
 
-def check_output_folder(output, contents):
-    """Refuse a folder of results that cannot be one."""
+def check_output_folder(
+    output: str | os.PathLike[str], contents: Iterable[str]
+) -> None:
+    """Refuse an output that names a file, or the folder of the contents.
+
+    Raises: ConfigError.
+    """
     folder = Path(output)
     if folder.suffix.lower() in writing.WRITABLE_BITS or folder.is_file():
         raise ConfigError(
@@ -141,11 +198,11 @@ def check_output_folder(output, contents):
         )
 
 
-def result_names(pairs):
-    """A file's name for each pair of content and style; no two alike in any case.
+def result_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a file name for each pair of content and style, unique in any case.
 
-    CONTENT-STYLE.png; the suffixes come in where that is not enough (a_jpg-wave_png),
-    and then numbers. The same pairs have the same names each time.
+    CONTENT-STYLE.png; if that is not unique with suffixes (a_jpg-wave_png), and then
+    with numbers. The same pairs get the same names each time.
     """
     names = [
         "-".join(Path(without_sample_prefix(path)).stem for path in pair)
@@ -166,30 +223,30 @@ def result_names(pairs):
     return found
 
 
-def without_sample_prefix(path):
+def without_sample_prefix(path: str) -> str:
+    """Return the name of a sample, or the path as it is."""
     return path.removeprefix("sample:")
 
 
-def make_batch_plan(configs, *, overwrite=False):
-    """The `Plan` of a batch, all that can be checked beforehand being checked.
+def make_batch_plan(
+    configs: Sequence[StyleConfig], *, overwrite: bool = False
+) -> BatchPlan:
+    """Plan a batch and check everything that can be checked before its runs.
 
-    overwrite: whether results that are there are painted anew; otherwise they stay,
-        but for those of runs that Ctrl-C has cut short or that have diverged.
-    Raises: KStyleError: something that more than one picture needs cannot be used.
+    overwrite: whether existing results are replaced. Otherwise they stay, except those
+        of interrupted and of diverged runs.
+    Raises: KStyleError: something that several pictures need cannot be used.
     """
-    # As a run resolves them: what it leaves is known again by its config.
-    wanted, configs, shelf = (
-        configs,
-        [resolve_precision(c) for c in configs],
-        InputCache(),
-    )
+    # As a run resolves it: an unfinished run is recognised by its config.
+    requested, configs = configs, [resolve_precision(config) for config in configs]
+    inputs = InputCache()
     outputs = [config.output for config in configs if config.output is not None]
     if not configs:
         raise ConfigError("A batch of no pictures: name one content at least.")
     if len(set(outputs)) < len(outputs):
         raise ConfigError("Two pictures of the batch have the same output.")
     styles = {(c.style, c.style_crop): c for c in configs}
-    sizes = {k: read_style(c, shelf).shape[:2] for k, c in styles.items()}
+    sizes = {k: read_style(c, inputs).shape[:2] for k, c in styles.items()}
     places = {Path(c.output).parent: Path(c.output) for c in configs if c.output}
     places |= {
         Path(c.logdir): Path(c.logdir) / f"result{RESULT_SUFFIX}" for c in configs
@@ -198,17 +255,17 @@ def make_batch_plan(configs, *, overwrite=False):
         writing.check_writable(path, overwrite=True)
     entries = []
     for config in configs:
-        load_config_weights(config, shelf)
+        load_config_weights(config, inputs)
         if config.has_init_file():
-            shelf.picture(config.init)
+            inputs.picture(config.init)
         size = sizes[config.style, config.style_crop]
         entries.append(check_entry(config, size, overwrite))
-    explain_precision(*wanted)
-    return BatchPlan(tuple(entries), shelf)
+    explain_precision(*requested)
+    return BatchPlan(tuple(entries), inputs)
 
 
-def check_entry(config, style_size, overwrite):
-    """The `Entry` of one picture."""
+def check_entry(config: StyleConfig, style_size: Size, overwrite: bool) -> BatchEntry:
+    """Return the entry of one picture."""
     try:
         replaces = False
         if config.output is not None:
@@ -224,6 +281,6 @@ def check_entry(config, style_size, overwrite):
         return BatchEntry(config, config, "failed", str(error))
 
 
-def is_finished_result(path):
-    """Whether the picture at `path` is more than what a run that was cut short kept."""
+def is_finished_result(path: str | os.PathLike[str]) -> bool:
+    """Return whether the picture at `path` is that of a run that was not cut short."""
     return "exit" not in writing.read_metadata(path)

@@ -14,7 +14,6 @@ import yaml
 
 import kstyle
 from kstyle import experiments
-from kstyle.cli.experiment_console import WorkClock
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError, ExperimentError
 from kstyle.experiments.plans import plan
@@ -270,18 +269,6 @@ def test_a_terminal_shows_bars_of_the_experiment_and_trial(
     assert re.search(r"pools .*2/2 trials +ETA 0:00", shown)
     assert re.search(r"pool=max .*2/2 +loss \d[\d.e+]* +ETA 0:00", shown)
     assert "wrote " in result.stdout and "2/2" not in result.stdout
-
-
-def test_the_remaining_time_follows_from_the_finished_work(monkeypatch):
-    now = iter((100.0, 130.0, 160.0, 190.0))
-    monkeypatch.setattr("time.perf_counter", lambda: next(now))
-    clock = WorkClock({"small": 1.0, "large": 3.0})
-    clock.parts["small"] = 0.5
-    assert clock.seconds_left() == pytest.approx(30 * 3.5 / 0.5)
-    clock.finish("small")
-    assert clock.seconds_left() == pytest.approx(60 * 3)
-    clock.finish("large")
-    assert clock.seconds_left() == 0
 
 
 def test_pairs_and_set_change_every_trial(pools, tmp_path):

@@ -1,4 +1,4 @@
-"""Many pictures: what is found, named, refused, painted, and told at the end."""
+"""Batches: which pictures, their names, refusals, runs, and the summary."""
 
 import contextlib
 import re
@@ -11,11 +11,12 @@ from click.testing import CliRunner
 
 import kstyle
 from kstyle import StyleConfig, save_picture, stylize
+from kstyle.cli.batch import BatchLines, batch_exit_code, print_outcomes
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError, DivergedError, ImageError
 from kstyle.images.reading import picture_size
 from kstyle.images.writing import read_metadata
-from kstyle.runs import batch as batch_module
+from kstyle.runs.batch import SilentBatchWatch, run_batch
 from kstyle.runs.batch_plan import (
     batch_configs,
     make_batch_plan,
@@ -46,8 +47,8 @@ def config(small_run):
     return StyleConfig(**small_run | quick)
 
 
-class Seen(batch_module.SilentBatchWatch):
-    """Keeps what it is told; presses Ctrl-C in the run of a content named `stop`."""
+class Seen(SilentBatchWatch):
+    """Keeps what it gets; presses Ctrl-C in the run of a content named `stop`."""
 
     def __init__(self, stop=None):
         self.stop, self.order, self.ends = stop, [], []
@@ -84,13 +85,13 @@ def invoke(config, *words):
 # --------------------------------------------------------------------------- finding
 
 
-def test_pictures_are_found_by_name_and_the_other_files_are_counted(folder):
+def test_pictures_are_found_and_other_files_counted(folder):
     found, others = pictures_in(folder)
     assert [Path(path).name for path in found] == ["a.png", "b.png", "c.jpg"]
     assert others == 2  # the text and the hidden one; the folder is none
 
 
-def test_a_folder_without_pictures_or_none_at_all_is_refused(folder):
+def test_a_folder_without_pictures_is_refused(folder):
     with pytest.raises(ConfigError, match="no picture in .*more, which has 0 files"):
         pictures_in(folder / "more")
     for name in ("nothing", "a.png", "a\0b"):
@@ -153,17 +154,12 @@ def test_a_header_that_is_none_is_refused(tmp_path):
 # -------------------------------------------------------------------------- planning
 
 
-def test_a_plan_decodes_no_content_and_writes_nothing(folder, config, monkeypatch):
-    decoded, load = [], kstyle.images.load_picture
-
-    def counting(path):
-        decoded.append(Path(path).name)
-        return load(path)
-
-    monkeypatch.setattr("kstyle.images.reading.load_picture", counting)
+def test_a_plan_reads_only_headers_of_contents_and_writes_nothing(folder, config):
+    damaged = folder / "a.png"
+    damaged.write_bytes(damaged.read_bytes()[:-500])  # which decoding would find
     out = folder.parent / "out"
     plan = make_batch_plan(batch_configs(config, folder, output=out))
-    assert decoded == ["style.png"]
+    assert [entry.state for entry in plan.entries] == ["todo"] * 3
     assert [entry.sizes[0] for entry in plan.entries] == [(16, 24), (20, 24), (16, 24)]
     assert not out.exists()
     assert not Path(config.logdir).exists()
@@ -202,9 +198,7 @@ def test_an_output_that_cannot_be_a_folder_is_refused(folder, config, tmp_path):
         planned(config, folder, output=folder / "more" / "..")
 
 
-def test_a_content_that_cannot_be_used_is_a_failure_of_its_own(
-    folder, config, random_picture
-):
+def test_an_unusable_content_is_only_its_own_failure(folder, config, random_picture):
     (folder / "a.png").write_text("no picture")
     save_picture(folder / "flat.png", random_picture(1, 90))
     plan = planned(config.replace(padding="valid", size=24), folder)
@@ -219,7 +213,7 @@ def test_a_content_that_cannot_be_used_is_a_failure_of_its_own(
 # -------------------------------------------------------------------------- painting
 
 
-def test_each_picture_of_a_batch_is_that_of_a_run_of_its_own(folder, config, tmp_path):
+def test_a_picture_of_a_batch_equals_that_of_a_single_run(folder, config, tmp_path):
     seen, out = Seen(), tmp_path / "out"
     found = kstyle.stylize_batch(config, folder, output=out, watch=seen)
     assert seen.order == ["a.png", "c.jpg", "b.png"]
@@ -238,9 +232,7 @@ def test_each_picture_of_a_batch_is_that_of_a_run_of_its_own(folder, config, tmp
 @pytest.mark.parametrize(
     "changes", [{}, {"precision": "auto"}, {"style_weights": "equal-loss"}], ids=str
 )
-def test_a_batch_that_was_interrupted_goes_on_where_it_was(
-    folder, config, tmp_path, changes
-):
+def test_an_interrupted_batch_is_resumed(folder, config, tmp_path, changes):
     changes = changes | {"checkpoint_every": "1", "steps": 3}
     out, config = tmp_path / "out", config.replace(**changes)
     first = kstyle.stylize_batch(config, folder, output=out, watch=Seen("c.jpg"))
@@ -261,9 +253,7 @@ def test_a_batch_that_was_interrupted_goes_on_where_it_was(
     assert [x.status for x in third] == ["there"] * 3
 
 
-def test_a_batch_goes_on_with_the_pairs_that_a_picture_was_begun_with(
-    folder, config, tmp_path, room
-):
+def test_a_resumed_picture_keeps_its_number_of_pairs(folder, config, tmp_path, room):
     config = config.replace(checkpoint_every="1", steps=3)
     options = {"contents": [folder / "c.jpg"], "output": tmp_path / "out"}
     room(5)
@@ -285,27 +275,28 @@ def test_overwrite_paints_what_is_there(folder, config, tmp_path):
     assert first.folder != again.folder
 
 
-def test_a_failure_does_not_stop_the_rest(folder, config, monkeypatch):
-    run, causes = (
-        batch_module.pipeline.run,
-        [DivergedError("Too far."), ValueError("a bug")],
-    )
+class Failing(SilentBatchWatch):
+    """Raises the error of a run, by the name of its content, when it begins."""
 
-    def sometimes(job, *rest):
-        if causes:
-            raise causes.pop(0)
-        return run(job, *rest)
+    def __init__(self, **errors):
+        self.errors = errors
 
-    monkeypatch.setattr("kstyle.runs.pipeline.run_job", sometimes)
-    found = kstyle.stylize_batch(config.replace(steps=0), folder)
-    assert [x.status for x in found] == ["failed", "finished", "failed"]  # a, c, b run
+    def running(self, job):
+        error = self.errors.get(Path(job.config.content).stem)
+        if error is not None:
+            raise error
+        return super().running(job)
+
+
+def test_a_failure_does_not_stop_the_rest(folder, config):
+    watch = Failing(a=DivergedError("Too far."), c=ValueError("a bug"))
+    found = kstyle.stylize_batch(config.replace(steps=0), folder, watch=watch)
+    assert [x.status for x in found] == ["failed", "finished", "failed"]
     assert [x.error for x in found] == ["Too far.", "", "ValueError: a bug"]
     assert found[1].path == found[1].folder / "result.png"
 
 
-def test_a_picture_that_diverged_is_tried_again_and_not_taken_for_done(
-    folder, config, tmp_path
-):
+def test_a_diverged_picture_is_tried_again(folder, config, tmp_path):
     still = config.replace(learning_rate=1e-9, steps=10)  # no pixel moves
     options = {"contents": [folder / "a.png"], "output": tmp_path / "out"}
     for _ in range(2):
@@ -319,19 +310,16 @@ def test_a_picture_that_diverged_is_tried_again_and_not_taken_for_done(
     assert kstyle.stylize_batch(config, **options)[0].status == "there"
 
 
-def test_ctrl_c_between_two_runs_ends_the_batch(folder, config, monkeypatch):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("kstyle.runs.batch.prepare", interrupt)
-    found = kstyle.stylize_batch(config, folder)
+def test_ctrl_c_between_two_runs_ends_the_batch(folder, config):
+    watch = Failing(a=KeyboardInterrupt())
+    found = kstyle.stylize_batch(config, folder, watch=watch)
     assert [x.status for x in found] == ["left"] * 3
 
 
 # ------------------------------------------------------------------ the command line
 
 
-def test_the_command_prints_a_line_a_picture_and_the_failures_at_the_end(
+def test_the_command_prints_a_line_for_each_picture_and_failures(
     folder, config, tmp_path
 ):
     (folder / "b.png").write_text("no picture")
@@ -356,9 +344,7 @@ def test_the_command_prints_a_line_a_picture_and_the_failures_at_the_end(
     assert (again.exit_code, again.output) == (0, "")
 
 
-def test_several_styles_paint_one_content_and_quiet_prints_the_paths(
-    folder, config, tmp_path
-):
+def test_several_styles_for_one_content_quietly(folder, config, tmp_path):
     styles = ["--style", folder / "a.png", "--style", folder / "c.jpg"]
     result = invoke(config, *styles, "-o", tmp_path / "out", "--steps", 0, "--quiet")
     paths = [tmp_path / "out" / f"content-{name}.png" for name in "ac"]
@@ -389,8 +375,11 @@ def test_a_dry_run_prints_the_total_and_writes_nothing(folder, config, monkeypat
 
 
 REFUSED = {
-    "a content and a folder of them": (["x.png", "--content-dir", "in"], "stands in"),
-    "a style twice": (["x.png", "y.png", "--style", "z.png"], "stands in place of STY"),
+    "a content and a folder of them": (
+        ["x.png", "--content-dir", "in"],
+        "replaces CONTENT",
+    ),
+    "a style twice": (["x.png", "y.png", "--style", "z.png"], "replaces STYLE"),
     "no such folder": (["--content-dir", "nothing"], "Name a folder of pictures"),
     "a table of losses": (["--content-dir", "in", "--all-losses"], "one picture"),
     "a file as output": (["--content-dir", "in", "-o", "x.png"], "names a file"),
@@ -398,9 +387,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_makes_no_sense_is_refused_in_one_sentence(
-    case, folder, config, monkeypatch
-):
+def test_contradicting_options_are_refused(case, folder, config, monkeypatch):
     monkeypatch.chdir(folder.parent)
     words, expected = REFUSED[case]
     result = invoke(config, *words)
@@ -410,19 +397,21 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(
     assert expected in line
 
 
-def test_ctrl_c_lists_what_was_not_done_and_exits_130(folder, config, monkeypatch):
-    run = batch_module.pipeline.run
+class InterruptedLines(BatchLines):
+    """Presses Ctrl-C in the first run."""
 
-    def stopped(job, callbacks, *rest):
-        return run(job, [CtrlC()], *rest)
+    def running(self, job):
+        return contextlib.nullcontext([CtrlC()])
 
-    monkeypatch.setattr("kstyle.runs.pipeline.run_job", stopped)
-    result = invoke(config, "--content-dir", folder)
-    assert result.exit_code == 130, result.output
-    line, counts = result.stdout.splitlines()
+
+def test_ctrl_c_lists_what_was_not_done_and_exits_130(folder, config, capsys):
+    outcomes = run_batch(planned(config, folder), InterruptedLines(quiet=False))
+    print_outcomes(outcomes, quiet=False)
+    assert batch_exit_code(outcomes) == 130
+    output = capsys.readouterr()
+    line, counts = output.out.splitlines()
     assert "result.png (interrupted)," in line
     assert counts == "3 not done"
-    left = [line for line in result.stderr.splitlines() if line.startswith("not done")]
-    assert [re.search(r"in.(\w\.\w+) in", line)[1] for line in left] == [
-        *("a.png", "b.png", "c.jpg")
-    ]
+    left = [line for line in output.err.splitlines() if line.startswith("not done")]
+    names = [re.search(r"in.(\w\.\w+) in", line)[1] for line in left]
+    assert names == ["a.png", "b.png", "c.jpg"]

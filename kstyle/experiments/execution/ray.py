@@ -87,8 +87,8 @@ class RayPool(Pool):
 
     def start(self, task):
         """Give the task to the cluster, with its checkpoint where it may need that."""
-        unfinished = not self.all_here and (task.place / STATE).exists()
-        kept = pack_folder(task.place) if unfinished else None
+        unfinished = not self.all_here and (task.trial_folder / STATE).exists()
+        kept = pack_folder(task.trial_folder) if unfinished else None
         call = self.task.options(**self.wishes[task.experiment, task.name])
         ref = call.remote(task, self.site, kept, self.files, self.mailbox)
         self.running[ref] = task
@@ -106,7 +106,7 @@ class RayPool(Pool):
             steps, kept = self.ray.get(self.mailbox.take.remote(), timeout=60)
         for task in self.running.values():
             if task.name in kept:
-                unpack_folder(kept[task.name], task.place)
+                unpack_folder(kept[task.name], task.trial_folder)
             if task.name in steps:
                 step(task.name, *steps[task.name])
 
@@ -120,7 +120,7 @@ class RayPool(Pool):
             return task.name, WorkerLost(f"Its worker was lost ({reason})")
         if archive is not None:
             try:
-                unpack_folder(archive, task.place)
+                unpack_folder(archive, task.trial_folder)
             except (KStyleError, OSError) as error:
                 record = write_failure(task, record, str(error))
         return task.name, record

@@ -130,11 +130,11 @@ def run_on_worker(task, site, kept, files, mailbox):
             write_inputs(files)
         if not here and kept is not None:
             task.folder.mkdir(parents=True)
-            unpack_folder(kept, task.place)
+            unpack_folder(kept, task.trial_folder)
         record = run_trial(
             task, worker_context(), MailboxReporter(task, mailbox, not here)
         )
-        return record, None if here else pack_folder(task.place)
+        return record, None if here else pack_folder(task.trial_folder)
 
 
 @functools.cache
@@ -163,14 +163,14 @@ class MailboxReporter:
     def written(self):
         """When the checkpoint was written; `None` if there is none."""
         with contextlib.suppress(OSError):
-            return (self.task.place / STATE).stat().st_mtime_ns
+            return (self.task.trial_folder / STATE).stat().st_mtime_ns
 
     def __call__(self, name, *progress):
         self.say(name, *progress)
         now = self.written() if self.sends else self.sent
         if now != self.sent:
             self.sent = now
-            self.mailbox.keep.remote(name, pack_folder(self.task.place))
+            self.mailbox.keep.remote(name, pack_folder(self.task.trial_folder))
 
 
 def hash_input_files(plans):

@@ -1,13 +1,17 @@
-"""One trial, wherever it runs: every executor calls `run_trial`."""
+"""One trial: run, resumed, or copied from an identical one."""
 
-import contextlib
-import logging
 import shutil
-import traceback
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Self
 
-from kstyle.errors import ConfigError, DivergedError, KStyleError, error_sentence
-from kstyle.experiments.execution.pool import write_failure
+from kstyle.errors import DivergedError, error_sentence
+from kstyle.experiments.definition.experiment_file import Trial
+from kstyle.experiments.execution.pool import ReportStep, Task, write_failure
 from kstyle.experiments.records import (
+    LossTable,
+    TrialRecord,
+    TrialResult,
     copy_identical_trial,
     find_identical_trial,
     new_record,
@@ -16,60 +20,64 @@ from kstyle.experiments.records import (
 )
 from kstyle.experiments.reporting.summary import score_trial
 from kstyle.experiments.scoring.scorer import Scorer
-from kstyle.files import remove_leftovers, write_text
+from kstyle.files import write_text
 from kstyle.losses.terms import build_terms
 from kstyle.lru_cache import LRUCache
-from kstyle.runs import checkpoint, pipeline
+from kstyle.runs import pipeline
 from kstyle.runs.callbacks.periodic import LossCurve, ProgressReport
+from kstyle.runs.checkpoint import RunState
 from kstyle.runs.initialization import layer_losses, solve_job_weights
-from kstyle.runs.job import prepare
+from kstyle.runs.job import Job, prepare
+from kstyle.runs.many_runs import Attempt, find_unfinished_state
 from kstyle.runs.models import MAX_MODEL_BYTES, ModelCache
-
-log = logging.getLogger("kstyle")
 
 
 class WorkerContext:
-    """What a process keeps from one trial to the next."""
+    """What a process keeps from one trial to the next: models and a scorer."""
 
-    def __init__(self):
-        self.shared = ModelCache(MAX_MODEL_BYTES)
-        self.benches = LRUCache(1)
+    def __init__(self) -> None:
+        self.models = ModelCache(MAX_MODEL_BYTES)
+        self.scorers: LRUCache[Scorer] = LRUCache(1)
 
-    def bench(self, folder):
-        """The `judging.Bench` of the experiment in `folder`."""
-        return self.benches.get(folder, lambda: Scorer(folder))
+    def get_scorer(self, folder: Path) -> Scorer:
+        """Return the `Scorer` of the experiment in `folder`."""
+        return self.scorers.get(folder, lambda: Scorer(folder))
 
 
 class LocalExecutor:
     """The executor that runs one trial after the other, in this process."""
 
-    def __init__(self, here):
-        self.here = here
+    def __init__(self, context: WorkerContext) -> None:
+        self.context = context
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         pass
 
-    def run(self, tasks, step):
-        """As `executors.Pool.run`."""
+    def run(
+        self, tasks: Iterable[Task], report_step: ReportStep
+    ) -> Iterator[TrialRecord]:
+        """Yield a record for each task; see `Pool.run`."""
         for task in tasks:
-            yield run_trial(task, self.here, step)
+            yield run_trial(task, self.context, report_step)
 
 
-def run_trial(task, here, step):
-    """Run the trial of an `executors.Task`; whatever happens, there is a record of it.
+def run_trial(
+    task: Task, context: WorkerContext, report_step: ReportStep
+) -> TrialRecord:
+    """Run a trial and write its record, also if it fails. Returns the record.
 
-    A trial that another experiment has run already is copied from there; one that was
-    killed goes on from its checkpoint. here: a `Workplace`. step: as for `Pool.run`.
+    A trial that another experiment has run already is copied from there; an unfinished
+    one is resumed from its checkpoint. report_step: as for `Pool.run`.
     Raises: KeyboardInterrupt: Ctrl-C.
     """
-    trial, folder = task.trial, task.place
+    trial, folder = task.trial, task.trial_folder
     record = new_record(task.experiment, trial)
-    try:
+    with Attempt(f"trial {trial.name}") as attempt:
         twin = find_identical_trial(task.folder.parent, record["hash"])
-        state = read_unfinished_state(trial, folder) if twin is None else None
+        state = None if twin else find_unfinished_state(folder, trial.config)
         if state is None:
             shutil.rmtree(folder, ignore_errors=True)
         if twin is not None:
@@ -77,65 +85,58 @@ def run_trial(task, here, step):
         else:
             job = prepare(trial.config, folder=folder, state=state)
             record = {**record, "fitted": job.fitted()}
-            job = solve_job_weights(job, here.shared)
-            measure = run_table_trial if trial.kind == "table" else run_picture_trial
-            result, error = measure(trial, job, here.shared, step, state)
+            job = solve_job_weights(job, context.models)
+            if trial.kind == "table":
+                result, error = measure_table(job, context.models), None
+            else:
+                result, error = run_picture_trial(
+                    trial, job, context.models, report_step, state
+                )
             record = record_result(record, result, error)
         if record["error"] is not None:
             write_record(folder, record)
-        record = score_trial(task.folder, trial.config, record, here.bench(task.folder))
-    except Exception as error:  # a bug or a full disk too: the other trials still run
-        if not isinstance(error, (KStyleError, OSError)):
-            log.error("trial %s failed:\n%s", trial.name, traceback.format_exc())
-        record = write_failure(task, record, error_sentence(error))
+        scorer = context.get_scorer(task.folder)
+        record = score_trial(task.folder, trial.config, record, scorer)
+    if attempt.error is not None:
+        record = write_failure(task, record, attempt.error)
     return record
 
 
-def read_unfinished_state(trial, folder):
-    """The `checkpoints.State` in `folder` of a run for which the very same was asked,
-    whatever was made of that at its start; `None` where there is none."""
-    with contextlib.suppress(ConfigError):
-        state = checkpoint.read_checkpoint(folder)
-        if state is not None:
-            checkpoint.check_fingerprint(state, trial.config, folder, requested=True)
-            remove_leftovers(folder)
-            return state
-    return None
-
-
-def run_table_trial(trial, job, shared, step, state):
-    """Measure initial losses; return a `TrialResult` and `None`. Also writes
-    `initial_losses.csv`."""
-    losses = layer_losses(job, shared)
+def measure_table(job: Job, models: ModelCache) -> TrialResult:
+    """Measure the initial losses of all layers, and write `initial_losses.csv`."""
+    losses = layer_losses(job, models)
     lines = [f"{name},{a!r},{b!r}\n" for name, (a, b) in losses.items()]
     path = job.folder / "initial_losses.csv"
     write_text(path, "layer,content,style\n" + "".join(lines))
-    table = {n: {"content": a, "style": b} for n, (a, b) in losses.items()}
-    return {"table": table}, None
+    table: LossTable = {
+        name: {"content": content, "style": style}
+        for name, (content, style) in losses.items()
+    }
+    return {"table": table}
 
 
-def run_picture_trial(trial, job, shared, step, state):
-    """Run the job; return its `TrialResult`, and the error of a run that diverged but
-    left a picture, else `None`.
+def run_picture_trial(
+    trial: Trial,
+    job: Job,
+    models: ModelCache,
+    report_step: ReportStep,
+    state: RunState | None,
+) -> tuple[TrialResult, str | None]:
+    """Run the job, or resume it from `state`.
 
-    state: the checkpoint to resume from, or `None`.
+    Returns: its result, and the error's sentence if it diverged but left a picture.
     """
-    total = sum(scale.steps for scale in job.scales)
-
-    def show(done, loss, speed, left):
-        step(trial.name, done, total, loss, left)
-
     curve, sentence = LossCurve(), None
-    watchers = [curve, ProgressReport(show, 1, job.scales)]
+    progress = ProgressReport(make_show(trial, job, report_step), 1, job.scales)
     try:
-        result = pipeline.run_job(job, watchers, shared, state)
+        result = pipeline.run_job(job, [curve, progress], models, state)
     except DivergedError as error:
         if error.result is None:
             raise
         result, sentence = error.result, error_sentence(error)
     if result.interrupted:
         raise KeyboardInterrupt
-    measured = {
+    measured: TrialResult = {
         "picture": f"{trial.name}/{result.path.name}",
         "steps": result.steps,
         "seconds": result.seconds,
@@ -144,3 +145,15 @@ def run_picture_trial(trial, job, shared, step, state):
         "curve": curve.values,
     }
     return measured, sentence
+
+
+def make_show(
+    trial: Trial, job: Job, report_step: ReportStep
+) -> Callable[[int, float, float, float], None]:
+    """Return the `show` of a `ProgressReport` that calls `report_step`."""
+    total = sum(scale.steps for scale in job.scales)
+
+    def show(step: int, loss: float, speed: float, seconds_left: float) -> None:
+        report_step(trial.name, step, total, loss, seconds_left)
+
+    return show
