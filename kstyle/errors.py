@@ -50,6 +50,10 @@ class OutOfMemoryError(KStyleError, MemoryError):
     """The memory of the machine or of its GPU is too small for a run."""
 
 
+class LoadError(KStyleError, ImportError):
+    """TensorFlow or Keras cannot be imported."""
+
+
 class ExperimentError(KStyleError, RuntimeError):
     """Trials of an experiment failed, or its results cannot be written."""
 

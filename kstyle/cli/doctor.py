@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kstyle.cli.common import user_errors
+from kstyle.errors import KStyleError
 from kstyle.hardware import host
 from kstyle.hardware.tensorflow_setup import load_tensorflow
 from kstyle.networks.weights import weights_status
@@ -91,8 +92,9 @@ def examine_tensorflow(
         from kstyle.hardware import devices
         from kstyle.planning import calibration
     except Exception as error:  # a broken installation can raise anything
-        first_line = (str(error).splitlines() or [""])[0]
-        return f"{type(error).__name__}: {first_line}", {}
+        cause = error.__cause__ if isinstance(error, KStyleError) else error
+        first_line = (str(cause).splitlines() or [""])[0]
+        return f"{type(cause).__name__}: {first_line}", {}
     facts = devices.tensorflow_facts()
     size = matrix_size or default_matrix_size(facts["gpus"])
     with devices.use_device("auto"):

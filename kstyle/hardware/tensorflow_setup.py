@@ -5,6 +5,8 @@ import importlib
 import os
 import sys
 
+from kstyle.errors import KStyleError, LoadError, OutOfMemoryError
+from kstyle.hardware import keras_setup
 from kstyle.hardware.host import has_nvidia
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
@@ -47,14 +49,37 @@ def has_onednn() -> bool | None:
 def load_tensorflow() -> None:
     """Import TensorFlow and Keras, which takes seconds, and list the GPUs.
 
+    For the process of a command or a worker: Keras's settings are those that kstyle
+    needs, whatever the user has set for other programs.
+
     On a machine without a GPU TensorFlow prints five lines on stderr that no log level
     stops, both on import and when it first looks for devices. They are discarded unless
     `TF_CPP_MIN_LOG_LEVEL` is set below 3.
+    Raises: OutOfMemoryError, LoadError: TensorFlow or Keras cannot be imported.
     """
-    wanted = os.environ.setdefault(LOG_LEVEL, "3") != "3"
-    with contextlib.nullcontext() if wanted else silence_stderr():
-        importlib.import_module("tensorflow").config.list_physical_devices("GPU")
-        importlib.import_module("keras")
+    show_messages = os.environ.setdefault(LOG_LEVEL, "3") != "3"
+    keras_setup.set_keras_variables()
+    try:
+        with contextlib.nullcontext() if show_messages else silence_stderr():
+            importlib.import_module("tensorflow").config.list_physical_devices("GPU")
+            keras_setup.reset_keras_settings(importlib.import_module("keras"))
+    except (ImportError, MemoryError, ValueError) as error:
+        raise load_error(error) from error
+
+
+def load_error(error: Exception) -> KStyleError:
+    """Return the error for what an import of TensorFlow or Keras raised."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    if isinstance(error, MemoryError) or "failed to map segment" in reason:
+        return OutOfMemoryError(
+            "TensorFlow cannot be loaded: this process may not use enough memory "
+            f"({reason}). Raise the limit of its address space (ulimit -v)."
+        )
+    if isinstance(error, ValueError):  # Keras found a wrong value in its file
+        return LoadError(f"{keras_setup.keras_file()}: {reason}")
+    return LoadError(
+        f"TensorFlow cannot be loaded ({reason}). `kstyle doctor` says what to do."
+    )
 
 
 @contextlib.contextmanager

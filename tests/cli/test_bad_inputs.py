@@ -37,7 +37,7 @@ def place(tmp_path, monkeypatch):
     Path("folder.png").mkdir()
     os.mkfifo("pipe")
     Path("loop").symlink_to("loop")
-    # Its import then raises an `ImportError`, which no command turns into a sentence.
+    # Its import then raises an `ImportError`, of which the sentence tells.
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     return tmp_path
 
@@ -53,6 +53,7 @@ def refusal(place, *words):
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: ") and line.isprintable()
+    assert not line.startswith("Error: TensorFlow cannot be loaded")
     assert len(line) <= MAX_MESSAGE_LENGTH
     assert {path: path.lstat().st_mtime_ns for path in place.rglob("*")} == before
     return line
