@@ -7,6 +7,7 @@ little and `kstyle.StyleConfig` works without loading TensorFlow.
 import importlib
 
 from kstyle._version import __version__
+from kstyle.hardware.keras_setup import check_keras_backend
 from kstyle.hardware.tensorflow_setup import set_kernel_variables
 
 # Before anything imports TensorFlow: from Python as from the command line, a run has
@@ -37,12 +38,26 @@ _HOMES = {
     "total_variation": "losses.regularization",
 }
 
+# Names whose modules do not import Keras; they work with any backend of it.
+_WITHOUT_KERAS = {
+    "Picture",
+    "StyleConfig",
+    "layer_table",
+    "load_picture",
+    "load_weights",
+    "plan_scales",
+    "read_metadata",
+    "save_picture",
+}
+
 __all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name):
     if name not in _HOMES:
         raise AttributeError(f"module 'kstyle' has no attribute {name!r}")
+    if name not in _WITHOUT_KERAS:
+        check_keras_backend()
     return getattr(importlib.import_module(f"kstyle.{_HOMES[name]}"), name)
 
 

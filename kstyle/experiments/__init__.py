@@ -9,6 +9,8 @@ TensorFlow.
 import importlib
 from typing import Any
 
+from kstyle.hardware.keras_setup import check_keras_backend
+
 _HOMES = {
     "Silent": "progress",
     "plan": "plans",
@@ -16,12 +18,16 @@ _HOMES = {
     "run": "runner",
 }
 
+_WITH_KERAS = {"Silent", "run"}  # their module imports Keras
+
 __all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'kstyle.experiments' has no attribute {name!r}")
+    if name in _WITH_KERAS:
+        check_keras_backend()
     return getattr(importlib.import_module(f"kstyle.experiments.{_HOMES[name]}"), name)
 
 

@@ -14,6 +14,7 @@ from kstyle.experiments.records import TrialRecord, flat_row
 from kstyle.experiments.reporting.summary import Summary, summarize
 from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import lock_folder
+from kstyle.hardware.keras_setup import check_fit_limits
 
 
 def run(
@@ -40,6 +41,7 @@ def run(
         fails later is a row with an `error`, and the others run.
     """
     check_executor(executor, workers, address)
+    check_fit_limits()
     plans, context = plan(files, **choices), WorkerContext()
     with open_executor(plans, context, executor, workers, address) as chosen:
         return run_plans(plans, watch or Silent(), context, chosen)
