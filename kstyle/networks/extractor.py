@@ -80,7 +80,7 @@ def build_extractor(
         all. WeightsError: the weights cannot be had, or are not this network's.
     """
     trunk = check_extractor_arguments(net, layers, pool, padding, precision, input_size)
-    image = keras.Input((*input_size, 3), name="image")
+    image = keras.Input((*input_size, 3), dtype="float32", name="image")
     x, features = CaffeInput(name="caffe_input", dtype="float32")(image), {}
     for layer in trunk:
         if layer.is_pool:
@@ -122,7 +122,13 @@ def check_extractor_arguments(net, layers, pool, padding, precision, input_size)
 def pooling_layer(pool, layer, precision):
     """Make a pooling; an odd last row or column is dropped, as in Caffe."""
     kinds = {"avg": keras.layers.AveragePooling2D, "max": keras.layers.MaxPooling2D}
-    return kinds[pool](layer.kernel, layer.stride, name=layer.name, dtype=precision)
+    return kinds[pool](
+        layer.kernel,
+        layer.stride,
+        data_format="channels_last",
+        name=layer.name,
+        dtype=precision,
+    )
 
 
 def convolution_layer(x, layer, padding, precision):
@@ -132,6 +138,7 @@ def convolution_layer(x, layer, padding, precision):
     conv = Convolution(
         layer.channels,
         layer.kernel,
+        data_format="channels_last",
         padding="same" if padding == "same" else "valid",
         activation="relu",
         kernel_initializer="he_normal",

@@ -61,7 +61,7 @@ class StyleTransfer(keras.Model):
         start_step: int = 0,
         tile: int | None = None,
     ) -> None:
-        super().__init__(name="style_transfer")
+        super().__init__(name="style_transfer", dtype="float32")
         self.extractor = extractor
         self.extractor.trainable = False
         self.terms = tuple(terms)
