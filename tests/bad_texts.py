@@ -127,7 +127,7 @@ EXPERIMENTS = {
     "an axis of another type": ("axes: {steps: [many]}", "steps: "),
     "an axis of lists": ("axes: {steps: [[1, 2]]}", "steps: "),
     "an axis with a value twice": ("axes: {steps: [1, 1]}", "twice"),
-    "an axis with a reserved name": ("axes: {trial: {a: {steps: 1}}}", "may be called"),
+    "an axis with a reserved name": ("axes: {trial: {a: {steps: 1}}}", "is reserved"),
     "axes and trials": ("axes: {steps: [1]}\ntrials: [{steps: 2}]", "not both"),
     "trials of words": ("trials: [a, b]", "trials"),
     "no trials": ("trials: []", "the list is empty"),

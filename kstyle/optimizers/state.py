@@ -41,7 +41,10 @@ def resized_pairs(before, shape):
     small = before.shapes[0]
     steps, changes = (
         ops.image.resize(
-            ops.reshape(kept.value, (-1, *small[1:])), shape[1:3], "bicubic"
+            ops.reshape(kept.value, (-1, *small[1:])),
+            shape[1:3],
+            "bicubic",
+            data_format="channels_last",
         )
         for kept in (before.steps, before.changes)
     )
