@@ -14,7 +14,7 @@ from kstyle.experiments.records import TrialRecord, flat_row
 from kstyle.experiments.reporting.summary import Summary, summarize
 from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import lock_folder
-from kstyle.hardware.keras_setup import check_fit_limits
+from kstyle.hardware.keras_setup import check_run_settings
 
 
 def run(
@@ -41,7 +41,7 @@ def run(
         fails later is a row with an `error`, and the others run.
     """
     check_executor(executor, workers, address)
-    check_fit_limits()
+    check_run_settings()
     plans, context = plan(files, **choices), WorkerContext()
     with open_executor(plans, context, executor, workers, address) as chosen:
         return run_plans(plans, watch or Silent(), context, chosen)

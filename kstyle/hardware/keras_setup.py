@@ -56,8 +56,27 @@ def check_keras_backend() -> None:
         )
 
 
-def check_fit_limits() -> None:
-    """Raise `ConfigError` if a variable ends every `fit` early."""
+def check_float_type() -> None:
+    """Check the type of the numbers for which none is given, as of learning rates.
+
+    Raises: ConfigError: it is not float32.
+    """
+    import keras
+
+    if keras.config.floatx() != "float32":
+        raise ConfigError(
+            f"Keras's float type is {keras.config.floatx()!r}, set by "
+            f"keras.config.set_floatx or in {keras_file()}. kstyle needs 'float32': "
+            'call keras.config.set_floatx("float32") first.'
+        )
+
+
+def check_run_settings() -> None:
+    """Check the settings of Keras with which a run would fail or end early.
+
+    Raises: ConfigError: its float type is not float32, or a variable limits `fit`.
+    """
+    check_float_type()
     for name in FIT_LIMITS:
         if os.environ.get(name):
             raise ConfigError(

@@ -63,7 +63,7 @@ def load_tensorflow() -> None:
         with contextlib.nullcontext() if show_messages else silence_stderr():
             importlib.import_module("tensorflow").config.list_physical_devices("GPU")
             keras_setup.reset_keras_settings(importlib.import_module("keras"))
-    except (ImportError, MemoryError, ValueError) as error:
+    except Exception as error:  # a broken installation can raise anything
         raise load_error(error) from error
 
 
@@ -75,11 +75,10 @@ def load_error(error: Exception) -> KStyleError:
             "TensorFlow cannot be loaded: this process may not use enough memory "
             f"({reason}). Raise the limit of its address space (ulimit -v)."
         )
-    if isinstance(error, ValueError):  # Keras found a wrong value in its file
-        return LoadError(f"{keras_setup.keras_file()}: {reason}")
-    return LoadError(
-        f"TensorFlow cannot be loaded ({reason}). `kstyle doctor` says what to do."
-    )
+    advice = "`kstyle doctor` says what to do."
+    if not isinstance(error, ImportError):
+        advice = f"Is there a wrong value in {keras_setup.keras_file()}?"
+    return LoadError(f"TensorFlow cannot be loaded ({reason}). {advice}")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from kstyle.config.style_config import StyleConfig
 from kstyle.errors import DivergedError
 from kstyle.files import lock_folder
 from kstyle.hardware import devices
-from kstyle.hardware.keras_setup import check_fit_limits
+from kstyle.hardware.keras_setup import check_run_settings
 from kstyle.images.picture import resize
 from kstyle.losses.terms import build_terms
 from kstyle.optimizers.state import warm_start
@@ -67,7 +67,7 @@ def stylize(
     """
     check_config(config)
     check_verbose(verbose)
-    check_fit_limits()
+    check_run_settings()
     devices.check_device_option(config.device)
     pictures = {"content": content, "style": style, "init": init}
     with pictures_as_files(config, pictures) as (config, folder):

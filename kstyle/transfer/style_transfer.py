@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kstyle.hardware.keras_setup import check_float_type
 from kstyle.losses.base import IMAGE, LossTerm
 from kstyle.networks.extractor import extractor_precision
 from kstyle.ops.tf_utils import (
@@ -125,6 +126,7 @@ class StyleTransfer(keras.Model):
         **kwargs: Any,
     ) -> None:
         """As `keras.Model.compile`, but XLA only when asked: docs/performance.md."""
+        check_float_type()
         super().compile(
             optimizer=optimizer,
             jit_compile=jit_compile,
