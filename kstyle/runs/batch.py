@@ -13,6 +13,7 @@ from typing import Any
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.hardware import devices
+from kstyle.hardware.keras_setup import check_run_settings
 from kstyle.runs import pipeline
 from kstyle.runs.batch_plan import (
     BatchEntry,
@@ -58,6 +59,7 @@ def stylize_batch(
     Raises: KStyleError: something that several pictures need cannot be used; nothing
         has run then.
     """
+    check_run_settings()
     if isinstance(config, StyleConfig):
         configs: Sequence[StyleConfig] = batch_configs(
             config,
