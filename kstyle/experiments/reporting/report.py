@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import jinja2
 import numpy as np
@@ -54,9 +54,22 @@ SCORES_SHOWN = 3  # scores under each picture
 MAX_COLUMNS = 6  # pictures in a row
 
 
+class ExperimentDescription(TypedDict):
+    """What the report shows of an experiment besides its trials; see verdicts.json."""
+
+    name: str
+    title: str
+    question: str
+    finding: str
+    measured: str
+    base: dict[str, Any]  # option to value
+    command: str  # repeats the experiment
+    scores: dict[str, str]  # name to description
+
+
 def write_report(
     folder: str | Path,
-    experiment: Mapping[str, Any],
+    experiment: ExperimentDescription,
     records: Iterable[TrialRecord],
     verdicts: Sequence[Verdict],
     pictures: Mapping[str, np.ndarray] | None = None,
@@ -64,8 +77,6 @@ def write_report(
     """Write `report.html` and `contact_sheet.png` into `folder`; return the page.
 
     folder: the experiment's, to which each record's `picture` is relative.
-    experiment: `name`, `title`, `question`, `finding`, `measured`, `command`, `base`
-        (option to value) and `scores` (name to description).
     pictures: `{label: (H, W, 3) in [0, 1]}` of the content and style pictures.
     Raises: OSError: a file cannot be written; the previous one stays.
     """

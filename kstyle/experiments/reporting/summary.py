@@ -96,7 +96,7 @@ def summarize(
     tensorboard.write_experiment_events(folder, experiment, SCORES)
     about = describe_experiment(experiment, command)
     write_text(
-        folder / VERDICTS_FILE, json_text(about | {"verdicts": verdicts}, indent=1)
+        folder / VERDICTS_FILE, json_text({**about, "verdicts": verdicts}, indent=1)
     )
     pictures = original_pictures(configs[record["trial"]] for record in scored)
     page = report.write_report(
@@ -119,7 +119,9 @@ def write_tables(folder: Path, records: Sequence[TrialRecord]) -> None:
     write_text(folder / "trials.csv", text.getvalue())
 
 
-def describe_experiment(experiment: Experiment, command: str) -> dict[str, Any]:
+def describe_experiment(
+    experiment: Experiment, command: str
+) -> report.ExperimentDescription:
     """Return what the report shows of an experiment besides its trials."""
     base = experiment.base.model_dump(mode="json", exclude=BOOKKEEPING_OPTIONS)
     return {
