@@ -36,6 +36,11 @@ def steps(channels, height=2, width=3):
     return levels.reshape(height, width, channels).astype(np.uint16)
 
 
+def written(path, data):
+    path.write_bytes(data)
+    return path
+
+
 def saved(tmp_path, image, name="in.png", **options):
     image.save(tmp_path / name, **options)
     return tmp_path / name

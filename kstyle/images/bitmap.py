@@ -4,6 +4,7 @@ Pillow knows only the usual masks, and no alpha of 16 bits a pixel.
 Source of the format: BITMAPV5HEADER, learn.microsoft.com.
 """
 
+import dataclasses
 import struct
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from kstyle.images.stored import Header, StoredPicture, check_size
 
 SIGNATURE = b"BM"
 WITH_MASKS, WITH_ALPHA_MASK = 3, 6  # compressions
-OLD_HEADER, ALPHA_HEADER = 40, 56  # bytes of the first header with masks, with alpha's
+# Bytes of the first header with masks, with alpha's, and with a profile.
+OLD_HEADER, ALPHA_HEADER, PROFILE_HEADER = 40, 56, 124
+EMBEDDED = b"DEBM"  # kind of colours: a profile in the file
 
 
 def read_bitmap_header(path: Path) -> Header:
@@ -36,8 +39,20 @@ def read_bitmap(path: Path) -> StoredPicture:
         the file is cut short.
     """
     data = path.read_bytes()
-    if not _has_masks(data):
-        return read_with_pillow(path)
+    found = _read_masked(data) if _has_masks(data) else read_with_pillow(path)
+    return dataclasses.replace(found, profile=_profile(data))
+
+
+def _profile(data: bytes) -> bytes | None:
+    """The ICC profile that the newest header names, if it is in the file."""
+    (size,) = struct.unpack_from("<I", data, 14)
+    if size < PROFILE_HEADER or data[70:74] != EMBEDDED:
+        return None
+    start, length = struct.unpack_from("<II", data, 126)
+    return data[14 + start : 14 + start + length] or None
+
+
+def _read_masked(data: bytes) -> StoredPicture:
     start, size, width, height = struct.unpack_from("<IIii", data, 10)
     bits, compression = struct.unpack_from("<HI", data, 28)
     check_size(abs(height), width)

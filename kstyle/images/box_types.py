@@ -1,9 +1,9 @@
-"""File types made of boxes: AVIF, HEIF, JPEG 2000 and JPEG XL.
+"""File types made of boxes: AVIF, HEIF and JPEG 2000.
 
-HEIF and JPEG XL need packages that come with kstyle's extras.
+HEIF needs a package that comes with an extra of kstyle.
 
 Sources of the formats: ISO/IEC 14496-12 (boxes) and 23008-12 (HEIF), AV1 Image File
-Format 1.2, ISO/IEC 15444-1 annex I (JPEG 2000), ISO/IEC 18181 (JPEG XL).
+Format 1.2, ISO/IEC 15444-1 annex I (JPEG 2000).
 """
 
 import dataclasses
@@ -21,16 +21,19 @@ from PIL import Image
 from kstyle.errors import ImageError
 from kstyle.images import color_profiles
 from kstyle.images.pillow_types import read_with_pillow
-from kstyle.images.stored import Header, StoredPicture, check_floats, check_size
+from kstyle.images.stored import (
+    Header,
+    StoredPicture,
+    check_size,
+    exif_orientation,
+    exif_profile,
+)
 
 AVIF_BRANDS = (b"avif", b"avis")
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 JP2_SIGNATURES = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
-JXL_SIGNATURES = (b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")
 CODESTREAM = b"\xff\x4f\xff\x51"  # how JPEG 2000's begins
 SYCC = 18  # the YCC colours of JPEG 2000
-# Width as a part of the height, by JPEG XL's number for it: 18181-1, table A.2.
-JXL_RATIOS = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
 def read_avif(path: Path) -> StoredPicture:
@@ -42,15 +45,19 @@ def read_avif(path: Path) -> StoredPicture:
     data = path.read_bytes()
     properties = primary_properties(data)
     profile = _numbered_profile(properties.get(b"colr", []))
-    stored = read_with_pillow(path)
-    if stored.profile is None:
-        stored = dataclasses.replace(stored, profile=profile)
     bits = _av1_bits(properties.get(b"av1C", []))
     if bits == 8:
-        return stored
-    deep = imagecodecs.avif_decode(data, index=0)
-    levels, alpha = _split(deep.reshape(*deep.shape[:2], -1), 2**bits - 1)
-    return dataclasses.replace(stored, levels=levels, alpha=alpha)
+        stored = read_with_pillow(path)
+    else:
+        with Image.open(path, formats=["AVIF"]) as image:
+            check_size(image.height, image.width)
+            own, exif = image.info.get("icc_profile"), image.getexif()
+        deep = imagecodecs.avif_decode(data, index=0)
+        levels, alpha = split_samples(deep.reshape(*deep.shape[:2], -1), 2**bits - 1)
+        stored = StoredPicture(levels, alpha, own, exif_orientation(exif))
+    if stored.profile is None:
+        stored = dataclasses.replace(stored, profile=profile)
+    return stored
 
 
 def read_heif_header(path: Path) -> Header:
@@ -77,19 +84,23 @@ def read_heif(path: Path) -> StoredPicture:
         profile = color_profiles.cicp_profile(
             numbers["color_primaries"], numbers["transfer_characteristics"]
         )
+    elif not profile and image.info.get("exif"):
+        exif = Image.Exif()
+        exif.load(image.info["exif"])
+        profile = exif_profile(exif)
     samples = np.array(image)  # a copy: the memory is that of `image`
-    levels, alpha = _split(samples.reshape(height, width, -1))
+    levels, alpha = split_samples(samples.reshape(height, width, -1))
     return StoredPicture(levels, alpha, profile or None)
 
 
 def _open_heif(path: Path) -> Any:
     """The main picture of a file, not decoded yet."""
-    pillow_heif = _import_extra("pillow_heif", "heif", "a HEIC or HEIF picture")
+    pillow_heif = import_extra("pillow_heif", "heif", "a HEIC or HEIF picture")
     found = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
     return found[found.primary_index]
 
 
-def _import_extra(module: str, extra: str, kind: str) -> ModuleType:
+def import_extra(module: str, extra: str, kind: str) -> ModuleType:
     """Import the package that reads a type.
 
     Raises: ImageError: it is not installed.
@@ -116,14 +127,16 @@ def read_jpeg2000(path: Path) -> StoredPicture:
             (space,) = struct.unpack_from(">I", body, 3)
         elif kind == b"colr" and body[:1] in (b"\2", b"\3"):
             profile = bytes(body[3:])
-    if max(bits) <= 8:
+    if max(bits) <= 8 and len(bits) <= 4:
         return dataclasses.replace(read_with_pillow(path), profile=profile)
-    if len(set(bits)) > 1 or max(bits) > 16 or space == SYCC:
-        raise NotImplementedError(f"components of {bits} bits")
+    if len(bits) > 4 or len(set(bits)) > 1 or max(bits) > 16 or space == SYCC:
+        raise NotImplementedError(f"{len(bits)} components of {max(bits)} bits")
     with Image.open(path, formats=["JPEG2000"]) as image:
         check_size(image.height, image.width)
     samples = imagecodecs.jpeg2k_decode(data)
-    levels, alpha = _split(samples.reshape(*samples.shape[:2], -1), 2 ** bits[0] - 1)
+    levels, alpha = split_samples(
+        samples.reshape(*samples.shape[:2], -1), 2 ** bits[0] - 1
+    )
     return StoredPicture(levels, alpha, profile)
 
 
@@ -137,81 +150,10 @@ def _jpeg2000_bits(data: bytes) -> tuple[int, ...]:
     return tuple(kind + 1 for kind in kinds)
 
 
-def read_jpeg_xl_header(path: Path) -> Header:
-    """Read the size and the orientation of a JPEG XL picture: 18181-1, annex D.
-
-    Raises: ValueError, struct.error: it is damaged.
-    """
-    return jpeg_xl_header(path.read_bytes())
-
-
-def jpeg_xl_header(data: bytes) -> Header:
-    """As `read_jpeg_xl_header`, of the bytes of a file."""
-    stream = data
-    if data[:2] != JXL_SIGNATURES[1]:
-        part = find_box(data, b"jxlp")
-        whole = find_box(data, b"jxlc")
-        stream = whole if whole is not None else (part or b"")[4:]
-    if stream[:2] != JXL_SIGNATURES[1]:
-        raise ValueError("it has no header")
-    bits = _Bits(stream[2:24])
-    small = bits.take(1)
-    height = 8 * (bits.take(5) + 1) if small else bits.take_length()
-    above, below = JXL_RATIOS[bits.take(3)]
-    if above:
-        width = height * above // below
-    else:
-        width = 8 * (bits.take(5) + 1) if small else bits.take_length()
-    plain = bits.take(1)
-    turned = not plain and bits.take(1)
-    return Header(height, width, 1 + bits.take(3) if turned else 1)
-
-
-class _Bits:
-    """Whole numbers out of bytes, lowest bit first."""
-
-    def __init__(self, data: bytes) -> None:
-        self._rest, self._left = int.from_bytes(data, "little"), 8 * len(data)
-
-    def take(self, count: int) -> int:
-        """Take the next `count` bits. Raises: ValueError: there are fewer."""
-        if count > self._left:
-            raise ValueError("its header is cut short")
-        found = self._rest & ((1 << count) - 1)
-        self._rest, self._left = self._rest >> count, self._left - count
-        return found
-
-    def take_length(self) -> int:
-        """Take the length of an edge, of 9 to 30 bits."""
-        return 1 + self.take((9, 13, 18, 30)[self.take(2)])
-
-
-def read_jpeg_xl(path: Path) -> StoredPicture:
-    """Read a JPEG XL picture of any depth; of an animation, the first frame.
-
-    imagecodecs reads all bits of the samples, but no profile; the other package reads
-    the profile, and 8 bits. Both turn the picture upright.
-
-    Raises: ImageError: it is too large, or the package for it is not installed. What
-        both packages raise.
-    """
-    data = path.read_bytes()
-    header = jpeg_xl_header(data)
-    check_size(header.height, header.width)
-    _import_extra("pillow_jxl", "jxl", "a JPEG XL picture")
-    with Image.open(path, formats=["JXL"]) as image:
-        profile = image.info.get("icc_profile")
-    samples = imagecodecs.jpegxl_decode(data, index=0)
-    if samples.dtype.kind == "f":
-        samples = check_floats(samples)
-    levels, alpha = _split(samples.reshape(*samples.shape[:2], -1))
-    return StoredPicture(levels, alpha, profile)
-
-
-def _split(
+def split_samples(
     samples: np.ndarray, top: int | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colours and alpha of `(H, W, 1 to 4)`.
+    """Part `(H, W, 1 to 4)` into colours and alpha.
 
     top: the largest level, where it is not that of the type.
     """

@@ -24,6 +24,8 @@ from kstyle.images.stored import (
 
 log = logging.getLogger("kstyle")
 
+# Markers of JPEG's kinds of frames (T.81, table B.1) and of JPEG-LS.
+JPEG_FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xD0), 0xF7)
 PILLOW_TYPES = ("JPEG", "WEBP", "BMP", "GIF", "PSD", "TIFF", "AVIF", "JPEG2000")
 
 
@@ -34,6 +36,27 @@ def read_pillow_header(path: Path) -> Header:
     """
     with Image.open(path, formats=PILLOW_TYPES) as image:
         return Header(image.height, image.width, exif_orientation(_exif(image)))
+
+
+def unsupported_kind(data: bytes) -> str | None:
+    """Name what a file is that begins as a type Pillow reads, and is of another kind.
+
+    data: its bytes. Returns: `None` where nothing is known.
+    """
+    if data.startswith(b"8BPS") and len(data) >= 26:
+        version, depth, mode = struct.unpack_from(">4xH16xHH", data)
+        large = "large " if version == 2 else ""
+        return f"{large}Photoshop file, mode {mode} at {depth} bits"
+    if not data.startswith(b"\xff\xd8"):
+        return None
+    at = 2
+    while at + 5 <= len(data) and data[at] == 0xFF:
+        marker, length, depth = struct.unpack_from(">BHB", data, at + 1)
+        if marker in JPEG_FRAMES:
+            name = {0xC3: "lossless JPEG", 0xF7: "JPEG-LS"}.get(marker, "JPEG")
+            return f"{name} of {depth} bits"
+        at += 2 + length
+    return None
 
 
 def read_pillow_record(path: Path) -> str | None:

@@ -23,6 +23,7 @@ from kstyle.images import (
     bitmap,
     box_types,
     color_profiles,
+    jpeg_xl,
     pillow_types,
     png,
     stored,
@@ -51,7 +52,7 @@ LOGGERS = ("tifffile", "imagecodecs", "PIL")
 # How decoders say that a file may be whole, and they do not read its kind.
 UNSUPPORTED = re.compile(
     r"\b(not|un|isn't )\s?(yet )?(supported|implemented)\b|requires the|"
-    r"cannot decode|unknown (compression|pixel mode)|not available",
+    r"cannot decode|not a known|unknown (compression|pixel mode)|not available",
     re.IGNORECASE,
 )
 
@@ -84,7 +85,7 @@ BITMAP = FileType(
 AVIF = PILLOW._replace(read=box_types.read_avif)
 HEIF = FileType(box_types.read_heif_header, box_types.read_heif, _no_record)
 JPEG_2000 = PILLOW._replace(read=box_types.read_jpeg2000)
-JPEG_XL = FileType(box_types.read_jpeg_xl_header, box_types.read_jpeg_xl, _no_record)
+JPEG_XL = FileType(jpeg_xl.read_jpeg_xl_header, jpeg_xl.read_jpeg_xl, _no_record)
 
 
 def load_picture(path: str | os.PathLike[str]) -> Picture:
@@ -145,7 +146,7 @@ def _file_type(path: Path) -> FileType:
         return TIFF
     if head.startswith(bitmap.SIGNATURE):
         return BITMAP
-    if head.startswith(box_types.JXL_SIGNATURES):
+    if head.startswith(jpeg_xl.SIGNATURES):
         return JPEG_XL
     if head.startswith(box_types.JP2_SIGNATURES):
         return JPEG_2000
@@ -210,6 +211,10 @@ def _reason(path: Path, error: Exception) -> str:
         return f"{path}: {error}"
     if isinstance(error, PermissionError):
         return f"{path} may not be read by you. Change its permissions."
+    unidentified = isinstance(error, Image.UnidentifiedImageError)
+    kind = pillow_types.unsupported_kind(path.read_bytes()) if unidentified else None
+    if kind is not None:
+        error = NotImplementedError(kind)
     words = " ".join(str(error).split())
     if not re.search("[a-z]{3}", words):  # some decoders raise with an index alone
         words = type(error).__name__
@@ -218,10 +223,10 @@ def _reason(path: Path, error: Exception) -> str:
             f"{path} is of a kind that is not supported ({words}). Save it as PNG, "
             "JPEG or an uncompressed TIFF."
         )
-    if isinstance(error, Image.UnidentifiedImageError) and not _begins_well(path):
+    if unidentified and not _begins_well(path):
         types = ", ".join(READABLE_SUFFIXES)
         return f"{path} is not a picture that can be read. Use {types}."
-    if isinstance(error, Image.UnidentifiedImageError):
+    if unidentified:
         words = "the header makes no sense"
     return f"{path} is damaged or cut short ({words}). Make or download it again."
 

@@ -16,6 +16,7 @@ from kstyle.images.pillow_types import read_with_pillow
 from kstyle.images.stored import (
     COLOR_SPACE,
     DESCRIPTION,
+    MAX_PIXELS,
     ORIENTATION,
     SOFTWARE,
     Header,
@@ -37,6 +38,7 @@ CAMERA_RAW = (32803, 34892)  # samples of a sensor: colour filter array, linear 
 OTHER_RAW = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb")
 DNG_VERSION, EXIF_DIRECTORY = 50706, 34665
 PREMULTIPLIED, ALPHA = 1, 2  # kinds of extra samples
+MOST_SAMPLES = 5 * MAX_PIXELS
 MOST_PAGES = 100  # searched for the picture that a small copy stands before
 
 
@@ -91,7 +93,8 @@ def _read_first_with_pillow(
 
     Raises: NotImplementedError: Pillow does not know them either.
     """
-    words = f"colours of the kind {page.photometric} at {page.bitspersample} bits"
+    name = getattr(page.photometric, "name", page.photometric)
+    words = f"{name} at {page.bitspersample} bits"
     if not is_first:
         raise NotImplementedError(words)
     try:
@@ -145,7 +148,7 @@ def _area(page: tifffile.TiffPage) -> int:
 
 
 def _check_segments(page: tifffile.TiffPage) -> None:
-    """Refuse a page that lacks some of its strips or tiles.
+    """Refuse a page that lacks some of its strips or tiles, or unpacks to very much.
 
     Readers take missing ones for black, be they a million. Raises: ImageError.
     """
@@ -153,6 +156,11 @@ def _check_segments(page: tifffile.TiffPage) -> None:
     if held < needed:
         words = f"it holds {held} of its {needed} strips or tiles"
         raise ImageError(f"{words}. Make or download it again.")
+    if page.size > MOST_SAMPLES:
+        raise ImageError(
+            f"it has {page.samplesperpixel} samples a pixel, and {page.size} in all. "
+            "Save it as RGB."
+        )
 
 
 def _is_read_here(page: tifffile.TiffPage) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kstyle.errors import ImageError
+from kstyle.images.color_profiles import cicp_profile
 from kstyle.images.reading import load_picture, picture_size
 
 NO_ALPHA = [0xFF0000, 0xFF00, 0xFF, 0]
@@ -65,6 +66,16 @@ def test_the_order_of_the_rows_and_their_padding(tmp_path, height):
     first, last = (0, 1) if height < 0 else (1, 0)
     np.testing.assert_array_equal(picture.pixels[first, 0], [1, 1, 1])
     np.testing.assert_array_equal(picture.pixels[last, 0], [1, 0, 0])
+
+
+def test_the_profile_in_a_bitmap_is_used(tmp_path):
+    path = bitmap(tmp_path / "in.bmp", USUAL, 32, [0xFFC86432])  # (200, 100, 50)
+    data, profile = bytearray(path.read_bytes()), cicp_profile(12, 13)
+    data[70:74] = b"DEBM"
+    data[126:134] = struct.pack("<II", len(data) - 14, len(profile))
+    path.write_bytes(data + profile)
+    found = load_picture(path).pixels[0, 0] * 255  # Display P3 in sRGB
+    np.testing.assert_allclose(found, [214.9, 92.6, 31.0], atol=0.2)
 
 
 def test_a_masked_bitmap_that_is_cut_short_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""AVIF, HEIF, JPEG 2000 and JPEG XL: depth, colours, orientation, missing packages."""
+"""AVIF, HEIF and JPEG 2000: depth, colours, orientation, missing packages."""
 
 import struct
 import sys
@@ -6,22 +6,17 @@ import sys
 import imagecodecs
 import numpy as np
 import pytest
-from picture_files import saved, steps
+from picture_files import saved, steps, written
 from PIL import Image
 
 from kstyle.errors import ImageError
 from kstyle.images import color_profiles
-from kstyle.images.box_types import boxes, jpeg_xl_header, primary_properties
+from kstyle.images.box_types import boxes, primary_properties
 from kstyle.images.reading import load_picture, picture_size
 
 P3 = color_profiles.cicp_profile(12, 13)
 # (200, 100, 50) of Display P3 in sRGB, by hand: linear, matrix, encoded.
 P3_COLOUR, SRGB_COLOUR = (200, 100, 50), [214.8, 92.6, 31.0]
-
-
-def written(path, data):
-    path.write_bytes(data)
-    return path
 
 
 def with_color_numbers(data, primaries, transfer):
@@ -137,37 +132,6 @@ def test_jpeg_2000_of_8_bits_with_a_profile(tmp_path):
     np.testing.assert_allclose(found, SRGB_COLOUR, atol=0.5)
 
 
-# JPEG XL
-
-
-@pytest.mark.parametrize("size", [(16, 16), (3, 5), (24, 300), (1, 1000), (768, 1024)])
-def test_the_header_of_jpeg_xl_says_its_size(size):
-    data = imagecodecs.jpegxl_encode(np.zeros(size, np.uint8), lossless=True)
-    header = jpeg_xl_header(data)
-    assert (header.height, header.width) == size
-
-
-def test_jpeg_xl_is_read_with_all_its_bits_and_profile(tmp_path):
-    pytest.importorskip("pillow_jxl")
-    # imagecodecs marks samples of 16 bits as light, not as sRGB.
-    samples = np.maximum(steps(3, 8, 16), 300)
-    data = imagecodecs.jpegxl_encode(samples, lossless=True)
-    path = written(tmp_path / "in.jxl", data)
-    assert picture_size(path) == load_picture(path).size == (8, 16)
-    found = load_picture(path).pixels
-    expected = 1.055 * (samples / 65535) ** (1 / 2.4) - 0.055
-    np.testing.assert_allclose(found, expected, atol=3e-4)
-
-
-def test_a_jpeg_xl_that_claims_too_much_is_refused(tmp_path):
-    # A size of 2^30 x 2^30: not small, the longest kind of both edges, no ratio.
-    ones = (1 << 30) - 1
-    bits = (3 << 1) | ones << 3 | 0 << 33 | 3 << 36 | ones << 38
-    data = b"\xff\x0a" + bits.to_bytes(24, "little")
-    with pytest.raises(ImageError, match="more than 200 million"):
-        load_picture(written(tmp_path / "in.jxl", data))
-
-
 # HEIF
 
 
@@ -200,6 +164,16 @@ def test_heic_is_read_and_its_profile_used(tmp_path, heif):
     heic(heif, path, "RGB", samples, icc_profile=P3)
     found = load_picture(path).pixels[8, 8] * 255
     np.testing.assert_allclose(found, SRGB_COLOUR, atol=2)
+
+
+def test_heic_of_a_cameras_adobe_rgb_is_converted(tmp_path, heif):
+    samples = np.full((16, 16, 3), P3_COLOUR, np.uint8)
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA001] = 2
+    path = tmp_path / "in.heic"
+    heic(heif, path, "RGB", samples, exif=exif.tobytes(), save_nclx_profile=False)
+    found = load_picture(path).pixels[8, 8] * 255
+    np.testing.assert_allclose(found, [227, 100, 42], atol=2)
 
 
 def test_heic_of_10_bits_keeps_them(tmp_path, heif):

@@ -2,11 +2,13 @@
 
 import struct
 
+import imagecodecs
 import numpy as np
 import pytest
 from picture_files import saved
 from PIL import Image
 
+from kstyle.errors import ImageError
 from kstyle.images.reading import load_picture, picture_size
 
 
@@ -45,6 +47,17 @@ def test_a_flattened_photoshop_picture_is_read(tmp_path):
     assert picture_size(path) == picture.size == (1, 1)
     np.testing.assert_allclose(picture.pixels[0, 0], [1, 0.2, 0], atol=1e-6)
     assert picture.alpha is None
+
+
+def test_kinds_that_pillow_lacks_are_not_called_damaged(tmp_path):
+    path = psd(tmp_path / "in.psd", [1, 2, 3], layers=0, depth=16)
+    with pytest.raises(ImageError, match="not supported .*mode 3 at 16 bits"):
+        load_picture(path)
+    samples = np.zeros((8, 8, 3), np.uint16)
+    path = tmp_path / "in.jpg"
+    path.write_bytes(imagecodecs.jpeg_encode(samples, bitspersample=12))
+    with pytest.raises(ImageError, match="not supported .JPEG of 12 bits"):
+        load_picture(path)
 
 
 @pytest.mark.parametrize("layers", [-1, 1])

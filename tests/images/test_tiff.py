@@ -237,3 +237,13 @@ def test_samples_that_no_reader_knows_are_not_called_damaged(tmp_path):
     tifffile.imwrite(path, np.zeros((4, 4, 3), np.float32), photometric="cielab")
     with pytest.raises(ImageError, match="not supported"):
         load_picture(path)
+
+
+def test_a_page_of_very_many_samples_is_refused(tmp_path):
+    path = tmp_path / "in.tif"
+    data = bytearray(tiff_of(30_000, 8, b"\0"))
+    at = data.index(struct.pack("<HH", 277, 3)) + 8  # samples a pixel
+    data[at : at + 2] = struct.pack("<H", 40_000)
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match="40000 samples a pixel, and 1200000000"):
+        load_picture(path)
