@@ -26,6 +26,7 @@ log = logging.getLogger("kstyle")
 
 # Markers of JPEG's kinds of frames (T.81, table B.1) and of JPEG-LS.
 JPEG_FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xD0), 0xF7)
+USUAL_FRAMES = (0xC0, 0xC1, 0xC2)
 PILLOW_TYPES = ("JPEG", "WEBP", "BMP", "GIF", "PSD", "TIFF", "AVIF", "JPEG2000")
 
 
@@ -45,6 +46,8 @@ def unsupported_kind(data: bytes) -> str | None:
     """
     if data.startswith(b"8BPS") and len(data) >= 26:
         version, depth, mode = struct.unpack_from(">4xH16xHH", data)
+        if version == 1 and depth not in (16, 32):
+            return None
         large = "large " if version == 2 else ""
         return f"{large}Photoshop file, mode {mode} at {depth} bits"
     if not data.startswith(b"\xff\xd8"):
@@ -52,6 +55,8 @@ def unsupported_kind(data: bytes) -> str | None:
     at = 2
     while at + 5 <= len(data) and data[at] == 0xFF:
         marker, length, depth = struct.unpack_from(">BHB", data, at + 1)
+        if marker in USUAL_FRAMES and depth == 8:
+            return None
         if marker in JPEG_FRAMES:
             name = {0xC3: "lossless JPEG", 0xF7: "JPEG-LS"}.get(marker, "JPEG")
             return f"{name} of {depth} bits"
