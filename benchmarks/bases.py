@@ -25,10 +25,9 @@ from kstyle.runs.models import ModelCache, build_model
 
 def losses(job, shared, basis, steps):
     """The losses of so many steps of L-BFGS in `basis`, from the content."""
-    edge, terms = job.config.size, build_terms(job.config)
-    start = job.content_at(edge)
-    precision = job.scales[-1].precision
-    model = build_model(job, edge, shared, terms, start, precision=precision)
+    scale, terms = job.scales[-1], build_terms(job.config)
+    start = job.content_at(scale.content_size)
+    model = build_model(job, scale, shared, terms, start)
     model.compile(LBFGS(history=job.config.history, basis=basis))
     values = []
     seen = keras.callbacks.LambdaCallback(

@@ -47,7 +47,7 @@ def problem(net, size, *, square=False, init="content", **network):
     terms = kstyle.loss_terms(
         {CONTENT_LAYER: 8}, dict.fromkeys(STYLE_LAYERS, 200), tv=200
     )
-    start = noise_picture(content.shape, seed=0) if init == "noise" else content
+    start = noise_picture(content.shape[:2], seed=0) if init == "noise" else content
     return kstyle.StyleTransfer(extractor, terms, content, style, start)
 
 
@@ -108,8 +108,8 @@ def write_problem(path, job):
         "tv_weight": config.tv_weight,
     }
     arrays = {
-        "content": job.content_at(config.size),
-        "style": job.style_at(config.size),
+        "content": job.content_at(job.scales[-1].content_size),
+        "style": job.style_at(job.scales[-1].style_size),
     }
     for name, (kernel, bias) in job.weights.layers.items():
         arrays |= {f"{name}/kernel": kernel, f"{name}/bias": bias}

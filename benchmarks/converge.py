@@ -60,7 +60,7 @@ class Kept(EverySteps):
 def kstyles(config, every):
     """The kept pictures of a run of `config` as `kstyle stylize` makes it."""
     job = prepare(config)
-    kept = Kept(every, max(job.content_at(config.size).shape[:2]))
+    kept = Kept(every, job.scales[-1].edge)
     pipeline.run_job(job, [kept])
     return kept.pictures
 
@@ -76,8 +76,9 @@ def pytorchs(config, every):
 def judge(config):
     """A function from a picture to its loss in float32."""
     job, shared = prepare(config), ModelCache()
-    start = job.content_at(config.size)
-    model = build_model(job, config.size, shared, build_terms(config), start)
+    scale = job.scales[-1].for_measuring()
+    start = job.content_at(scale.content_size)
+    model = build_model(job, scale, shared, build_terms(config), start)
 
     def loss(picture):
         model.image.assign(picture[None])

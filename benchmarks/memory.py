@@ -20,6 +20,7 @@ import common
 
 import kstyle
 from kstyle.planning.estimates import peak_bytes
+from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.inputs import read_pictures
 
 UNIT = 1 if sys.platform == "darwin" else 1024  # bytes, of what wait4 counts in
@@ -51,8 +52,8 @@ def peak(row, logs):
 def estimated(folder):
     """Bytes at the most of the run in `folder`, as estimated."""
     config = kstyle.StyleConfig.from_yaml((folder / "config.yaml").read_text())
-    content, style, *_ = read_pictures(config)
-    return peak_bytes(config, content.size, style.shape[:2])
+    scales = plan_scales_of_run(config, *read_pictures(config).sizes)
+    return peak_bytes(config, scales)
 
 
 def main():

@@ -17,7 +17,7 @@ from pathlib import Path
 import common
 
 import kstyle
-from kstyle.hardware import precision
+from kstyle.hardware.machine import why_bfloat16_is_slow
 from kstyle.planning import calibration
 
 KINDS = ("float32", "bfloat16")
@@ -76,7 +76,7 @@ def main():
     parser.add_argument("--run-size", type=int, default=256)
     parser.add_argument("--run-steps", type=int, default=60)
     options = parser.parse_args()
-    fast = precision.why_bfloat16_is_slow("auto") is None
+    fast = why_bfloat16_is_slow("auto") is None
     if not fast:
         print("This machine has no units for bfloat16: expect it to be slower here.")
     figures = {"bfloat16_units": fast, "steps": options.steps}

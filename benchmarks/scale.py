@@ -24,6 +24,7 @@ import kstyle
 from kstyle.hardware.host import free_memory
 from kstyle.images.picture import resize
 from kstyle.planning import estimates
+from kstyle.planning.scales import plan_scales_of_run
 
 SIZES, FULL = (256, 512, 1024), (2048, 3840, 7680)
 
@@ -68,7 +69,8 @@ def in_a_process(size, tile, steps, precision):
 def fits(size):
     """Whether the whole picture should fit into the memory that is free."""
     config = kstyle.StyleConfig(size=size, optimizer="adam", scales=1)
-    need, free = estimates.peak_bytes(config, (size * 9 // 16, size)), free_memory()
+    scales = plan_scales_of_run(config, (size * 9 // 16, size), (size, size))
+    need, free = estimates.peak_bytes(config, scales), free_memory()
     return free is None or need <= free
 
 

@@ -21,8 +21,8 @@ from kstyle.networks.vgg import VGG19
 from kstyle.planning.scales import (
     COARSEST_EDGE,
     plan_scales,
+    plan_scales_of_run,
     style_size_at,
-    usable_scales,
 )
 from kstyle.tiling.geometry import axis_spans, make_tiles, split_stages, stage_edge
 
@@ -269,15 +269,14 @@ def test_every_usable_scale_is_large_enough_for_its_layers(
     )
     least = NETWORKS[net].minimum_size([layer], padding)
     try:
-        plan = usable_scales(config, content, style)
+        plan = plan_scales_of_run(config, content, style)
     except ConfigError:  # only where the full size is too small as well
         full = fit_long_edge(content, size), style_size_at(config, style, size)
         assert min(map(min, full)) < least
         return
     assert plan[-1].edge == size
     for scale in plan:
-        assert min(fit_long_edge(content, scale.edge)) >= least
-        assert min(style_size_at(config, style, scale.edge)) >= least
+        assert min(*scale.content_size, *scale.style_size) >= least
 
 
 def run_layers(stage, values, borders, padding):

@@ -157,9 +157,7 @@ def print_outcomes(outcomes: Sequence[BatchOutcome], *, quiet: bool) -> None:
 
 def entry_work(entry: BatchEntry) -> float:
     """Return the estimated time of an entry up to a constant factor."""
-    content_size, style_size = entry.sizes
-    speed = STEP_COSTS.__getitem__
-    return estimate_run(entry.config, content_size, style_size, speed).seconds
+    return estimate_run(entry.config, entry.scales, STEP_COSTS.__getitem__).seconds
 
 
 def print_batch_estimate(
@@ -170,13 +168,8 @@ def print_batch_estimate(
     seconds, steps, most_bytes = 0.0, 0, 0
     for entry in plan.todo():
         size = entry.result_size()
-        content_size, style_size = entry.sizes
         estimate = estimate_run(
-            entry.config,
-            content_size,
-            style_size,
-            seconds_per_gflop,
-            traced=size in sizes,
+            entry.config, entry.scales, seconds_per_gflop, traced=size in sizes
         )
         sizes.add(size)
         seconds, steps = seconds + estimate.seconds, steps + estimate.steps

@@ -24,9 +24,11 @@ from kstyle.cli.progress import watch_run
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.hardware import host
+from kstyle.hardware.machine import THIS_MACHINE
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.hardware.tensorflow_setup import load_tensorflow
 from kstyle.planning import estimates, memory_fit
+from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.job import prepare, read_inputs
 
 
@@ -139,20 +141,22 @@ def stylize_one_picture(config: StyleConfig, *, overwrite: bool, quiet: bool) ->
 
 def print_run_plan(config: StyleConfig, overwrite: bool) -> None:
     """Check all inputs of a run and print an estimate of its scales; write nothing."""
-    requested, config = config, resolve_precision(config)
-    (content, style, *_), _ = read_inputs(config, overwrite=overwrite)
-    sizes = content.size, style.shape[:2]
-    shortage = None
+    wanted = config.precision
+    config = config.replace(precision=resolve_precision(wanted, config.device))
+    pictures, _ = read_inputs(config, overwrite=overwrite)
+    available, shortage = THIS_MACHINE.available_bytes(config.device), None
     try:
-        config = memory_fit.fit_memory(config, *sizes)
+        config = memory_fit.fit_memory(config, *pictures.sizes, available)
     except ConfigError as error:
         shortage = str(error)
-    explain_precision(requested)
+    scales = plan_scales_of_run(config, *pictures.sizes)
+    explain_precision(wanted, config.device)
     load_tensorflow()
     from kstyle.hardware import devices
     from kstyle.planning.calibration import seconds_per_gflop
 
     with devices.use_device(config.device):
-        scales = estimates.estimate_scales(config, *sizes, seconds_per_gflop)
-        total = estimates.estimate_run(config, *sizes, seconds_per_gflop)
-    console.print_scale_estimates(scales, total, shortage)
+        each = estimates.estimate_scales(config, scales, seconds_per_gflop)
+        total = estimates.estimate_run(config, scales, seconds_per_gflop)
+    sizes = [scale.content_size for scale in scales]
+    console.print_scale_estimates(zip(sizes, each, strict=True), total, shortage)

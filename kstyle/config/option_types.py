@@ -1,4 +1,4 @@
-"""The kinds of values that options take, their spelling, what a wrong one is told."""
+"""The types of the options' values: how they may be written, and what is refused."""
 
 import difflib
 import os
@@ -15,8 +15,8 @@ from kstyle.errors import ConfigError
 from kstyle.images.picture import Picture
 
 
-def parse_layers(value):
-    """`"conv3_1:2,conv4_1"`, a list of such, or a mapping, to `{layer: weight}`."""
+def parse_layers(value: Any) -> Any:
+    """Parse `"conv3_1:2,conv4_1"`, a list of such parts, or `{layer: weight}`."""
     if isinstance(value, dict):
         return value
     if isinstance(value, str):
@@ -32,15 +32,16 @@ def parse_layers(value):
     return layers
 
 
-def parse_scales(value):
-    """`"auto"`, a count, or long edges as `"128,256,512"` or a list."""
+def parse_scales(value: Any) -> Any:
+    """Parse `"auto"`, a count, or long edges as `"128,256,512"` or a list."""
     if isinstance(value, str) and value != "auto":
         value = [part.strip() for part in value.split(",")]
         value = value[0] if len(value) == 1 else value
     return no_bool(value)
 
 
-def empty_as_none(value):
+def empty_as_none(value: Any) -> Any:
+    """Return `None` for "" and "none"."""
     return None if value in ("", "none") else no_bool(value)
 
 
@@ -59,21 +60,22 @@ def as_path_text(value: Any) -> Any:
     return value
 
 
-def no_bool(value):
-    """YAML reads `yes` and `on` as true, which Python would take for 1."""
+def no_bool(value: Any) -> Any:
+    """Refuse a bool: YAML reads `yes` and `on` as true, which Python takes for 1."""
     if isinstance(value, bool):
         raise ValueError("give a number, not yes or no")
     return value
 
 
-def check_device(value):
+def check_device(value: str) -> str:
+    """Return a device's name, checked. Raises: ValueError: it is none."""
     if not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,3})?", value):
         raise ValueError("give auto, cpu, gpu or gpu:N")
     return value
 
 
-def parse_interval(value):
-    """`("steps", 50)` of "50", `("seconds", 60.0)` of "60s"; a number of 0 is never.
+def parse_interval(value: str) -> tuple[str, float]:
+    """Parse "50" to `("steps", 50)`, "60s" to `("seconds", 60.0)`; 0 means never.
 
     Raises: ValueError: it is neither.
     """
@@ -84,20 +86,20 @@ def parse_interval(value):
     return ("steps", int(steps)) if steps else ("seconds", float(seconds))
 
 
-def as_interval(value):
-    """The text of an interval, checked; YAML reads steps as a number."""
+def as_interval(value: Any) -> str:
+    """Return an interval as text, checked; YAML reads steps as a number."""
     text = str(no_bool(value)).strip()
     parse_interval(text)
     return text
 
 
-def parse_off(value):
-    """YAML reads a bare `off` as false."""
+def parse_off(value: Any) -> Any:
+    """Return "off" for false, which is what YAML reads for a bare `off`."""
     return "off" if value is False else no_bool(value)
 
 
-def as_integer(value):
-    """A choice among numbers, also as a flag or the environment spells it."""
+def as_integer(value: Any) -> Any:
+    """Convert the text of a whole number, as a flag or the environment gives it."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 

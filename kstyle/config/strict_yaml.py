@@ -1,8 +1,9 @@
-"""Options from YAML, read strictly: safe, no tags or aliases, no key given twice."""
+"""Read options from YAML strictly: safe, no tags or aliases, no duplicate keys."""
 
 import re
 from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -10,26 +11,24 @@ from kstyle.errors import ConfigError
 from kstyle.files import why_unreadable
 
 MAX_YAML_DEPTH = 50  # brackets within each other
-MAX_YAML_BYTES = (
-    2**16
-)  # bytes, which take a second; kstyle's own files have 3000 at most
+MAX_YAML_BYTES = 2**16  # they take a second to read; kstyle's own files have 3000
 
 
 class StrictLoader(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error and not a surprise.
+    """A safe loader that refuses duplicate keys, aliases and tags.
 
-    An alias is one too: a few lines of them can stand for more text than fits memory.
-    And a tag, even a safe one: PyYAML trips over `!!int ''` and `!!timestamp x`.
+    A few lines of aliases can expand to more text than fits into memory. PyYAML fails
+    at some safe tags, such as `!!int ''` and `!!timestamp x`.
     """
 
-    def compose_node(self, parent, index):
+    def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise ConfigError("A config has no aliases (*name). Write the value out.")
         if (tag := self.peek_event().tag) is not None:
             raise ConfigError(f"This is not YAML of a config: it has a tag ({tag!r}).")
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key in (self.construct_object(key, deep=True) for key, _ in node.value):
             if not isinstance(key, Hashable):
@@ -39,7 +38,7 @@ class StrictLoader(yaml.SafeLoader):
             seen.add(key)
         return super().construct_mapping(node, deep)
 
-    def construct_integer(self, node):
+    def construct_integer(self, node: Any) -> int:
         number = self.construct_yaml_int(node)
         if abs(number) >= 2**64:  # Python will not print one of 5000 digits
             raise ConfigError("A number of 2^64 or more is of no use. Write less.")
@@ -49,8 +48,8 @@ class StrictLoader(yaml.SafeLoader):
 StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_integer)
 
 
-def check_depth(text):
-    """Refuse many brackets within each other, on which PyYAML would spend minutes."""
+def check_depth(text: str) -> None:
+    """Refuse deeply nested brackets, which take PyYAML minutes."""
     depth = deepest = 0
     for bracket in re.findall(r"[][{}]", text):
         depth += 1 if bracket in "[{" else -1
@@ -59,8 +58,8 @@ def check_depth(text):
         raise ConfigError(f"This is not YAML of a config: {deepest} brackets deep.")
 
 
-def read_yaml(text):
-    """What YAML `text` says. Raises: ConfigError: it is not YAML that kstyle reads."""
+def read_yaml(text: str) -> Any:
+    """Parse YAML `text`. Raises: ConfigError: it is not YAML, or not strict."""
     check_depth(text)
     try:
         return yaml.load(text, StrictLoader)  # noqa: S506 - it is a SafeLoader
@@ -70,8 +69,8 @@ def read_yaml(text):
         raise ConfigError(f"This is not YAML: {' '.join(str(error).split())}") from None
 
 
-def read_options(text):
-    """The options in YAML `text`, a mapping; not yet checked."""
+def read_options(text: str) -> dict[str, Any]:
+    """Read the options of the YAML mapping `text`, unchecked."""
     options = read_yaml(text)
     if options is None:
         return {}
@@ -81,8 +80,8 @@ def read_options(text):
     return {str(key): value for key, value in options.items()}
 
 
-def read_config_file(path):
-    """The options in the YAML file `path`."""
+def read_config_file(path: str | Path) -> dict[str, Any]:
+    """Read the options of the YAML file `path`, unchecked."""
     try:
         if reason := why_unreadable(path):
             raise OSError(reason)

@@ -4,11 +4,12 @@ The command line, YAML files, experiments and the record of a run all take their
 defaults and help texts from the fields below.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 import pydantic
 import yaml
 from pydantic import BeforeValidator, Field
+from pydantic.config import JsonDict
 
 from kstyle.config.layer_balance import METHOD_FORMS, parse_balance_method
 from kstyle.config.option_types import (
@@ -55,7 +56,7 @@ def option(
     is_fitted: whether the value is changed where the run needs more memory than is
         free.
     """
-    flags = {
+    flags: JsonDict = {
         "affects_result": affects_result,
         "is_path": is_path,
         "is_fitted": is_fitted,
@@ -291,7 +292,7 @@ def options_where(flag: str, value: bool = True) -> tuple[str, ...]:
     return tuple(
         name
         for name, field in StyleConfig.model_fields.items()
-        if field.json_schema_extra[flag] is value
+        if cast(JsonDict, field.json_schema_extra)[flag] is value
     )
 
 

@@ -18,6 +18,7 @@ from kstyle.experiments.records import TrialRecord, split_finished
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.planning.estimates import Estimate, estimate_run
+from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.inputs import read_pictures
 
 PictureSizes = tuple[tuple[int, int], tuple[int, int]]
@@ -81,9 +82,9 @@ def plan(
         )
         for path, experiment in zip(paths, requested, strict=True)
     ]
-    explain_precision(
-        *(trial.config for experiment in requested for trial in experiment.trials)
-    )
+    for experiment in requested:
+        for trial in experiment.trials:
+            explain_precision(trial.config.precision, trial.config.device)
     return plans
 
 
@@ -122,10 +123,11 @@ def with_resolved_precision(experiment: Experiment) -> Experiment:
     The precision is part of a trial: a checkpoint or finished record of another
     precision belongs to another trial.
     """
-    trials = [
-        dataclasses.replace(trial, config=resolve_precision(trial.config))
-        for trial in experiment.trials
-    ]
+    trials = []
+    for trial in experiment.trials:
+        precision = resolve_precision(trial.config.precision, trial.config.device)
+        config = trial.config.replace(precision=precision)
+        trials.append(dataclasses.replace(trial, config=config))
     return dataclasses.replace(experiment, trials=tuple(trials))
 
 
@@ -181,10 +183,11 @@ def check_trial(trial: Trial) -> PictureSizes:
     Raises: KStyleError: with the trial's name.
     """
     try:
-        content, style, _, _ = read_pictures(trial.config)
+        sizes = read_pictures(trial.config).sizes
+        plan_scales_of_run(trial.config, *sizes)
     except KStyleError as error:
         raise type(error)(f"trial {trial.name!r}: {error}") from None
-    return content.size, style.shape[:2]
+    return sizes
 
 
 def estimate_trials(
@@ -200,8 +203,9 @@ def estimate_trials(
             # A table of initial losses is one evaluation, without a step.
             table = trial.kind == "table"
             config = trial.config.replace(steps=0) if table else trial.config
+            scales = plan_scales_of_run(config, *each.sizes[trial.name])
             found[each.experiment.name, trial.name] = estimate_run(
-                config, *each.sizes[trial.name], seconds_per_gflop
+                config, scales, seconds_per_gflop
             )
     return found
 

@@ -1,134 +1,144 @@
-"""Whether a run fits into the memory that is free; what would fit; how to make it."""
+"""Change a run so that it fits into the free memory, or say what would fit."""
 
 import itertools
 import logging
+from typing import Any
 
+from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
-from kstyle.hardware.host import free_memory, gpu_memory, may_use_gpu, resident_memory
 from kstyle.planning.estimates import peak_bytes
+from kstyle.planning.scales import Size, plan_scales_of_run
 
-HISTORY_FALLBACKS = (
-    5,
-    3,
-)  # of L-BFGS, tried in this order before recomputation and tiles
-# Tried in this order: recomputation alone, and in tiles; larger ones cost less.
+# Tried in this order: fewer L-BFGS pairs, then recomputation, then tiles.
+HISTORY_FALLBACKS = (5, 3)
 TILE_FALLBACKS = ("whole", 1024, 512, 256)
-RETRY_MARGIN = 0.8  # of an estimate that did not hold
+OUT_OF_MEMORY_TILE = 512  # px: edge of the tiles after an out-of-memory error
+MIN_TILE = 128  # px
 RESUME_ADVICE = (
-    "A run that goes on keeps its size and its pairs: end other programs, or remove "
+    "A resumed run keeps its size and its L-BFGS pairs: end other programs, or remove "
     "state.npz from its folder to start again."
 )
 
 
-def fit_memory(config, content_size, style_size, *, begun=False):
-    """The config as it was if it fits or `fit` is off; or one that fits.
+def fit_memory(
+    config: StyleConfig,
+    content_size: Size,
+    style_size: Size,
+    available: int | None,
+    *,
+    resumed: bool = False,
+) -> StyleConfig:
+    """Return `config`, changed to fit into the memory where it does not and `fit` is
+    "auto".
 
-    Tried in turn: fewer pairs of L-BFGS, then recomputation, then tiles, and each of
-    these with fewer pairs.
-    content_size, style_size: (height, width) of the pictures as loaded.
-    begun: whether it is that of a run which goes on: its pairs are kept then.
-    Raises: ConfigError: the run needs more memory than there is, however it is done.
+    content_size, style_size: (height, width) of the pictures as loaded, the style
+        already cropped. available: bytes that the process may use, from
+        `Machine.available_bytes`; `None` where that is unknown: every run fits then.
+    resumed: whether the run continues from a checkpoint; its L-BFGS pairs stay.
+    Raises: ConfigError: nothing that may be changed makes it fit, or a picture is too
+        small for the layers.
     """
-    short = memory_shortage(config, content_size, style_size)
-    if short is None:
+    shortage = memory_shortage(config, content_size, style_size, available)
+    if shortage is None:
         return config
-    for changes in memory_fallbacks(config, begun) if config.fit == "auto" else ():
+    for changes in memory_fallbacks(config, resumed) if config.fit == "auto" else ():
         smaller = config.replace(**changes)
-        short = memory_shortage(smaller, content_size, style_size)
-        if short is None:
+        shortage = memory_shortage(smaller, content_size, style_size, available)
+        if shortage is None:
             words = " and ".join(f"--{key} {value}" for key, value in changes.items())
-            message = "The memory that is free does not suffice: going on with %s."
+            message = "The free memory is too small for this run: continuing with %s."
             logging.getLogger("kstyle").warning(message, words)
             return smaller
-    if begun:
-        short += f" {RESUME_ADVICE}"
-    raise ConfigError(short)
+    raise ConfigError(f"{shortage} {RESUME_ADVICE}" if resumed else shortage)
 
 
-def memory_fallbacks(config, begun=False):
-    """The options that need less memory than the config's, in the order to be tried;
-    of a run that has `begun`, those with which it can go on."""
-    pairs = [{}]
-    if config.optimizer == "lbfgs" and not begun:
+def memory_fallbacks(
+    config: StyleConfig, resumed: bool = False
+) -> list[dict[str, Any]]:
+    """List changes of options that need less memory, in the order to try them."""
+    pairs: list[dict[str, Any]] = [{}]
+    if config.optimizer == "lbfgs" and not resumed:
         pairs += [{"history": n} for n in HISTORY_FALLBACKS if n < config.history]
-    edges = [{}]
+    tiles: list[dict[str, Any]] = [{}]
     if config.tile == "off":
-        edges += [{"tile": edge} for edge in TILE_FALLBACKS]
-    return [edge | few for edge, few in itertools.product(edges, pairs)][1:]
+        tiles += [{"tile": tile} for tile in TILE_FALLBACKS]
+    return [tile | few for tile, few in itertools.product(tiles, pairs)][1:]
 
 
-def memory_shortage(config, content_size, style_size):
-    """What is short and what would fit, as a sentence; `None` where the run fits, or
-    where it is not known what is free."""
-    room = available_bytes(config)
-    if room is None:
+def memory_shortage(
+    config: StyleConfig, content_size: Size, style_size: Size, available: int | None
+) -> str | None:
+    """Say in a sentence how much memory is missing and which size would fit.
+
+    Arguments as for `fit_memory`. Returns: `None` where the run fits, or where it is
+    unknown how much memory is free.
+    """
+    if available is None:
         return None
-    need = peak_bytes(config, content_size, style_size)
-    if need <= room:
+    need = peak_bytes(config, plan_scales_of_run(config, content_size, style_size))
+    if need <= available:
         return None
-    advice = size_advice(config, content_size, style_size, room)
+    size = largest_fitting_size(config, content_size, style_size, available)
+    if size is None:
+        advice = "No --size fits: use a smaller --style-size, or end other programs."
+    else:
+        advice = f"The largest --size that fits is {size}."
     if config.fit == "off":
         advice += " Or leave out --fit off."
     tiles = f" with --tile {config.tile}" if config.tile != "off" else ""
     return (
         f"A result of {config.size} px needs about {need / 1e9:.1f} GB of memory"
-        f"{tiles}, but {room / 1e9:.1f} GB are free. {advice}"
+        f"{tiles}, but {available / 1e9:.1f} GB are free. {advice}"
     )
 
 
-def available_bytes(config):
-    """Bytes that the process may come to hold, on the GPU if it is to use one; `None`
-    where that is unknown."""
-    if may_use_gpu(config.device):
-        from kstyle.hardware import devices
+def largest_fitting_size(
+    config: StyleConfig, content_size: Size, style_size: Size, available: int
+) -> int | None:
+    """Return the largest `size` below the config's whose run fits; `None` if none does.
 
-        number = devices.gpu_number(config.device)
-        if number is not None:
-            return gpu_memory(number)
-    free = free_memory()
-    if free is None:
-        return None
-    return free + resident_memory()  # what it has already is counted in an estimate
-
-
-def size_advice(config, content_size, style_size, room):
-    """The largest size whose run fits into `room` bytes, as a sentence."""
-    fits = largest_fitting_size(config, content_size, style_size, room)
-    if fits is None:
-        return "No --size fits: use a smaller --style-size, or end other programs."
-    return f"The largest --size that fits is {fits}."
-
-
-def out_of_memory_advice(config, content_size, style_size):
-    """What to say where memory ended although the estimate was that it would do."""
-    need = peak_bytes(config, content_size, style_size)
-    room = RETRY_MARGIN * min(need, available_bytes(config) or need)
-    advice = size_advice(config, content_size, style_size, room)
-    if config.tile == "off":
-        advice += f" Or work in tiles: --tile {TILE_FALLBACKS[2]}."
-    return f"The memory did not suffice for a result of {config.size} px. {advice}"
-
-
-def largest_fitting_size(config, content_size, style_size, room):
-    """The largest `size` below the config's whose run fits into `room` bytes.
-
-    `None` where none does. Scales that were asked for by their edges become "auto".
+    Scales given as edges are replaced by "auto".
     """
+    if isinstance(config.scales, tuple):
+        config = config.replace(scales="auto")
 
-    def fits(size):
-        scales = "auto" if isinstance(config.scales, tuple) else config.scales
-        try:
-            smaller = config.replace(size=size, scales=scales)
-            return peak_bytes(smaller, content_size, style_size) <= room
-        except ConfigError:  # too small for the layers; a larger one may do
-            return True
+    def need(size: int) -> int:
+        smaller = config.replace(size=size)
+        return peak_bytes(
+            smaller, plan_scales_of_run(smaller, content_size, style_size)
+        )
 
-    low, high = 0, config.size  # what fits, and what does not
-    while high - low > 1:
+    fitting, low, high = None, 1, config.size - 1
+    while low <= high:
         middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    try:
-        peak_bytes(config.replace(size=low, scales=1), content_size, style_size)
-    except ConfigError:
+        try:
+            fits = need(middle) <= available
+        except ConfigError:  # too small for the layers or their scales
+            low = middle + 1
+            continue
+        if fits:
+            fitting, low = middle, middle + 1
+        else:
+            high = middle - 1
+    return fitting
+
+
+def tile_after_memory_error(config: StyleConfig, longest: int) -> int | None:
+    """Return the tile edge in pixels to continue with after an out-of-memory error.
+
+    longest: the longest edge of the pictures at the scale that failed. Returns:
+        `None` where `fit` is "off", the run has tiles already, or the pictures are
+        too small for tiles.
+    """
+    tile = min(OUT_OF_MEMORY_TILE, longest // 2)
+    if config.fit == "off" or config.tile != "off" or tile < MIN_TILE:
         return None
-    return low
+    return tile
+
+
+def out_of_memory_advice(size: int, tile: str | int) -> str:
+    """Say what to do after an out-of-memory error in a run with these options."""
+    advice = "Use a smaller --size, or end other programs."
+    if tile == "off":
+        advice += f" Or work in tiles: --tile {OUT_OF_MEMORY_TILE}."
+    return f"The memory did not suffice for a result of {size} px. {advice}"

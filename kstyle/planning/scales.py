@@ -1,46 +1,54 @@
-"""The sizes of a run: of its style picture, and of its scales. Arithmetic only."""
+"""Plan the scales of a run: sizes, steps, precision and tiles. Arithmetic only."""
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Self
 
+from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.images.picture import fit_long_edge, scale_size
 from kstyle.images.stored import MAX_PIXELS
 from kstyle.networks.registry import get_architecture
 
-COARSEST_EDGE = (
-    128  # px: below this VGG's deep layers have too few positions to say much
-)
-MIXED_FINAL_STEPS = (
-    15  # steps in float32 that end a "mixed" run; benchmarks/precision.py tells
-)
-STEP_COSTS = {"float32": 1.0, "bfloat16": 0.3}  # of a step, where bfloat16 is worth it
+COARSEST_EDGE = 128  # px: below it VGG's deep layers have too few positions
+MIXED_FINAL_STEPS = 15  # steps in float32 that end a "mixed" run (benchmarks/precision)
+STEP_COSTS = {"float32": 1.0, "bfloat16": 0.3}  # of a step, where bfloat16 is fast
+Size = tuple[int, int]  # (height, width) in pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """One size of the picture, its long `edge` in pixels, and the steps spent there,
-    in "float32" or "bfloat16". A size with steps in both is two scales."""
+    """One size of the picture: its long `edge` in pixels, the number of steps, and
+    their precision, "float32" or "bfloat16". A size with both has two scales."""
 
     edge: int
     steps: int
     precision: str = "float32"
 
-    def work(self, steps=None):
-        """What `steps` steps cost, all by default, up to a constant."""
-        steps = self.steps if steps is None else steps
-        return steps * self.edge**2 * STEP_COSTS[self.precision]
+    def work(self, steps: float | None = None) -> float:
+        """Return the cost of `steps` steps (default: all), up to a constant."""
+        count = self.steps if steps is None else steps
+        return count * self.edge**2 * STEP_COSTS[self.precision]
 
 
-def plan_scales(size, steps, scales, scale_steps, precision="float32"):
-    """The scales from coarse to the long edge `size`, as a tuple of `Scale`.
+def plan_scales(
+    size: int,
+    steps: int,
+    scales: str | int | Sequence[int],
+    scale_steps: int,
+    precision: str = "float32",
+) -> tuple[Scale, ...]:
+    """List the scales from coarse to the long edge `size`.
 
-    scales: "auto": by sqrt 2 down from `size` while it is 128 px or more
-        (style-transfer-pytorch's rule); a number: so many by sqrt 2; a list of long
-        edges in growing order that ends at `size` (added if it does not).
-    The last size gets `steps`, each coarser one `scale_steps`.
-    precision: "float32", "bfloat16", or "mixed": bfloat16 but for the last `FINISH`
-        steps of all. ("auto" is taken for float32; `precision.resolved` decides it.)
+    scales: "auto": `size`, and smaller ones by a factor of sqrt 2 each while they are
+        128 px or more (as in style-transfer-pytorch); a number: so many, by sqrt 2; a
+        list of growing long edges (`size` is added if it is not the last).
+    The last scale gets `steps`, each coarser one `scale_steps`.
+    precision: "float32", "bfloat16", or "mixed": bfloat16, but float32 for the last
+        `MIXED_FINAL_STEPS` steps. ("auto" is taken for float32; see
+        `resolve_precision`.)
+    Raises: ConfigError: the edges do not grow, or there are too many.
     """
     if scales == "auto":
         scales = 1 + max(0, math.floor(2 * math.log2(size / COARSEST_EDGE) + 1e-9))
@@ -55,20 +63,98 @@ def plan_scales(size, steps, scales, scale_steps, precision="float32"):
         edges = [*scales] if scales[-1] == size else [*scales, size]
     if any(a >= b for a, b in zip(edges, edges[1:], strict=False)) or edges[0] < 1:
         raise ConfigError(f"The scales {edges} must grow up to the size {size}.")
-    exact = {"bfloat16": 0, "mixed": min(MIXED_FINAL_STEPS, steps)}.get(
-        precision, steps
-    )
-    most = "float32" if precision in ("auto", "float32") else "bfloat16"
-    coarse = [Scale(edge, scale_steps, most) for edge in edges[:-1]]
-    last = [Scale(edges[-1], steps - exact, most), Scale(edges[-1], exact)]
-    return (*coarse, *([part for part in last if part.steps] or last[1:]))
+    fast = "float32" if precision in ("auto", "float32") else "bfloat16"
+    coarse = [Scale(edge, scale_steps, fast) for edge in edges[:-1]]
+    if precision != "mixed":
+        return (*coarse, Scale(size, steps, fast))
+    early = max(0, steps - MIXED_FINAL_STEPS)
+    last = [Scale(size, early, fast)] if early else []
+    return (*coarse, *last, Scale(size, steps - early))
 
 
-def style_size_at(config, size, edge):
-    """(height, width) of a style picture of `size` for a result of long `edge`.
+@dataclasses.dataclass(frozen=True)
+class ScalePlan:
+    """One scale of a run, with all that is decided about it before the run starts.
 
-    The same part of the picture is seen at every scale of a run: what is asked for
-    at `config.size` shrinks with the scale.
+    content_size, style_size: (height, width) in pixels of the resized pictures; the
+        result has the size of the content. precision: of the network, "float32" or
+        "bfloat16". tile: the edge of the tiles in pixels; `None` without tiles.
+    """
+
+    content_size: tuple[int, int]
+    style_size: tuple[int, int]
+    steps: int
+    precision: str = "float32"
+    tile: int | None = None
+
+    @property
+    def edge(self) -> int:
+        """The long edge of the result in pixels."""
+        return max(self.content_size)
+
+    def work(self, steps: float | None = None) -> float:
+        """Return the cost of `steps` steps (default: all), up to a constant."""
+        return Scale(self.edge, self.steps, self.precision).work(steps)
+
+    def for_measuring(self) -> Self:
+        """Return the scale as losses are measured: in float32.
+
+        After steps in bfloat16 the tiles have half the edge, so that measuring takes
+        no more memory than the steps.
+        """
+        tile = self.tile
+        if tile is not None and self.precision == "bfloat16":
+            tile //= 2
+        return dataclasses.replace(self, precision="float32", tile=tile)
+
+
+def plan_scales_of_run(
+    config: StyleConfig, content_size: Size, style_size: Size
+) -> tuple[ScalePlan, ...]:
+    """Plan every scale of the run, from coarse to fine.
+
+    content_size, style_size: (height, width) of the pictures as loaded, the style
+        already cropped.
+    With `scales` "auto" the first scale is the coarsest at which both pictures are
+    large enough for the layers.
+    Raises: ConfigError: a picture is too small or too large at a scale.
+    """
+    found = [
+        plan_one_scale(config, scale, content_size, style_size)
+        for scale in plan_scales(
+            config.size,
+            config.steps,
+            config.scales,
+            config.scale_steps,
+            config.precision,
+        )
+    ]
+    architecture = get_architecture(config.net)
+    least = architecture.minimum_size(config.layers(), config.padding)
+    if config.scales == "auto":
+        fits = [min(*p.content_size, *p.style_size) >= least for p in found]
+        found = found[fits.index(True) if any(fits) else -1 :]
+    for plan in found:
+        check_sizes(plan, least, config.padding)
+    return tuple(found)
+
+
+def plan_one_scale(
+    config: StyleConfig, scale: Scale, content_size: Size, style_size: Size
+) -> ScalePlan:
+    """Plan the run's scale `scale` for pictures of these sizes as loaded."""
+    content = fit_long_edge(content_size, scale.edge)
+    style = style_size_at(config, style_size, scale.edge)
+    tile = tile_edge(config.tile, max(*content, *style))
+    return ScalePlan(content, style, scale.steps, scale.precision, tile)
+
+
+def style_size_at(config: StyleConfig, size: Size, edge: int) -> Size:
+    """Return the style picture's (height, width) for a result of long edge `edge`.
+
+    size: of the picture as loaded and cropped. The option `style_size` holds at
+    `config.size`; at coarser scales the style shrinks with the result, so that every
+    scale shows the same part of it.
     """
     if config.style_size is None:
         factor = min(1, config.size / max(size))
@@ -80,35 +166,29 @@ def style_size_at(config, size, edge):
     return scale_size(size, factor)  # rounded once, so not distorted
 
 
-def usable_scales(config, content, style):
-    """The scales of the run for pictures of those sizes, (height, width) each.
+def tile_edge(tile: str | int, longest: int) -> int | None:
+    """Return the edge of the tiles in pixels, `None` without tiles.
 
-    "auto" begins where the pictures are large enough for the layers; scales that were
-    asked for are refused where they are not.
+    tile: the option: "off", "whole" (one tile of the whole picture, whose features
+        are recomputed) or an edge. longest: the longest edge of the scale's pictures.
     """
-    wanted = (config.size, config.steps, config.scales, config.scale_steps)
-    scales = plan_scales(*wanted, config.precision)
-    architecture = get_architecture(config.net)
-    least = architecture.minimum_size(config.layers(), config.padding)
+    if tile == "whole":
+        return longest
+    return tile if isinstance(tile, int) and longest > tile else None
 
-    def sizes(edge):
-        shapes = fit_long_edge(content, edge), style_size_at(config, style, edge)
-        return dict(zip(("content", "style"), shapes, strict=True))
 
-    if config.scales == "auto":
-        fits = [min(map(min, sizes(s.edge).values())) >= least for s in scales]
-        scales = scales[fits.index(True) if any(fits) else -1 :]
-    for edge in (scale.edge for scale in scales):
-        for name, (height, width) in sizes(edge).items():
-            if height * width > MAX_PIXELS:
-                raise ConfigError(
-                    f"The {name} picture would be {width} x {height} pixels at scale "
-                    f"{edge}. Use a smaller size, style_size or style_scale."
-                )
-            if min(height, width) < least:
-                raise ConfigError(
-                    f"The {name} picture is {width} x {height} pixels at scale "
-                    f"{edge}, but these layers with {config.padding} padding "
-                    f"need {least} each way. Use a larger size or shallower layers."
-                )
-    return scales
+def check_sizes(plan: ScalePlan, least: int, padding: str) -> None:
+    """Refuse pictures above `MAX_PIXELS` or below `least` pixels on an edge."""
+    for name, size in (("content", plan.content_size), ("style", plan.style_size)):
+        height, width = size
+        if height * width > MAX_PIXELS:
+            raise ConfigError(
+                f"The {name} picture would be {width} x {height} pixels at scale "
+                f"{plan.edge}. Use a smaller size, style_size or style_scale."
+            )
+        if min(size) < least:
+            raise ConfigError(
+                f"The {name} picture is {width} x {height} pixels at scale "
+                f"{plan.edge}, but these layers with {padding} padding need {least} "
+                "each way. Use a larger size or shallower layers."
+            )

@@ -103,10 +103,10 @@ def run_entry(
             folder, state = find_unfinished_run(entry.requested_config)
             job = prepare(
                 entry.config,
-                asked=entry.requested_config,
+                requested_config=entry.requested_config,
                 overwrite=entry.replaces,
                 folder=folder,
-                shelf=inputs,
+                inputs=inputs,
                 state=state,
             )
             with watch.running(job) as callbacks:

@@ -19,11 +19,11 @@ from typing import Any, Literal
 
 from kstyle.config.style_config import PATH_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError, KStyleError
+from kstyle.hardware.machine import THIS_MACHINE, Machine
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.images import reading, writing
-from kstyle.images.picture import fit_long_edge
 from kstyle.planning.memory_fit import fit_memory
-from kstyle.planning.scales import usable_scales
+from kstyle.planning.scales import ScalePlan, plan_scales_of_run
 from kstyle.runs.inputs import InputCache, load_config_weights, read_style
 from kstyle.runs.job import Job
 
@@ -44,7 +44,7 @@ class BatchEntry:
 
     config: with options that fit the memory. requested_config: as it was before.
     state: "todo"; "there": an earlier batch has made it; or "failed", with the `error`.
-    sizes: (height, width) of the files of content and style, if they could be read.
+    scales: of the run, if it is to be made.
     replaces: whether an existing result may be replaced.
     """
 
@@ -52,12 +52,12 @@ class BatchEntry:
     requested_config: StyleConfig
     state: Literal["todo", "there", "failed"] = "todo"
     error: str = ""
-    sizes: tuple[Size, ...] = ()
+    scales: tuple[ScalePlan, ...] = ()
     replaces: bool = False
 
     def result_size(self) -> Size:
         """Return (height, width) of the result."""
-        return fit_long_edge(self.sizes[0], self.config.size)
+        return self.scales[-1].content_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,7 +229,10 @@ def without_sample_prefix(path: str) -> str:
 
 
 def make_batch_plan(
-    configs: Sequence[StyleConfig], *, overwrite: bool = False
+    configs: Sequence[StyleConfig],
+    *,
+    overwrite: bool = False,
+    machine: Machine = THIS_MACHINE,
 ) -> BatchPlan:
     """Plan a batch and check everything that can be checked before its runs.
 
@@ -238,15 +241,18 @@ def make_batch_plan(
     Raises: KStyleError: something that several pictures need cannot be used.
     """
     # As a run resolves it: an unfinished run is recognised by its config.
-    requested, configs = configs, [resolve_precision(config) for config in configs]
-    inputs = InputCache()
+    requested, inputs = configs, InputCache()
+    configs = [
+        c.replace(precision=resolve_precision(c.precision, c.device, machine))
+        for c in requested
+    ]
     outputs = [config.output for config in configs if config.output is not None]
     if not configs:
         raise ConfigError("A batch of no pictures: name one content at least.")
     if len(set(outputs)) < len(outputs):
         raise ConfigError("Two pictures of the batch have the same output.")
-    styles = {(c.style, c.style_crop): c for c in configs}
-    sizes = {k: read_style(c, inputs).shape[:2] for k, c in styles.items()}
+    styles = {(c.style, c.style_crop) for c in configs}
+    sizes = {key: read_style(*key, inputs).shape[:2] for key in styles}
     places = {Path(c.output).parent: Path(c.output) for c in configs if c.output}
     places |= {
         Path(c.logdir): Path(c.logdir) / f"result{RESULT_SUFFIX}" for c in configs
@@ -257,15 +263,19 @@ def make_batch_plan(
     for config in configs:
         load_config_weights(config, inputs)
         if config.has_init_file():
-            inputs.picture(config.init)
+            inputs.load_picture(config.init)
         size = sizes[config.style, config.style_crop]
-        entries.append(check_entry(config, size, overwrite))
-    explain_precision(*requested)
+        available = machine.available_bytes(config.device)
+        entries.append(check_entry(config, size, available, overwrite))
+    for config in requested:
+        explain_precision(config.precision, config.device, machine)
     return BatchPlan(tuple(entries), inputs)
 
 
-def check_entry(config: StyleConfig, style_size: Size, overwrite: bool) -> BatchEntry:
-    """Return the entry of one picture."""
+def check_entry(
+    config: StyleConfig, style_size: Size, available: int | None, overwrite: bool
+) -> BatchEntry:
+    """Return the entry of one picture; `available` as for `fit_memory`."""
     try:
         replaces = False
         if config.output is not None:
@@ -274,9 +284,9 @@ def check_entry(config: StyleConfig, style_size: Size, overwrite: bool) -> Batch
             if replaces and not overwrite and is_finished_result(config.output):
                 return BatchEntry(config, config, "there")
         sizes = reading.picture_size(config.content), style_size
-        usable_scales(config, *sizes)
-        fitted = fit_memory(config, *sizes)
-        return BatchEntry(fitted, config, sizes=sizes, replaces=replaces)
+        fitted = fit_memory(config, *sizes, available)
+        scales = plan_scales_of_run(fitted, *sizes)
+        return BatchEntry(fitted, config, scales=scales, replaces=replaces)
     except KStyleError as error:
         return BatchEntry(config, config, "failed", str(error))
 

@@ -11,16 +11,14 @@ import numpy as np
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import atomic_path
-from kstyle.images.picture import fit_long_edge
 from kstyle.networks.weight_files import DAMAGE_ERRORS
-from kstyle.planning.scales import Scale
+from kstyle.planning.scales import ScalePlan
 from kstyle.runs.provenance import Fingerprint, changed_files, run_fingerprint
 
 CHECKPOINT_FILE = "state.npz"
 CHECKPOINT_FORMAT = 4
 READABLE_FORMATS = (3, 4)
 
-Size = tuple[int, int]
 CallbackState = dict[str, Any]  # values that JSON can hold, or arrays
 
 
@@ -200,28 +198,27 @@ def with_tile_option(state: RunState, tile: int | str) -> RunState:
 
 
 def check_checkpoint_fits(
-    state: RunState, scales: Sequence[Scale], content_size: Size, folder: Path
+    state: RunState, scales: Sequence[ScalePlan], folder: Path
 ) -> None:
     """Refuse a state that is impossible in a run of `scales`.
 
-    content_size: (height, width) of the content as it was read.
     Raises: ConfigError: the steps or the arrays' shapes do not fit.
     """
-    if not is_consistent(state, scales, content_size):
+    if not is_consistent(state, scales):
         raise ConfigError(
             f"{folder / CHECKPOINT_FILE} is of other sizes or steps than the "
             "run. Remove it to start again."
         )
 
 
-def is_consistent(state: RunState, scales: Sequence[Scale], content_size: Size) -> bool:
+def is_consistent(state: RunState, scales: Sequence[ScalePlan]) -> bool:
     """Return whether the state's steps and arrays fit a run of `scales`."""
     if not 0 <= state.scale < len(scales):
         return False
     steps = sum(scale.steps for scale in scales[: state.scale + 1])
     if not 0 <= state.step <= steps - state.left <= steps:
         return False
-    shape = (1, *fit_long_edge(content_size, scales[state.scale].edge), 3)
+    shape = (1, *scales[state.scale].content_size, 3)
     arrays = [state.image, state.gradient]
     for values in state.callbacks.values():
         arrays += [v for v in values.values() if isinstance(v, np.ndarray)]
@@ -229,8 +226,8 @@ def is_consistent(state: RunState, scales: Sequence[Scale], content_size: Size) 
 
 
 def remaining_scales(
-    scales: Sequence[Scale], state: RunState | None
-) -> list[tuple[Scale, int]]:
+    scales: Sequence[ScalePlan], state: RunState | None
+) -> list[tuple[ScalePlan, int]]:
     """Return `[(scale, steps to take)]` of what is left of a run."""
     if state is None:
         return [(scale, scale.steps) for scale in scales]

@@ -1,42 +1,55 @@
-"""The start of a run: its first picture, the losses there, and weights from them."""
+"""The start of a run: its initial picture, the losses there, and solved weights."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
 from kstyle.config import layer_balance
+from kstyle.config.layer_balance import BalanceMethod
 from kstyle.files import write_text
 from kstyle.images.picture import resize
 from kstyle.losses.terms import loss_terms
 from kstyle.networks.registry import get_architecture
+from kstyle.planning.scales import Size
+from kstyle.runs.job import Job
 from kstyle.runs.models import ModelCache, build_model, on_device
+from kstyle.transfer.style_transfer import StyleTransfer
 
 
-def initial_picture(job, content):
-    """The start picture, `(height, width, 3)`, for a content of that size."""
+def initial_picture(job: Job, size: Size) -> np.ndarray:
+    """Return the picture that a run starts from, `(height, width, 3)`.
+
+    size: (height, width) of the content at the first scale.
+    """
     if job.config.init == "content":
-        return content
-    if job.config.init == "noise":
-        return noise_picture(content.shape, job.config.seed)
-    return resize(job.start.pixels, content.shape[:2])
+        return job.content_at(size)
+    if job.init_picture is None:
+        return noise_picture(size, job.config.seed)
+    return resize(job.init_picture.pixels, size)
 
 
-def noise_picture(shape, seed):
-    """The reference's noise: uniform(-0.5, 0.5) + 127.5 grey levels, all but flat."""
+def noise_picture(size: Size, seed: int) -> np.ndarray:
+    """Draw the reference's noise: 127.5 + uniform(-0.5, 0.5) grey levels, nearly flat.
+
+    Returns: `(height, width, 3)` in [0, 1].
+    """
     generator = np.random.default_rng(seed)
-    return (generator.uniform(-0.5, 0.5, shape) + 127.5) / 255
+    return (generator.uniform(-0.5, 0.5, (*size, 3)) + 127.5) / 255
 
 
 @on_device
-def layer_losses(job, shared=None):
-    """Unweighted `{layer: (content loss, style loss)}` of every layer at the start.
+def layer_losses(
+    job: Job, models: ModelCache | None = None
+) -> dict[str, tuple[float, float]]:
+    """Measure `{layer: (content loss, style loss)}` of every layer, unweighted, at the
+    initial picture.
 
-    At the result's full size, as the reference prints before a run. Layers that the
-    pictures are too small for are left out.
+    At the size of the result, as the reference prints them before a run. Layers that
+    the pictures are too small for are left out.
     """
-    config, edge = job.config, job.config.size
-    content, style = job.content_at(edge), job.style_at(edge)
-    least = min(*content.shape[:2], *style.shape[:2])
+    config, scale = job.config, job.scales[-1].for_measuring()
+    least = min(*scale.content_size, *scale.style_size)
     architecture = get_architecture(config.net)
     names = [
         name
@@ -44,55 +57,79 @@ def layer_losses(job, shared=None):
         if architecture.minimum_size([name], config.padding) <= least
     ]
     terms = loss_terms(dict.fromkeys(names, 1.0), dict.fromkeys(names, 1.0))
-    start = initial_picture(job, content)
-    model = build_model(job, edge, shared or ModelCache(), terms, start)
-    losses = model.measure_losses()
-    pairs = {n: (losses[f"raw/content/{n}"], losses[f"raw/style/{n}"]) for n in names}
-    return {name: (float(a), float(b)) for name, (a, b) in pairs.items()}
+    start = initial_picture(job, scale.content_size)
+    losses = build_model(
+        job, scale, models or ModelCache(), terms, start
+    ).measure_losses()
+    return {
+        name: (
+            float(losses[f"raw/content/{name}"]),
+            float(losses[f"raw/style/{name}"]),
+        )
+        for name in names
+    }
 
 
 @on_device
-def solve_job_weights(job, shared=None):
-    """The job with plain numbers in place of `style_weights`, in its folder as well.
+def solve_job_weights(job: Job, models: ModelCache | None = None) -> Job:
+    """Replace `style_weights` by the weights that it stands for, in the run's
+    config.yaml as well.
 
-    As it was if there is nothing to solve. Raises: ConfigError: no weights exist.
+    Returns: the job itself if there is nothing to solve.
+    Raises: ConfigError: the initial picture has no loss to solve them from.
     """
     config = job.config
     if config.style_weights is None:
         return job
     method = layer_balance.parse_balance_method(config.style_weights)
-    style, content = initial_layer_values(job, method, shared or ModelCache())
-    solved = layer_balance.solve_layer_weights(method, config, style, content)
+    style, content = initial_layer_values(job, method, models or ModelCache())
+    solved = layer_balance.solve_layer_weights(
+        method,
+        style_layers=config.style_layers,
+        content_layers=config.content_layers,
+        style_weight=config.style_weight,
+        style_values=style,
+        content_values=content,
+    )
     plain = config.replace(style_weights=None, **solved)
     comment = f"# The layers' weights were solved by style_weights: {method}\n"
     write_text(job.folder / "config.yaml", comment + plain.to_yaml())
     return dataclasses.replace(job, config=plain)
 
 
-def initial_layer_values(job, method, shared):
-    """`{layer: loss or gradient norm}` of style and of content at the first scale."""
-    config, edge = job.config, job.scales[0].edge
-    ones = [dict.fromkeys(c, 1.0) for c in (config.content_layers, config.style_layers)]
-    content = job.content_at(edge)
-    starts = {"style": initial_picture(job, content)}
-    # The content as a start has no content loss, and no gradient: grey noise has.
-    absent = noise_picture(content.shape, config.seed)
-    starts["content"] = absent if config.init == "content" else starts["style"]
-    pulls = []
-    for kind, start in starts.items():
-        model = build_model(job, edge, shared, loss_terms(*ones), start)
+def initial_layer_values(
+    job: Job, method: BalanceMethod, models: ModelCache
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Measure `{layer: loss or gradient norm}` of style and of content at the first
+    scale, with all weights 1.
+
+    Content is measured at grey noise where the run starts from the content itself,
+    which has no content loss.
+    """
+    config, scale = job.config, job.scales[0].for_measuring()
+    terms = loss_terms(
+        dict.fromkeys(config.content_layers, 1.0),
+        dict.fromkeys(config.style_layers, 1.0),
+    )
+
+    def measure(kind: str, layers: Iterable[str], start: np.ndarray):
+        model = build_model(job, scale, models, terms, start)
         values = initial_values(model, method)
-        layers = getattr(config, f"{kind}_layers")
-        pulls.append({layer: values[f"{kind}/{layer}"] for layer in layers})
-    return pulls
+        return {layer: values[f"{kind}/{layer}"] for layer in layers}
+
+    start = initial_picture(job, scale.content_size)
+    style = measure("style", config.style_layers, start)
+    if config.init == "content":
+        start = noise_picture(scale.content_size, config.seed)
+    return style, measure("content", config.content_layers, start)
 
 
-def initial_values(model, method):
-    """`{tag: loss or gradient norm}` of the model's terms at its picture."""
+def initial_values(model: StyleTransfer, method: BalanceMethod) -> dict[str, float]:
+    """Measure `{tag: loss or gradient norm}` of the model's terms at its picture."""
     losses = {tag: float(loss) for tag, loss in model.measure_losses().items()}
     if method.name != "equal-gradient":
         return losses
     norms = model.gradient_norms()
-    # Where there is no loss there is no gradient, but a graph, which rounds otherwise
-    # than what made the targets, finds a little of it.
+    # Without a loss there is no gradient, but the graph of the gradients rounds
+    # otherwise than that of the targets and finds a little of it.
     return {tag: float(norm) if losses[tag] else 0.0 for tag, norm in norms.items()}

@@ -1,73 +1,110 @@
-"""Pictures and weights that several runs read, each from its file once."""
+"""Read the pictures and weights of a run; keep those that several runs share."""
 
+import dataclasses
+
+import numpy as np
+
+from kstyle.config.style_config import StyleConfig
 from kstyle.images import reading
-from kstyle.images.picture import crop, resize
+from kstyle.images.picture import Picture, crop, resize
 from kstyle.images.samples import picture_file
 from kstyle.lru_cache import LRUCache
 from kstyle.networks.registry import get_architecture
-from kstyle.networks.weights import load_weights
-from kstyle.planning.scales import usable_scales
+from kstyle.networks.weights import NetWeights, load_weights
+from kstyle.planning.scales import Size
 from kstyle.runs.provenance import file_hash
 
-
-def read_pictures(config, shelf=None):
-    """The content `Picture`, the style's pixels, the init file's, and the scales.
-
-    Raises: ConfigError, ImageError: a picture cannot be used, or not for these layers.
-    """
-    read = shelf.picture if shelf else reading.load_picture
-    content, style, start = read(config.content), read_style(config, shelf), None
-    if config.has_init_file():
-        start = read(config.init)
-    return content, style, start, usable_scales(config, content.size, style.shape[:2])
-
-
-def read_style(config, shelf=None):
-    """The pixels of the style picture, cropped: `(height, width, 3)`."""
-    read = shelf.picture if shelf else reading.load_picture
-    style = read(config.style).pixels
-    return style if config.style_crop is None else crop(style, config.style_crop)
-
-
-def load_config_weights(config, shelf=None):
-    """The checked weights of the convolutions that the run needs."""
-    architecture = get_architecture(config.net)
-    layers = architecture.layer_names if config.all_losses else config.layers()
-    convs = [layer.name for layer in architecture.trunk(layers) if layer.is_conv]
-    load = shelf.weights if shelf else load_weights
-    return load(config.net, config.weights, convs)
-
-
-MAX_PICTURE_BYTES = 2**28  # bytes: a painting of 20 megapixels, or a hundred small ones
-MAX_STYLE_BYTES = 2**26  # bytes: of paintings, as large as the results
+MAX_PICTURE_BYTES = 2**28  # a painting of 20 megapixels, or a hundred small ones
+MAX_STYLE_BYTES = 2**26  # of style pictures resized to the scales
 MAX_WEIGHT_SETS = 2  # a VGG19 down to conv5_1 is 50 MB
 
 
 class InputCache:
-    """What was read last, by its file's hash: a file that has changed is read anew."""
+    """The pictures and weights read last; a file that has changed is read again."""
 
-    def __init__(self):
-        self.pictures = LRUCache(
+    def __init__(self) -> None:
+        self.pictures: LRUCache[Picture] = LRUCache(
             MAX_PICTURE_BYTES, lambda picture: picture.pixels.nbytes
         )
-        self.sizes = LRUCache(MAX_STYLE_BYTES, lambda pair: pair[1].nbytes)
-        self.loaded = LRUCache(MAX_WEIGHT_SETS)
+        self.resized: LRUCache[tuple[np.ndarray, np.ndarray]] = LRUCache(
+            MAX_STYLE_BYTES, lambda pair: pair[1].nbytes
+        )
+        self.weights: LRUCache[NetWeights] = LRUCache(MAX_WEIGHT_SETS)
 
-    def picture(self, path):
-        """As `images.load_picture`."""
+    def load_picture(self, path: str) -> Picture:
+        """Read a picture, as `images.reading.load_picture`."""
         key = str(path), file_hash(picture_file(path))
         return self.pictures.get(key, lambda: reading.load_picture(path))
 
-    def resized(self, pixels, size):
-        """As `resize.resize`, of an array that nobody changes."""
+    def resize(self, pixels: np.ndarray, size: Size) -> np.ndarray:
+        """Resample `pixels` as `images.picture.resize`; the array must not change."""
 
-        def make():
-            # The array as well, so that no other can have its id.
+        def make() -> tuple[np.ndarray, np.ndarray]:
+            # The array is kept as well, so that no other array can get its id.
             return pixels, resize(pixels, size)
 
-        return self.sizes.get((id(pixels), size), make)[1]
+        return self.resized.get((id(pixels), size), make)[1]
 
-    def weights(self, net, source, layers):
-        """As `weights.load_weights`."""
-        key = net, source, tuple(layers), source != "builtin" and file_hash(source)
-        return self.loaded.get(key, lambda: load_weights(net, source, layers))
+    def load_weights(
+        self, net: str, source: str, layers: tuple[str, ...]
+    ) -> NetWeights:
+        """Read weights, as `networks.weights.load_weights`."""
+        key = net, source, layers, source != "builtin" and file_hash(source)
+        return self.weights.get(key, lambda: load_weights(net, source, layers))
+
+
+@dataclasses.dataclass(frozen=True)
+class InputPictures:
+    """The pictures of a run at full size.
+
+    style: `(height, width, 3)` in [0, 1], already cropped. init: the initial picture
+        if it is a file.
+    """
+
+    content: Picture
+    style: np.ndarray
+    init: Picture | None = None
+
+    @property
+    def sizes(self) -> tuple[Size, Size]:
+        """(height, width) of the content and of the style."""
+        return self.content.size, self.style.shape[:2]
+
+
+def read_pictures(
+    config: StyleConfig, inputs: InputCache | None = None
+) -> InputPictures:
+    """Read the pictures that `config` names.
+
+    inputs: the cache of several runs. Raises: ConfigError: the crop is outside the
+        picture; ImageError: a picture cannot be read.
+    """
+    load = inputs.load_picture if inputs else reading.load_picture
+    return InputPictures(
+        content=load(config.content),
+        style=read_style(config.style, config.style_crop, inputs),
+        init=load(config.init) if config.has_init_file() else None,
+    )
+
+
+def read_style(
+    path: str, style_crop: str | None, inputs: InputCache | None = None
+) -> np.ndarray:
+    """Read the pixels of a style picture, cropped: `(height, width, 3)`."""
+    load = inputs.load_picture if inputs else reading.load_picture
+    style = load(path).pixels
+    return style if style_crop is None else crop(style, style_crop)
+
+
+def load_config_weights(
+    config: StyleConfig, inputs: InputCache | None = None
+) -> NetWeights:
+    """Read the weights of the convolutions that the run needs.
+
+    Raises: WeightsError: they cannot be read, or are not those of the network.
+    """
+    architecture = get_architecture(config.net)
+    layers = architecture.layer_names if config.all_losses else config.layers()
+    convs = tuple(layer.name for layer in architecture.trunk(layers) if layer.is_conv)
+    load = inputs.load_weights if inputs else load_weights
+    return load(config.net, config.weights, convs)

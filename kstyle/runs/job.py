@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,118 +12,159 @@ from kstyle.config.strict_yaml import read_config_file
 from kstyle.config.style_config import FITTED_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import lock_folder, new_folder, remove_leftovers, write_text
+from kstyle.hardware.machine import THIS_MACHINE, Machine
 from kstyle.hardware.precision import explain_precision, resolve_precision
-from kstyle.images import picture, writing
-from kstyle.images.picture import fit_long_edge, resize
+from kstyle.images import writing
+from kstyle.images.picture import Picture, resize
 from kstyle.networks.weights import NetWeights
 from kstyle.planning.memory_fit import fit_memory
-from kstyle.planning.scales import Scale, style_size_at
+from kstyle.planning.scales import ScalePlan, Size, plan_scales_of_run
 from kstyle.runs import checkpoint
-from kstyle.runs.inputs import InputCache, load_config_weights, read_pictures
+from kstyle.runs.checkpoint import RunState
+from kstyle.runs.inputs import (
+    InputCache,
+    InputPictures,
+    load_config_weights,
+    read_pictures,
+)
 from kstyle.runs.provenance import read_run
 
-MAX_RESIZED_BYTES = (
-    2**28
-)  # bytes of a resized picture: a larger one is made anew when needed again
+MAX_RESIZED_BYTES = 2**28  # of a resized picture; a larger one is not kept
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
     """A checked run: its config, pictures at full size, scales and folder.
 
-    `style`: `(height, width, 3)`, already cropped. `start`: the init picture, if it is
-    a file. `folder`: the run's own, already made. `output`: where the result goes.
-    `asked`: the config before weights were solved and memory was fitted. `shelf`: that
-    of several runs, which share a style.
+    style: `(height, width, 3)` in [0, 1], already cropped. init_picture: the initial
+        picture if it is a file. folder: of the run, made already. output: the path of
+        the result. requested_config: the config before the layer weights were solved
+        and the run was fitted to the memory. inputs: the cache of several runs with
+        one style. max_resized_bytes: of a resized picture that is kept.
     """
 
     config: StyleConfig
-    content: picture.Picture
+    content: Picture
     style: np.ndarray
-    start: picture.Picture | None
+    init_picture: Picture | None
     weights: NetWeights
-    scales: tuple[Scale, ...]
+    scales: tuple[ScalePlan, ...]
     folder: Path
     output: Path
-    asked: StyleConfig
-    shelf: InputCache | None = None
-    resized: dict = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    requested_config: StyleConfig
+    inputs: InputCache | None = None
+    max_resized_bytes: int = MAX_RESIZED_BYTES
+    resized: dict[tuple[str, Size], np.ndarray] = dataclasses.field(
+        default_factory=dict, repr=False, compare=False
+    )
 
-    def fitted(self):
-        """`{option: value}` of what is not as it was asked for, to fit the memory."""
-        now = {name: getattr(self.config, name) for name in FITTED_OPTIONS}
-        return {k: v for k, v in now.items() if v != getattr(self.asked, k)}
+    def fitted_options(self) -> dict[str, object]:
+        """Map the options that were changed to fit the memory to their values."""
+        changed = {name: getattr(self.config, name) for name in FITTED_OPTIONS}
+        return {
+            name: value
+            for name, value in changed.items()
+            if value != getattr(self.requested_config, name)
+        }
 
-    def content_at(self, edge):
-        """The content with its long edge at `edge` pixels: `(height, width, 3)`."""
-        size = fit_long_edge(self.content.size, edge)
-        return self._at(("content", size), self.content.pixels)
+    def content_at(self, size: Size) -> np.ndarray:
+        """Return the content resampled to `size`, (height, width)."""
+        return self._resized("content", self.content.pixels, size, resize)
 
-    def style_at(self, edge):
-        """The style picture for a result of `edge` pixels, its own shape kept."""
-        size = style_size_at(self.config, self.style.shape[:2], edge)
-        make = self.shelf.resized if self.shelf else resize
-        return self._at(("style", size), self.style, make)
+    def style_at(self, size: Size) -> np.ndarray:
+        """Return the style resampled to `size`, (height, width)."""
+        make = self.inputs.resize if self.inputs else resize
+        return self._resized("style", self.style, size, make)
 
-    def _at(self, key, pixels, make=resize):
+    def _resized(
+        self,
+        name: str,
+        pixels: np.ndarray,
+        size: Size,
+        make: Callable[[np.ndarray, Size], np.ndarray],
+    ) -> np.ndarray:
+        key = name, size
         if key in self.resized:
             return self.resized[key]
-        found = make(pixels, key[1])
-        if found.nbytes <= MAX_RESIZED_BYTES:
+        found = make(pixels, size)
+        if found.nbytes <= self.max_resized_bytes:
             self.resized[key] = found
         return found
 
 
 def prepare(
-    config, *, asked=None, overwrite=False, folder=None, shelf=None, state=None
-):
+    config: StyleConfig,
+    *,
+    requested_config: StyleConfig | None = None,
+    overwrite: bool = False,
+    folder: str | Path | None = None,
+    inputs: InputCache | None = None,
+    state: RunState | None = None,
+    machine: Machine = THIS_MACHINE,
+) -> Job:
     """Read pictures and weights, check all that can be checked, make the folder.
 
-    asked: what `config` was before it was fitted to the memory, if it was.
+    requested_config: the config before it was fitted to the memory, if it was.
     overwrite: whether an existing `config.output` may be replaced.
-    folder: the run's own; by default a new one in `config.logdir`.
-    shelf: the `Shelf` of several runs, so that nothing is read twice.
-    state: the `checkpoints.State` of this run that it goes on from: what its start has
-        solved and fitted stays as it is.
+    folder: of the run; by default a new one in `config.logdir`.
+    inputs: the cache of several runs, so that nothing is read twice.
+    state: the checkpoint that this run continues from: the weights that were solved
+        and the options that were fitted at its start stay as they are.
+    machine: the facts that decide precision and memory.
     Raises: ConfigError, ImageError, WeightsError: with the one sentence that the user
         needs. In that case nothing was written.
     """
-    wanted, config = config, resolve_precision(config)
-    asked = asked or config
+    wanted = config.precision
+    precision = resolve_precision(wanted, config.device, machine)
+    config = config.replace(precision=precision)
+    requested_config = requested_config or config
     if state is not None:
-        then = state.fingerprint["config"], state.requested_options
-        config, asked = (StyleConfig(**options) for options in then)
-    pictures, weights = read_inputs(config, overwrite=overwrite, shelf=shelf)
-    content, style, start, scales = pictures
-    sizes = content.size, style.shape[:2]
-    config = fit_memory(config, *sizes, begun=state is not None)
+        config = StyleConfig(**state.fingerprint["config"])
+        requested_config = StyleConfig(**state.requested_options)
+    pictures, weights = read_inputs(config, overwrite=overwrite, inputs=inputs)
+    available = machine.available_bytes(config.device)
+    resumed = state is not None
+    config = fit_memory(config, *pictures.sizes, available, resumed=resumed)
+    scales = plan_scales_of_run(config, *pictures.sizes)
     folder = make_run_folder(config, folder)
-    output = result_path(config, folder)
-    pictures = content, style, start
-    job = Job(config, *pictures, weights, scales, folder, output, asked, shelf)
+    job = Job(
+        config=config,
+        content=pictures.content,
+        style=pictures.style,
+        init_picture=pictures.init,
+        weights=weights,
+        scales=scales,
+        folder=folder,
+        output=result_path(config, folder),
+        requested_config=requested_config,
+        inputs=inputs,
+    )
     if state is not None:
-        checkpoint.check_checkpoint_fits(state, scales, content.size, folder)
-    explain_precision(wanted)
+        checkpoint.check_checkpoint_fits(state, scales, folder)
+    explain_precision(wanted, config.device, machine)
     return job
 
 
-def result_path(config, folder):
-    """Where the picture of the run in `folder` goes."""
+def result_path(config: StyleConfig, folder: str | Path) -> Path:
+    """Return the path of the picture of the run in `folder`."""
     return Path(config.output) if config.output else Path(folder) / "result.png"
 
 
-def read_inputs(config, *, overwrite=False, shelf=None):
-    """What `read_pictures` and `config_weights` return; the output is checked too."""
-    pictures = read_pictures(config, shelf)
+def read_inputs(
+    config: StyleConfig, *, overwrite: bool = False, inputs: InputCache | None = None
+) -> tuple[InputPictures, NetWeights]:
+    """Read the pictures and weights of `config` and check that its output can be
+    written."""
+    pictures = read_pictures(config, inputs)
     if config.output is not None:
-        has_alpha = pictures[0].alpha is not None
+        has_alpha = pictures.content.alpha is not None
         writing.check_writable(
             config.output, bits=config.bits, alpha=has_alpha, overwrite=overwrite
         )
-    return pictures, load_config_weights(config, shelf)
+    return pictures, load_config_weights(config, inputs)
 
 
-def new_run_folder(config):
+def new_run_folder(config: StyleConfig) -> Path:
     """Make a new folder in `config.logdir`, named by the time and the pictures.
 
     Raises: ConfigError: it cannot be made.
@@ -132,20 +174,20 @@ def new_run_folder(config):
         return new_folder(config.logdir, f"{now}-{run_name(config)}")
 
 
-def make_run_folder(config, folder=None):
-    """The run's folder, new unless given, with the resolved config in it."""
+def make_run_folder(config: StyleConfig, folder: str | Path | None = None) -> Path:
+    """Make the run's folder, a new one in `logdir` unless given, with config.yaml."""
     folder = Path(folder or new_run_folder(config))
     with explained_folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         path, text = folder / "config.yaml", config.to_yaml()
-        # A run that is resumed has it, perhaps under a comment on solved weights.
+        # A resumed run has it, perhaps under a comment on solved weights.
         if not (path.exists() and path.read_text(encoding="utf-8").endswith(text)):
             write_text(path, text)
     return folder
 
 
 @contextlib.contextmanager
-def explained_folder_errors(folder):
+def explained_folder_errors(folder: str | Path) -> Iterator[None]:
     """Turn an error of the file system into a `ConfigError` that names `folder`."""
     try:
         yield
@@ -156,26 +198,28 @@ def explained_folder_errors(folder):
         ) from None
 
 
-def run_name(config):
-    """What a run's folder is called, its time aside."""
+def run_name(config: StyleConfig) -> str:
+    """Return the name of a run's folder without its time."""
     return "-".join((safe_stem(config.content), safe_stem(config.style), config.net))
 
 
-def safe_stem(path):
-    """A short name of the picture `path` that is safe in a folder's name."""
+def safe_stem(path: str) -> str:
+    """Return a short name of the picture `path` that is safe as a folder's name."""
     # Two of them in 4-byte letters still fit the 255 bytes of a folder's name.
     name = Path(path.removeprefix("sample:")).stem[:24]
     return "".join(c if c.isalnum() or c in "._" else "_" for c in name)
 
 
-def reopen_run(folder, *, overwrite=False):
-    """The `(job, state)` with which `pipeline.run` goes on in a run's `folder`.
+def reopen_run(
+    folder: str | Path, *, overwrite: bool = False
+) -> tuple[Job | None, RunState | None]:
+    """Return the job and the checkpoint with which to continue the run in `folder`.
 
-    The job is `None` where the run is finished; the state is `None` where there is no
-    checkpoint yet, and the run starts again in its folder.
-    overwrite: whether the run may replace an existing `config.output`.
-    Raises: ConfigError, ImageError, WeightsError: the folder is no run's, is in use,
-        or its checkpoint, options, pictures or weights are not those of the run.
+    The job is `None` where the run is finished; the checkpoint is `None` where there
+    is none yet, and the run starts again in its folder.
+    overwrite: whether an existing `config.output` may be replaced.
+    Raises: ConfigError, ImageError, WeightsError: the folder is not a run's or is in
+        use, or its options, pictures or weights are not those of the checkpoint.
     """
     folder = Path(folder)
     if not (folder / "config.yaml").is_file():
@@ -195,8 +239,8 @@ def reopen_run(folder, *, overwrite=False):
     return job, state
 
 
-def is_ended(folder, config):
-    """Whether the run in `folder` has come to its end, and its result is there.
+def is_ended(folder: Path, config: StyleConfig) -> bool:
+    """Return whether the run in `folder` has ended and its result is there.
 
     Raises: ConfigError: it has diverged, as it would again.
     """

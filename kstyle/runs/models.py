@@ -1,13 +1,15 @@
-"""What the runs of one process have in common, made once: extractors, targets, models.
+"""Build the models of runs, and keep what several runs of a process share.
 
-A model's graphs take longer to trace than some steps of a small picture, so a process
-of many runs keeps the models and starts them again for the next picture.
+Tracing a model's graphs takes longer than some steps of a small picture, so a process
+of many runs keeps extractors, targets and models.
 """
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -16,180 +18,209 @@ from kstyle.errors import OutOfMemoryError
 from kstyle.hardware.devices import use_device
 from kstyle.lru_cache import LRUCache
 from kstyle.networks.extractor import build_extractor
+from kstyle.networks.weights import NetWeights
 from kstyle.optimizers.factory import make_optimizer, optimizer_options
-from kstyle.planning.footprint import tile_edge
 from kstyle.planning.memory_fit import out_of_memory_advice
+from kstyle.planning.scales import ScalePlan
+from kstyle.runs.job import Job
 from kstyle.transfer.style_transfer import StyleTransfer
 from kstyle.transfer.targets import compute_targets
 
-ONEDNN_MEMORY_ERROR = (
-    "could not create"  # a primitive, its descriptor, memory: where memory ends
-)
+# In an `AbortedError` of oneDNN: it got no memory for a primitive or its descriptor.
+ONEDNN_MEMORY_ERROR = "could not create"
+MAX_EXTRACTORS = 4  # a VGG19 down to conv5_1 is 50 MB
+MAX_TARGET_BYTES = 2**28  # the Grams of 35 styles at three scales, or a few contents
+# Where models are kept: a run at 1024 px with L-BFGS has as many bytes. At larger sizes
+# a step takes so long that tracing does not count.
+MAX_MODEL_BYTES = 2**28
+VALUE_BYTES = 4
 
 
 @contextlib.contextmanager
-def memory_errors(job):
-    """Turn what is raised inside where memory ends into one sentence."""
+def memory_errors(size: int, tile: str | int) -> Iterator[None]:
+    """Turn an out-of-memory error in the block into `OutOfMemoryError`.
+
+    size, tile: the options of the run, for the message.
+    """
     try:
         yield
     except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError) as e:
         if isinstance(e, tf.errors.AbortedError) and ONEDNN_MEMORY_ERROR not in str(e):
             raise
-        sizes = job.content.size, job.style.shape[:2]
-        raise OutOfMemoryError(out_of_memory_advice(job.config, *sizes)) from None
+        raise OutOfMemoryError(out_of_memory_advice(size, tile)) from None
 
 
-def on_device(function):
-    """Decorate `function(job, ...)`: it runs on the device of the job's config, and
-    raises `OutOfMemoryError` where memory ends."""
+def on_device(function: Callable) -> Callable:
+    """Decorate `function(job, ...)` to run on the job's device and to raise
+    `OutOfMemoryError` when there is no memory left."""
 
     @functools.wraps(function)
     def placed(job, *args, **kwargs):
-        with use_device(job.config.device), memory_errors(job):
+        config = job.config
+        with use_device(config.device), memory_errors(config.size, config.tile):
             return function(job, *args, **kwargs)
 
     return placed
 
 
-def build_model(
-    job,
-    edge,
-    shared,
-    terms,
-    start,
-    *,
-    start_step=0,
-    precision="float32",
-    optimise=False,
-):
-    """A `StyleTransfer` of the job's pictures at long `edge`.
+@dataclasses.dataclass(frozen=True)
+class NetworkOptions:
+    """The options that define an extractor, its layers aside."""
 
-    In tiles if the config asks for them and a picture is larger than one.
-    precision: of the network; what is measured and kept is measured in float32: after
-        steps in bfloat16 in tiles of half the edge, to take no more memory than they.
-    optimise: whether it shall be compiled with the config's optimiser, so that it can
-        `fit`. One that `shared` has kept of another run is started again then.
-    """
+    net: str
+    pool: str
+    padding: str
+    precision: str
+    weights: NetWeights
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """A hashable value that differs between different networks."""
+        return (self.net, self.pool, self.padding, self.precision, self.weights.sha256)
+
+
+def network_options(job: Job, precision: str) -> NetworkOptions:
+    """Return the network of the job, in `precision`."""
     config = job.config
-    pictures = {"content": job.content_at(edge), "style": job.style_at(edge)}
-    layers = list(dict.fromkeys(term.layer for term in terms if term.source))
-    extractor = shared.extractor(job, layers, precision)
-    tile = tile_edge(config, *(p.shape[:2] for p in pictures.values()))
-    if tile and not optimise and config.precision == "bfloat16":
-        tile //= 2
-    options = {"init": start, "start_step": start_step}
-    options["targets"] = shared.targets(
-        job, extractor, terms, pictures, tile, precision=precision
+    return NetworkOptions(
+        config.net, config.pool, config.padding, precision, job.weights
     )
-    # Only their sizes count from here on, and a large one's pixels take memory.
-    pictures = {k: np.broadcast_to(np.float32(0), p.shape) for k, p in pictures.items()}
 
-    def build():
-        model = StyleTransfer(extractor, terms, **pictures, **options, tile=tile)
+
+def build_model(
+    job: Job,
+    scale: ScalePlan,
+    models: "ModelCache",
+    terms: Sequence,
+    start: np.ndarray,
+    *,
+    start_step: int = 0,
+    optimise: bool = False,
+) -> StyleTransfer:
+    """Build the model of the job's pictures at `scale`.
+
+    start: the picture to start from, `(height, width, 3)` in [0, 1].
+    optimise: whether to compile it with the config's optimizer, so that it can `fit`.
+        A model that `models` keeps of an earlier run is reset and used again then.
+    """
+    network = network_options(job, scale.precision)
+    pictures = {
+        "content": job.content_at(scale.content_size),
+        "style": job.style_at(scale.style_size),
+    }
+    layers = tuple(dict.fromkeys(term.layer for term in terms if term.source))
+    extractor = models.get_extractor(network, layers)
+    targets = models.get_targets(network, extractor, terms, pictures, scale.tile)
+    # From here on only their sizes are used, and a large one's pixels take memory.
+    pictures = {k: np.broadcast_to(np.float32(0), p.shape) for k, p in pictures.items()}
+    options = {"init": start, "start_step": start_step, "targets": targets}
+    optimizer = optimizer_options(job.config)
+
+    def build() -> StyleTransfer:
+        model = StyleTransfer(extractor, terms, **pictures, **options, tile=scale.tile)
         if optimise:
-            model.compile(make_optimizer(**optimizer_options(config)))
+            model.compile(make_optimizer(**optimizer))
         return model
 
     if not optimise:
         return build()
-    return shared.model(job, terms, tile, precision, build, options)
-
-
-MAX_EXTRACTORS = 4  # a VGG19 down to conv5_1 is 50 MB
-MAX_TARGET_BYTES = (
-    2**28
-)  # bytes: the Grams of 35 styles at three scales, or a few contents
-# Bytes, where models are kept: a run's at 1024 px have as many with L-BFGS. A step of a
-# larger picture takes so long that tracing does not count.
-MAX_MODEL_BYTES = 2**28
-VALUE_BYTES = 4  # bytes
+    shape, device = start.shape, job.config.device
+    parts = tuple((t.tag, t.layer, t.loss.name, t.weight, t.source) for t in terms)
+    key = (network.key, scale.tile, shape, device, parts, *optimizer.items())
+    return models.get_model(key, build, options)
 
 
 class ModelCache:
-    """Extractors and models by what they are made of; targets by network, layer and
-    picture.
+    """Extractors, targets and compiled models by what they are made of.
 
-    models: bytes of models to keep; none unless given, as one run meets each once.
-    The least recently used go when there are too many, so that a process can run any
-    number of configurations.
+    max_model_bytes: of models to keep; none by default, as one run needs each once.
+    max_target_bytes: of targets to keep.
+    The least recently used are dropped, so that a process can run any number of
+    configurations.
     """
 
-    def __init__(self, models=0):
-        self.extractors = LRUCache(MAX_EXTRACTORS)
-        self.kept = LRUCache(MAX_TARGET_BYTES, array_bytes)
-        self.models = LRUCache(models, model_bytes)
+    def __init__(
+        self, max_model_bytes: int = 0, max_target_bytes: int = MAX_TARGET_BYTES
+    ) -> None:
+        self.extractors: LRUCache = LRUCache(MAX_EXTRACTORS)
+        self.targets: LRUCache = LRUCache(max_target_bytes, array_bytes)
+        self.models: LRUCache = LRUCache(max_model_bytes, model_bytes)
 
-    def extractor(self, job, layers, precision="float32"):
-        """The extractor that the job's config describes, for `layers`."""
-        config = job.config
-        options = {"pool": config.pool, "padding": config.padding}
-        options |= {"weights": job.weights, "precision": precision}
-        key = (*network_key(job, precision), tuple(sorted(layers)))
-        return self.extractors.get(
-            key, lambda: build_extractor(config.net, layers, **options)
-        )
+    def get_extractor(self, network: NetworkOptions, layers: Sequence[str]):
+        """Return the frozen extractor of `network` for `layers`."""
+        key = network.key, tuple(sorted(layers))
 
-    def targets(
-        self, job, extractor, terms, pictures, tile=None, *, precision="float32"
-    ):
-        """`model.represent` of the terms; those met before are not computed again.
+        def build():
+            return build_extractor(
+                network.net,
+                layers,
+                pool=network.pool,
+                padding=network.padding,
+                weights=network.weights,
+                precision=network.precision,
+            )
 
-        tile: the edge of the tiles in pixels that they are computed in, if any.
-        precision: the extractor's.
+        return self.extractors.get(key, build)
+
+    def get_targets(
+        self,
+        network: NetworkOptions,
+        extractor,
+        terms: Sequence,
+        pictures: dict[str, np.ndarray],
+        tile: int | None = None,
+    ) -> dict:
+        """Return `{tag: target}` of the terms; known targets are not computed again.
+
+        network: the options of `extractor`. tile: the edge in pixels of the tiles that
+        they are computed in, if any.
         """
-        network = (*network_key(job, precision), tile)
+        start = network.key, tile
         digests = {name: picture_digest(picture) for name, picture in pictures.items()}
         keys = {
-            term.tag: (*network, term.loss.name, term.layer, digests[term.source])
+            term.tag: (*start, term.loss.name, term.layer, digests[term.source])
             for term in terms
             if term.source
         }
-        # Held here as well: what is new may put out what is still needed.
-        known = {tag: self.kept.values[k] for tag, k in keys.items() if k in self.kept}
+        # Held here as well: a new target may put out one that is still needed.
+        known = {
+            tag: self.targets.values[key]
+            for tag, key in keys.items()
+            if key in self.targets
+        }
         missing = [t for t in terms if t.tag in keys and t.tag not in known]
         found = known | compute_targets(extractor, missing, pictures, tile)
         for tag, key in keys.items():
-            self.kept.get(key, lambda tag=tag: found[tag])
+            self.targets.get(key, functools.partial(found.get, tag))
         return found
 
-    def model(self, job, terms, tile, precision, build, start):
-        """The compiled model that `build()` makes, or one like it, started again.
+    def get_model(
+        self, key: Hashable, build: Callable[[], StyleTransfer], start: dict
+    ) -> StyleTransfer:
+        """Return the compiled model of `key`: made by `build()`, or a kept one, reset.
 
-        tile, precision: as for `targets`. start: the arguments of
-            `StyleTransfer.reset`; those that the model depends on otherwise are the
-            job's and the terms.
+        key: all that the model's graphs depend on. start: the arguments of
+        `StyleTransfer.reset`.
         """
-        config = job.config
-        key = (
-            *(*network_key(job, precision), tile, start["init"].shape, config.device),
-            *optimizer_options(config).items(),
-            tuple((t.tag, t.layer, t.loss.name, t.weight, t.source) for t in terms),
-        )
-        again = key in self.models
+        kept = key in self.models
         model = self.models.get(key, build)
-        if again:
+        if kept:
             model.reset(**start)
         return model
 
 
-def network_key(job, precision):
-    """What tells the network of one run from that of another."""
-    config = job.config
-    return config.net, config.pool, config.padding, job.weights.sha256, precision
-
-
-def array_bytes(array):
-    """Of an array, a tensor or a variable; none of ours has larger numbers."""
+def array_bytes(array) -> int:
+    """Return the bytes of an array, tensor or variable of 32-bit numbers."""
     return VALUE_BYTES * math.prod(array.shape)
 
 
-def model_bytes(model):
-    """Of a model's picture, gradient, targets and optimiser's state."""
+def model_bytes(model: StyleTransfer) -> int:
+    """Return the bytes of a model's picture, gradient, targets and optimizer."""
     held = [model.image, model.gradient, *model.targets.values()]
     return sum(map(array_bytes, (*held, *model.optimizer.variables)))
 
 
-def picture_digest(picture):
-    """What tells one array of pixels from another: its shape and its bytes' hash."""
+def picture_digest(picture: np.ndarray) -> tuple[tuple[int, ...], str]:
+    """Return the shape of `picture` and the SHA-256 of its pixels."""
     picture = np.ascontiguousarray(picture, np.float32)
-    return picture.shape, hashlib.sha256(picture).hexdigest()
+    return picture.shape, hashlib.sha256(picture.data).hexdigest()

@@ -16,7 +16,7 @@ from kstyle.hardware.keras_setup import check_run_settings
 from kstyle.images.picture import resize
 from kstyle.losses.terms import build_terms
 from kstyle.optimizers.state import warm_start
-from kstyle.planning.scales import Scale
+from kstyle.planning.scales import ScalePlan
 from kstyle.runs import checkpoint
 from kstyle.runs.callbacks import tensorboard
 from kstyle.runs.callbacks.checkpoint import Checkpoint
@@ -104,7 +104,7 @@ def run_job(
                 release_model(guard, callbacks)
                 measured = None
             del model
-            picture = write_result(job, pixels, exit_word(interrupted, guard))
+            picture = write_result(job, pixels, exit_word(interrupted, guard.failure))
             seconds = time.perf_counter() - begun
             result = StyleResult(
                 picture=picture,
@@ -115,7 +115,7 @@ def run_job(
                 losses=final_losses(job, pixels, measured, models),
                 interrupted=interrupted,
             )
-            record.update(run_outcome(result, guard))
+            record.update(run_outcome(result, guard.failure))
         if not interrupted:  # last of all: until then the run can be resumed
             (job.folder / checkpoint.CHECKPOINT_FILE).unlink(missing_ok=True)
     if guard.failure is not None:
@@ -189,8 +189,9 @@ def open_logs(
     writer = tf.summary.create_file_writer(str(job.folder))
     stack.callback(writer.close)
     if state is None:
-        content, style = job.content_at(config.size), job.style_at(config.size)
-        terms = build_terms(config)
+        last, terms = job.scales[-1], build_terms(config)
+        content = job.content_at(last.content_size)
+        style = job.style_at(last.style_size)
         tensorboard.write_header(writer, config, terms, content, style)
     return [
         LossCSV(file, config.report_every, columns),
@@ -205,7 +206,7 @@ def open_logs(
 
 def build_scale_model(
     job: Job,
-    scale: Scale,
+    scale: ScalePlan,
     models: ModelCache,
     previous: StyleTransfer | None,
     state: RunState | None = None,
@@ -215,22 +216,20 @@ def build_scale_model(
     It starts from the `previous` scale's picture and optimiser; at the first scale from
     `state` or, without one, from the initial picture.
     """
-    content = job.content_at(scale.edge)
     if previous is not None:
-        start = resize(previous.pixels(), content.shape[:2])
+        start = resize(previous.pixels(), scale.content_size)
         step = previous.global_step
     elif state is not None:
         start, step = state.image, state.step
     else:
-        start, step = initial_picture(job, content), 0
+        start, step = initial_picture(job, scale.content_size), 0
     model = build_model(
         job,
-        scale.edge,
+        scale,
         models,
         build_terms(job.config),
         start,
         start_step=step,
-        precision=scale.precision,
         optimise=True,
     )
     if previous is not None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from kstyle.errors import ConfigError
-from kstyle.planning.scales import Scale
+from kstyle.planning.scales import ScalePlan
 from kstyle.runs.job import Job
 
 RUN_COLUMNS = (
@@ -75,7 +75,9 @@ def planned_steps(job: Job) -> int:
     return sum(scale.steps for scale in job.scales)
 
 
-def make_progress_report(show: ShowStep, every: int, scales: Sequence[Scale]) -> Any:
+def make_progress_report(
+    show: ShowStep, every: int, scales: Sequence[ScalePlan]
+) -> Any:
     """Return the callback that calls `show` every `every` steps; imports Keras."""
     from kstyle.runs.callbacks.periodic import ProgressReport
 

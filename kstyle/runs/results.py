@@ -1,34 +1,46 @@
-"""The end of a run: the picture's file, its last losses, what `run.json` says."""
+"""The end of a run: the file of the picture, its losses, the outcome in run.json."""
 
 import dataclasses
 import gc
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypedDict
+
+import keras
+import numpy as np
 
 from kstyle.errors import ConfigError
-from kstyle.images import picture as picture_module
 from kstyle.images import writing
-from kstyle.images.picture import fit_long_edge, resize
+from kstyle.images.picture import Picture, resize
 from kstyle.images.reading import load_picture
 from kstyle.losses.terms import build_terms
+from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.callbacks.divergence import DivergenceGuard
 from kstyle.runs.callbacks.periodic import EverySteps
 from kstyle.runs.inputs import load_config_weights, read_pictures
 from kstyle.runs.job import Job, result_path
 from kstyle.runs.models import ModelCache, build_model
 from kstyle.runs.provenance import shareable_options
+from kstyle.transfer.style_transfer import StyleTransfer
+
+VERIFY_TOLERANCE = 0.01  # of the total loss: the change by rounding to 8 bits
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class StyleResult:
-    """What a run leaves: the picture and where it is, its folder, the last losses."""
+    """The result of a run: the picture and its path, the run's folder, the losses.
 
-    picture: picture_module.Picture
+    losses: `{"loss", tag, "raw/" + tag: float}` of the picture, in float32.
+    interrupted: whether Ctrl-C ended the run early.
+    """
+
+    picture: Picture
     path: Path
     folder: Path
     steps: int
     seconds: float
-    losses: dict
+    losses: dict[str, float]
     interrupted: bool
 
     def __repr__(self) -> str:
@@ -44,36 +56,56 @@ class StyleResult:
         return self.picture._repr_png_()
 
 
-def run_outcome(result, guard):
-    """What `run.json` says of the end of a run."""
-    said = {name: getattr(result, name) for name in ("steps", "seconds", "losses")}
-    said["exit"] = exit_word(result.interrupted, guard)
-    return said if guard.failure is None else said | {"error": guard.failure}
+class RunOutcome(TypedDict, total=False):
+    """What run.json records of the end of a run."""
+
+    steps: int
+    seconds: float
+    losses: dict[str, float]
+    exit: str
+    error: str | None
 
 
-def exit_word(interrupted, guard):
-    """How a run ended: "finished", "interrupted" or "diverged"."""
-    if guard.failure is not None:
+def run_outcome(result: StyleResult, failure: str | None) -> RunOutcome:
+    """Return what `run.json` records of the end of a run.
+
+    failure: why the run diverged; `None` where it did not.
+    """
+    outcome: RunOutcome = {
+        "steps": result.steps,
+        "seconds": result.seconds,
+        "losses": result.losses,
+        "exit": exit_word(result.interrupted, failure),
+    }
+    if failure is not None:
+        outcome["error"] = failure
+    return outcome
+
+
+def exit_word(interrupted: bool, failure: str | None) -> str:
+    """Return how a run ended: "finished", "interrupted" or "diverged"."""
+    if failure is not None:
         return "diverged"
     return "interrupted" if interrupted else "finished"
 
 
-def write_result(job, pixels, word):
-    """Write the result with its record inside. Returns the `Picture`.
+def write_result(job: Job, pixels: np.ndarray, word: str) -> Picture:
+    """Write the result's file, with the run's options and weights in its metadata.
 
-    pixels: of the last scale. word: how the run ended, as from `exit_word`.
+    pixels: of the last scale. word: how the run ended, from `exit_word`.
+    Returns: the picture at the size of the result, with the content's alpha.
     """
-    size = fit_long_edge(job.content.size, job.config.size)
+    size = job.scales[-1].content_size
     alpha = job.content.alpha
     if alpha is not None:
         alpha = resize(alpha, size)
-    picture = picture_module.Picture(resize(pixels, size), alpha)
+    picture = Picture(resize(pixels, size), alpha)
     weights = Path(job.weights.source).name
     record = {
         "config": json.dumps(shareable_options(job.config)),
         "weights": f"{job.config.net} {weights} sha256:{job.weights.sha256}",
     }
-    if word != "finished":  # so that a batch does not take it for done
+    if word != "finished":  # a batch does not take it for done then
         record["exit"] = word
     writing.save_picture(
         job.output,
@@ -85,49 +117,58 @@ def write_result(job, pixels, word):
     return picture
 
 
-def release_model(guard, callbacks):
-    """Make our callbacks forget the model: what comes next may need its memory."""
+def release_model(
+    guard: DivergenceGuard, callbacks: Sequence[keras.callbacks.Callback]
+) -> None:
+    """Drop the callbacks' references to the model, so that its memory is free."""
     guard.best = None
     for callback in (guard, *callbacks):
         if isinstance(callback, (DivergenceGuard, EverySteps)):
             callback.set_model(None)
 
 
-def final_losses(job, pixels, model, shared):
-    """The losses of the picture that is kept, in float32 whatever it was made in.
+def final_losses(
+    job: Job, pixels: np.ndarray, model: StyleTransfer | None, models: ModelCache
+) -> dict[str, float]:
+    """Measure the losses of the result in float32, whatever the steps were in.
 
-    model: of the last scale, if it is in float32; else `None`.
+    pixels: of the result. model: of the last scale, if it is in float32.
     """
     if model is None:
         if job.config.tile != "off":
-            gc.collect()  # a Keras model holds itself
-        terms = build_terms(job.config)
+            gc.collect()  # a Keras model is part of a reference cycle
+        scale = job.scales[-1].for_measuring()
         found = build_model(
-            job, job.config.size, shared, terms, pixels
+            job, scale, models, build_terms(job.config), pixels
         ).measure_losses()
     else:
         found = model.evaluate_losses()
     return {name: float(value) for name, value in found.items()}
 
 
-VERIFY_TOLERANCE = 0.01  # of the total loss: what rounding to 8 bits may change
+def losses_of_result(record: dict[str, Any]) -> dict[str, float]:
+    """Measure `{"loss", tag, "raw/" + tag: float}` of the result of a run's record.
 
-
-def losses_of_result(record):
-    """`{"loss", tag, "raw/" + tag: float}` of the picture file of a run's record.
-
-    Raises: ConfigError: it is not of the run's size; ImageError, WeightsError.
+    Raises: ConfigError: the picture's size is not the run's; ImageError, WeightsError.
     """
     config, folder = record["config"], record["folder"]
-    content, style, start, scales = read_pictures(config)
-    weights, path = load_config_weights(config), result_path(config, folder)
-    job = Job(config, content, style, start, weights, scales, folder, path, config)
-    picture, wanted = load_picture(path), job.content_at(config.size).shape[:2]
-    if picture.size != wanted:
+    pictures, path = read_pictures(config), result_path(config, folder)
+    job = Job(
+        config=config,
+        content=pictures.content,
+        style=pictures.style,
+        init_picture=pictures.init,
+        weights=load_config_weights(config),
+        scales=plan_scales_of_run(config, *pictures.sizes),
+        folder=folder,
+        output=path,
+        requested_config=config,
+    )
+    picture, scale = load_picture(path), job.scales[-1].for_measuring()
+    if picture.size != scale.content_size:
         raise ConfigError(
-            f"{path} is {picture.size}, and the run's result was {wanted} (height, "
-            "width). It is not the picture of this run."
+            f"{path} is {picture.size}, and the run's result was {scale.content_size} "
+            "(height, width). It is not the picture of this run."
         )
-    terms = build_terms(config)
-    model = build_model(job, config.size, ModelCache(), terms, picture.pixels)
+    model = build_model(job, scale, ModelCache(), build_terms(config), picture.pixels)
     return {name: float(value) for name, value in model.measure_losses().items()}

@@ -12,14 +12,21 @@ from kstyle.config.layer_balance import (
     solve_content_weight,
     solve_layer_weights,
 )
-from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 
+ONES = {"conv1_1": 1.0, "conv2_1": 1.0}
 
-def make_config(**options):
-    """Style of two layers of weight 1, content of one."""
-    layers = {"style_layers": "conv1_1,conv2_1", "content_layers": "conv1_2"}
-    return StyleConfig(**layers | {"style_weight": 3} | options)
+
+def solve(method, style, content=None, layers=ONES, content_layers=None, weight=3.0):
+    """Solve for two style layers of weight 1 and one content layer."""
+    return solve_layer_weights(
+        method,
+        style_layers=layers,
+        content_layers={"conv1_2": 1.0} if content_layers is None else content_layers,
+        style_weight=weight,
+        style_values=style,
+        content_values={"conv1_2": 1.0} if content is None else content,
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,69 +94,63 @@ def test_style_without_a_weight_is_refused(weights):
 @pytest.mark.parametrize("method", ["init-loss:1", "equal-loss", "equal-gradient:0.8"])
 @pytest.mark.parametrize("value", [0.0, math.inf, math.nan])
 def test_a_layer_that_starts_with_nothing_to_weigh_is_refused_by_name(method, value):
-    style, content = {"conv1_1": 1.0, "conv2_1": value}, {"conv1_2": 1.0}
+    style = {"conv1_1": 1.0, "conv2_1": value}
     with pytest.raises(ConfigError, match=f"layer conv2_1 starts .*value {value:g}"):
-        solve_layer_weights(parse_balance_method(method), make_config(), style, content)
+        solve(parse_balance_method(method), style)
 
 
 @pytest.mark.parametrize("name", ["equal-loss", "equal-gradient"])
 def test_without_a_share_the_content_keeps_its_weight(name):
-    style, content = {"conv1_1": 2.0, "conv2_1": 6.0}, {"conv1_2": 0.0}
-    options = solve_layer_weights(
-        BalanceMethod(name, None), make_config(), style, content
-    )
+    style = {"conv1_1": 2.0, "conv2_1": 6.0}
+    options = solve(BalanceMethod(name, None), style, content={"conv1_2": 0.0})
     assert options == {"style_layers": {"conv1_1": 2.0, "conv2_1": 0.666667}}
 
 
 @pytest.mark.parametrize("name", ["equal-loss", "equal-gradient"])
 def test_with_a_share_content_gets_what_style_leaves(name):
     style, content = {"conv1_1": 2.0, "conv2_1": 6.0}, {"conv1_2": 5.0}
-    config = make_config(content_layers="conv1_2:2", content_weight=99)
-    options = solve_layer_weights(BalanceMethod(name, 0.8), config, style, content)
+    options = solve(
+        BalanceMethod(name, 0.8), style, content, content_layers={"conv1_2": 2.0}
+    )
     # Style carries 3 * (4 + 4) = 24, a share of 0.8 of 30; content 0.6 * 2 * 5 = 6.
     assert options["style_layers"] == {"conv1_1": 2.0, "conv2_1": 0.666667}
     assert options["content_weight"] == pytest.approx(0.6, rel=1e-6)
 
 
 def test_the_share_counts_every_content_layer_with_its_weight():
-    config = make_config(content_layers="conv1_1:2,conv1_2:0,conv2_1:1")
     content = {"conv1_1": 3.0, "conv1_2": 50.0, "conv2_1": 4.0}
-    # 3 * 1 * 10 = 30 is half; the other half is 2 * 3 + 0 + 1 * 4 = 10 times 3.
-    assert solve_content_weight(0.5, config, {"a": 1.0}, {"a": 10.0}, content) == 3.0
+    layers = {"conv1_1": 2.0, "conv1_2": 0.0, "conv2_1": 1.0}
+    # 3 * 10 = 30 is half; the other half is 2 * 3 + 0 + 1 * 4 = 10 times 3.
+    options = solve(
+        BalanceMethod("equal-loss", 0.5),
+        {"conv1_1": 10.0},
+        content,
+        layers={"conv1_1": 1.0},
+        content_layers=layers,
+    )
+    assert options["content_weight"] == 3.0
 
 
-@pytest.mark.parametrize(
-    ("layers", "content"),
-    [
-        ("", {}),
-        ("conv1_2:0", {"conv1_2": 5.0}),
-        ("conv1_2", {"conv1_2": 0.0}),
-        ("conv1_2", {"conv1_2": math.nan}),
-    ],
-)
-def test_a_content_without_a_loss_can_have_no_share(layers, content):
-    config = make_config(content_layers=layers)
+def test_the_content_weight_gives_style_its_share():
+    assert solve_content_weight(0.8, 24.0, 10.0) == 0.6
+
+
+@pytest.mark.parametrize("content", [0.0, math.nan])
+def test_a_content_without_a_loss_can_have_no_share(content):
     with pytest.raises(ConfigError, match="the content has no loss"):
-        solve_content_weight(0.8, config, {"a": 1.0}, {"a": 1.0}, content)
+        solve_content_weight(0.8, 24.0, content)
 
 
 def test_a_style_of_weight_zero_can_have_no_share():
-    style, content = {"conv1_1": 2.0, "conv2_1": 6.0}, {"conv1_2": 5.0}
+    style = {"conv1_1": 2.0, "conv2_1": 6.0}
     with pytest.raises(ConfigError, match="style_weight is 0"):
-        solve_layer_weights(
-            BalanceMethod("equal-loss", 0.8),
-            make_config(style_weight=0),
-            style,
-            content,
-        )
+        solve(BalanceMethod("equal-loss", 0.8), style, weight=0.0)
 
 
 def test_init_loss_raises_to_the_floor_what_is_below_it():
-    config = make_config(style_layers="conv1_1:5,conv1_2:7,conv2_1:9")
+    layers = {"conv1_1": 5.0, "conv1_2": 7.0, "conv2_1": 9.0}
     style = {"conv1_1": 2.0, "conv1_2": 4.0, "conv2_1": 6.0}
-    options = solve_layer_weights(
-        BalanceMethod("init-loss", 4.0), config, style, {"conv1_2": 0.0}
-    )
+    options = solve(BalanceMethod("init-loss", 4.0), style, layers=layers)
     assert options == {"style_layers": {"conv1_1": 2.0, "conv1_2": 7.0, "conv2_1": 9.0}}
 
 

@@ -6,7 +6,6 @@ import shlex
 import pytest
 
 from kstyle.cli.experiment_commands import parse_changes
-from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError, ImageError
 from kstyle.experiments import plans
 from kstyle.experiments.plans import find_experiment_files, plan, rerun_command
@@ -242,7 +241,7 @@ def test_every_trial_has_an_estimate(write, tmp_path):
 def test_the_plan_resolves_the_precision_of_each_trial(write, tmp_path, given):
     path = write(base={"precision": given})
     (each,) = plan(path, logdir=tmp_path)
-    expected = resolve_precision(StyleConfig(precision=given)).precision
+    expected = resolve_precision(given, "auto")
     assert expected in ("bfloat16", "float32")
     assert {trial.config.precision for trial in each.todo} == {expected}
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,7 +12,6 @@ import tensorflow as tf
 from kstyle import StyleConfig, stylize
 from kstyle.errors import ConfigError, OutOfMemoryError
 from kstyle.hardware import devices
-from kstyle.transfer.style_transfer import StyleTransfer
 
 
 @pytest.mark.parametrize(
@@ -52,26 +52,32 @@ def test_every_gpu_grows_its_memory_before_anything_is_placed(monkeypatch):
         assert grown == [("a", True), ("b", True)]
 
 
-def test_the_processor_gives_the_picture_that_it_gives_when_chosen(
-    small_run, monkeypatch
-):
-    placed, make = [], StyleTransfer._variable
-
-    def watched(self, name, value, **kwargs):
-        placed.append(tf.zeros(()).device)
-        return make(self, name, value, **kwargs)
-
-    monkeypatch.setattr(StyleTransfer, "_variable", watched)
+def test_the_processor_gives_the_same_picture_when_chosen(small_run):
+    placed = []
+    witness = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: placed.append(tf.zeros(()).device)
+    )
     one, other = (
-        stylize(StyleConfig(**small_run | {"steps": 1}, device=name))
+        stylize(StyleConfig(**small_run | {"steps": 1}, device=name), [witness])
         for name in ("auto", "cpu")
     )
     np.testing.assert_array_equal(one.picture.pixels, other.picture.pixels)
-    assert placed
+    assert len(placed) == 2
     assert all(name.endswith("CPU:0") for name in placed)
 
 
 ONEDNN = "Operation received an exception: could not create a primitive"
+
+
+class Raise(keras.callbacks.Callback):
+    """Raises an error after the first step, as a step would where memory ends."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def on_train_batch_end(self, batch, logs=None):
+        raise self.error
 
 
 @pytest.mark.parametrize(
@@ -82,28 +88,19 @@ ONEDNN = "Operation received an exception: could not create a primitive"
         tf.errors.AbortedError(None, None, ONEDNN),
     ],
 )
-def test_a_run_whose_memory_ends_says_so_in_a_sentence(error, small_run, monkeypatch):
-    def fail(*_):
-        raise error
-
-    monkeypatch.setattr("kstyle.runs.pipeline.fit_scale", fail)
+def test_an_out_of_memory_error_is_a_sentence(error, small_run):
     with pytest.raises(OutOfMemoryError, match="18 px.*--tile 512") as caught:
-        stylize(StyleConfig(**small_run))
+        stylize(StyleConfig(**small_run), [Raise(error)])
     assert caught.value.exit_code == 1
 
 
-def test_what_was_aborted_for_another_reason_is_not_taken_for_memory(
-    small_run, monkeypatch
-):
-    def fail(*_):
-        raise tf.errors.AbortedError(None, None, "the server went away")
-
-    monkeypatch.setattr("kstyle.runs.pipeline.fit_scale", fail)
+def test_another_aborted_error_is_not_taken_for_memory(small_run):
+    error = tf.errors.AbortedError(None, None, "the server went away")
     with pytest.raises(tf.errors.AbortedError):
-        stylize(StyleConfig(**small_run))
+        stylize(StyleConfig(**small_run), [Raise(error)])
 
 
-def test_a_gpu_is_called_by_its_number_and_its_maker_s_name(monkeypatch):
+def test_a_gpu_has_its_number_and_its_makers_name(monkeypatch):
     gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
     details = {gpu: {"device_name": "NVIDIA H200"}}
     monkeypatch.setattr(tf.config.experimental, "get_device_details", details.get)

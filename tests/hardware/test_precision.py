@@ -5,120 +5,107 @@ import logging
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
 
 from kstyle import StyleConfig, stylize
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError
-from kstyle.hardware import host, precision
+from kstyle.hardware import host
+from kstyle.hardware.machine import Machine, why_bfloat16_is_slow
+from kstyle.hardware.precision import (
+    explain_precision,
+    log_once,
+    resolve_precision,
+)
 from kstyle.losses.terms import loss_terms
 from kstyle.networks.extractor import build_extractor
 from kstyle.optimizers.factory import make_optimizer
 from kstyle.optimizers.lbfgs import LBFGS
 from kstyle.optimizers.state import warm_start
-from kstyle.planning import scales
+from kstyle.planning.scales import MIXED_FINAL_STEPS
 from kstyle.runs import pipeline
-from kstyle.runs.job import reopen_run
+from kstyle.runs.job import prepare, reopen_run
 from kstyle.transfer.style_transfer import StyleTransfer
 
 CPU = "flags : fpu avx2 avx512f {}\n"
 
 
-@pytest.fixture
-def on(monkeypatch):
-    """A function that makes this a machine with such a processor or GPU."""
-
-    def make(bfloat16, capability=None):
-        precision.log_once.cache_clear()
-        monkeypatch.setattr(host, "has_bfloat16", lambda: bfloat16)
-        monkeypatch.setattr(host, "has_nvidia", lambda: capability is not None)
-        monkeypatch.setattr(
-            "kstyle.hardware.devices.gpu_capability", lambda wanted: capability
-        )
-
-    return make
+def machine(reason):
+    """A machine on which bfloat16 is slow for a reason, or fast (`None`)."""
+    return Machine(why_bfloat16_is_slow=lambda device: reason)
 
 
-@pytest.mark.parametrize(
-    ("bfloat16", "capability", "chosen"),
-    [
-        (True, None, "bfloat16"),
-        (False, None, "float32"),
-        (False, (8, 0), "bfloat16"),
-        (True, (7, 5), "float32"),
-    ],
-)
-def test_auto_is_bfloat16_where_that_is_fast_and_float32_elsewhere(
-    on, bfloat16, capability, chosen, caplog
-):
-    on(bfloat16, capability)
-    assert precision.resolve_precision(StyleConfig()).precision == chosen
-    precision.explain_precision(StyleConfig())
-    assert not caplog.records  # it is no warning
+@pytest.mark.parametrize("reason, chosen", [(None, "bfloat16"), ("old", "float32")])
+def test_auto_is_bfloat16_where_that_is_fast(reason, chosen):
+    assert resolve_precision("auto", "cpu", machine(reason)) == chosen
+
+
+@pytest.mark.parametrize("wanted", ["float32", "bfloat16", "mixed"])
+def test_a_named_precision_stays(wanted):
+    assert resolve_precision(wanted, "cpu", machine(None)) == wanted
+    assert resolve_precision(wanted, "cpu", machine("old")) == wanted
 
 
 @pytest.mark.parametrize("wanted", ["bfloat16", "mixed"])
-def test_bfloat16_that_is_slow_is_warned_of_and_done(on, wanted, caplog):
-    config = StyleConfig(precision=wanted)
-    on(True)
-    assert precision.resolve_precision(config) is config
-    precision.explain_precision(config)
+def test_slow_bfloat16_is_warned_of_once(wanted, caplog):
+    explain_precision(wanted, "cpu", machine(None))
     assert not caplog.records
-    on(False)
-    assert precision.resolve_precision(config) is config
-    precision.explain_precision(config)
-    assert f"--precision {wanted} is slower than float32 here" in caplog.text
+    for _ in range(2):
+        explain_precision(wanted, "cpu", machine(f"slow {wanted}"))
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"--precision {wanted} is slower than float32 here: slow {wanted}."
+    )
+
+
+def test_why_auto_is_float32_is_logged_once(caplog):
+    caplog.set_level("INFO", logger="kstyle")
+    explain_precision("float32", "cpu", machine("a choice"))
+    assert not caplog.records
+    for _ in range(2):
+        explain_precision("auto", "cpu", machine("it has one bit"))
+    (record,) = caplog.records
+    assert record.getMessage() == f"{SLOW}it has one bit."
 
 
 SLOW = "--precision auto is float32 here, as bfloat16 is slow: "
 
 
+def test_without_onednn_bfloat16_is_slow(monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert why_bfloat16_is_slow("cpu") == "oneDNN is off (TF_ENABLE_ONEDNN_OPTS=0)"
+
+
 @pytest.mark.parametrize(
-    ("capability", "onednn", "reason"),
-    [
-        (None, "1", "no AVX-512 BF16 or AMX was found in the processor."),
-        (None, "0", "oneDNN is off (TF_ENABLE_ONEDNN_OPTS=0)."),
-        ((7, 5), "1", "the GPU is older than NVIDIA's Ampere."),
-    ],
+    ("capability", "reason"),
+    [((8, 0), None), ((7, 5), "the GPU is older than NVIDIA's Ampere")],
 )
-def test_why_auto_keeps_float32_is_said_once_in_a_process(
-    on, capability, onednn, reason, caplog, monkeypatch
-):
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
-    on(False, capability)
-    caplog.set_level("INFO", logger="kstyle")
-    precision.explain_precision(StyleConfig(precision="float32"))
-    assert not caplog.records  # somebody's choice
-    precision.explain_precision(*(StyleConfig(size=size) for size in (256, 512)))
-    assert [record.getMessage() for record in caplog.records] == [SLOW + reason]
+def test_bfloat16_is_fast_on_gpus_from_ampere_up(capability, reason, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    about = {"a GPU": {"compute_capability": capability}}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", about.get)
+    assert why_bfloat16_is_slow("gpu") == reason
 
 
-def test_where_a_run_cannot_begin_the_reason_is_all_that_is_said(on):
-    on(False)
+def test_where_a_run_cannot_start_its_reason_is_the_only_message():
     result = CliRunner().invoke(cli, ["stylize", "nothing.png"])
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: ") and "nothing.png" in line
 
 
-def test_the_terminal_shows_why_unless_it_shall_be_quiet(
-    on, small_run, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+def test_the_terminal_shows_why_unless_it_is_quiet(small_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     config = StyleConfig(**small_run | {"precision": "auto", "steps": 0})
-    (tmp_path / "c.yaml").write_text(config.to_yaml())
+    (tmp_path / "c.yaml").write_text(config.replace(device="cpu").to_yaml())
     words = ["stylize", "--config", str(tmp_path / "c.yaml")]
-    lines = []
+    counts = []
     for more in ([], ["--quiet"]):
-        on(False)
+        log_once.cache_clear()
         result = CliRunner().invoke(cli, [*words, *more])
-        lines.append([x for x in result.stderr.splitlines() if SLOW in x])
-    assert list(map(len, lines)) == [1, 0]
+        counts.append(result.stderr.count(SLOW))
+    assert counts == [1, 0]
     assert not logging.getLogger("kstyle").handlers
-
-
-def test_a_gpu_that_is_not_to_be_used_does_not_count(on):
-    on(False, (9, 0))
-    assert precision.resolve_precision(StyleConfig(device="cpu")).precision == "float32"
 
 
 @pytest.mark.parametrize(
@@ -273,10 +260,16 @@ def test_a_longer_history_keeps_more_pairs(small_run):
 
 
 @pytest.fixture
-def mixed(small_run, monkeypatch):
-    """Options of a run of 5 steps, the last 2 in float32."""
-    monkeypatch.setattr(scales, "FINISH", 2)
-    return small_run | {"precision": "mixed", "steps": 5, "scales": 1}
+def mixed(small_run):
+    """Options of a run of 18 steps, the last 15 in float32."""
+    return (
+        small_run
+        | {"precision": "mixed", "steps": 3 + MIXED_FINAL_STEPS}
+        | {
+            "scales": 1,
+            "report_every": 6,
+        }
+    )
 
 
 class Seen(keras.callbacks.Callback):
@@ -292,12 +285,12 @@ class Seen(keras.callbacks.Callback):
             raise EOFError
 
 
-def test_a_mixed_run_ends_in_float32_and_has_one_axis_of_steps(mixed):
+def test_a_mixed_run_ends_in_float32_with_one_count_of_steps(mixed):
     seen = Seen()
     result = stylize(StyleConfig(**mixed), [seen])
-    assert seen.kinds == 3 * ["bfloat16"] + 2 * ["float32"]
+    assert seen.kinds == 3 * ["bfloat16"] + MIXED_FINAL_STEPS * ["float32"]
     rows = (result.folder / "losses.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in rows] == ["step", "0", "2", "3", "4", "5"]
+    assert [row.split(",")[0] for row in rows] == ["step", "0", "3", "6", "12", "18"]
     assert float(rows[-1].split(",")[1]) == pytest.approx(result.losses["loss"])
 
 
@@ -323,7 +316,8 @@ def test_a_mixed_run_that_was_killed_ends_with_the_same_pixels(mixed, end, tmp_p
     assert result.losses == whole.losses
 
 
-def test_what_auto_has_come_to_is_on_record(small_run, on):
-    on(True)
-    result = stylize(StyleConfig(**small_run | {"precision": "auto", "steps": 1}))
-    assert "precision: bfloat16" in (result.folder / "config.yaml").read_text()
+def test_what_auto_meant_is_on_record(small_run):
+    job = prepare(
+        StyleConfig(**small_run | {"precision": "auto"}), machine=machine(None)
+    )
+    assert "precision: bfloat16" in (job.folder / "config.yaml").read_text()

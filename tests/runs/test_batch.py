@@ -160,7 +160,8 @@ def test_a_plan_reads_only_headers_of_contents_and_writes_nothing(folder, config
     out = folder.parent / "out"
     plan = make_batch_plan(batch_configs(config, folder, output=out))
     assert [entry.state for entry in plan.entries] == ["todo"] * 3
-    assert [entry.sizes[0] for entry in plan.entries] == [(16, 24), (20, 24), (16, 24)]
+    sizes = [entry.result_size() for entry in plan.entries]
+    assert sizes == [(12, 18), (15, 18), (12, 18)]
     assert not out.exists()
     assert not Path(config.logdir).exists()
 

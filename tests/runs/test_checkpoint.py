@@ -121,7 +121,7 @@ def test_a_run_that_took_tiles_and_was_killed_before_a_checkpoint_goes_on(
     assert job.config.tile == "whole"  # and the process ends before it is kept
     room(10)
     job, state = reopen_run(folder)
-    assert (job.config.tile, job.asked.tile) == ("whole", "off")
+    assert (job.config.tile, job.requested_config.tile) == ("whole", "off")
     assert pipeline.run_job(job, state=state).steps == 11
 
 

@@ -29,15 +29,17 @@ def make_job(small_run):
     return lambda **changes: prepare(StyleConfig(**small_run | changes))
 
 
-def model_at(job, start=None, edge=18):
-    """The model of the job's own terms; at its start picture, unless at another."""
-    start = initial_picture(job, job.content_at(edge)) if start is None else start
-    return build_model(job, edge, ModelCache(), build_terms(job.config), start)
+def model_at(job, start=None, number=-1):
+    """The model of the job's own terms at scale `number`; at its initial picture, or
+    at another."""
+    scale = job.scales[number].for_measuring()
+    start = initial_picture(job, scale.content_size) if start is None else start
+    return build_model(job, scale, ModelCache(), build_terms(job.config), start)
 
 
-def losses_at(job, start=None, edge=18):
+def losses_at(job, start=None, number=-1):
     """`{tag: loss}` of the job's own terms, as a real model finds them."""
-    model = model_at(job, start, edge)
+    model = model_at(job, start, number)
     return {tag: float(x) for tag, x in model.measure_losses().items()}
 
 
@@ -59,43 +61,43 @@ MEASURES = {"equal-loss": losses_at, "equal-gradient": norms_at}
 
 def test_the_content_as_init_is_the_content_itself(make_job):
     job = make_job()
-    content = job.content_at(18)
-    np.testing.assert_array_equal(initial_picture(job, content), content)
+    content = job.content_at((12, 18))
+    np.testing.assert_array_equal(initial_picture(job, (12, 18)), content)
 
 
 def test_a_noise_init_is_flat_grey_of_the_contents_size(make_job):
     job = make_job(init="noise", seed=3)
-    pixels = initial_picture(job, job.content_at(18))
+    pixels = initial_picture(job, (12, 18))
     assert pixels.shape == (12, 18, 3)
     assert 127 <= 255 * pixels.min() < 127.2  # 127 to 128 grey levels
     assert 127.8 < 255 * pixels.max() <= 128
-    np.testing.assert_array_equal(pixels, noise_picture((12, 18, 3), 3))
+    np.testing.assert_array_equal(pixels, noise_picture((12, 18), 3))
 
 
 def test_the_seed_decides_the_noise():
-    first, other = noise_picture((4, 5, 3), 7), noise_picture((4, 5, 3), 8)
-    np.testing.assert_array_equal(first, noise_picture((4, 5, 3), 7))
+    first, other = noise_picture((4, 5), 7), noise_picture((4, 5), 8)
+    np.testing.assert_array_equal(first, noise_picture((4, 5), 7))
     assert np.abs(first - other).max() > 1e-3
 
 
 def test_an_init_of_another_size_is_brought_to_the_contents(make_job, small_run):
     job = make_job(init=small_run["style"])
     start = resize(load_picture(small_run["style"]).pixels, (12, 18))
-    np.testing.assert_array_equal(initial_picture(job, job.content_at(18)), start)
+    np.testing.assert_array_equal(initial_picture(job, (12, 18)), start)
 
 
 # -------------------------------------------------------------- the model of a scale
 
 
 def test_a_transfer_is_of_the_jobs_pictures_at_that_size(make_job, random_picture):
-    job, start = make_job(), random_picture(6, 9, seed=5)
-    model = build_model(
-        job, 9, ModelCache(), build_terms(job.config), start, start_step=7
-    )
+    job, start = make_job(scales="9,18"), random_picture(6, 9, seed=5)
+    scale, terms = job.scales[0], build_terms(job.config)
+    model = build_model(job, scale, ModelCache(), terms, start, start_step=7)
     np.testing.assert_array_equal(model.pixels(), start)
     assert int(model.global_step) == 7
     assert set(model.targets) == {*STYLE, CONTENT}
-    for picture, tags in ((job.content_at(9), [CONTENT]), (job.style_at(9), STYLE)):
+    content, style = job.content_at((6, 9)), job.style_at(scale.style_size)
+    for picture, tags in ((content, [CONTENT]), (style, STYLE)):
         features = model.extractor(picture[None])
         for term in (t for t in model.terms if t.tag in tags):
             expected = term.loss.represent(features[term.layer])
@@ -105,7 +107,8 @@ def test_a_transfer_is_of_the_jobs_pictures_at_that_size(make_job, random_pictur
 def test_a_transfer_looks_at_the_layers_of_its_terms_and_no_other(make_job):
     job = make_job()
     terms = loss_terms({"conv1_1": 1.0}, {"conv1_1": 1.0}, tv=1.0)
-    model = build_model(job, 9, ModelCache(), terms, job.content_at(9))
+    start = job.content_at((12, 18))
+    model = build_model(job, job.scales[-1], ModelCache(), terms, start)
     assert set(model.extractor.output) == {"conv1_1"}
 
 
@@ -151,7 +154,7 @@ def test_style_has_its_share_of_style_and_content(make_job, name, init):
     job = solve_job_weights(make_job(init=init, seed=2, **method(f"{name}:0.7")))
     at_start = MEASURES[name](job)
     # At a content init the content has no loss: it is measured at grey noise.
-    at_noise = MEASURES[name](job, noise_picture((12, 18, 3), 2))
+    at_noise = MEASURES[name](job, noise_picture((12, 18), 2))
     style, content = sum(at_start[tag] for tag in STYLE), at_noise[CONTENT]
     assert style / (style + content) == pytest.approx(0.7, rel=1e-4)
 
@@ -178,9 +181,9 @@ def test_init_loss_raises_the_layers_below_the_floor_alone(make_job):
 
 def test_weights_are_solved_at_the_first_scale(make_job):
     job = solve_job_weights(make_job(scales="9,18", **method("equal-loss")))
-    first, second = (losses_at(job, edge=9)[tag] for tag in STYLE)
+    first, second = (losses_at(job, number=0)[tag] for tag in STYLE)
     assert first == pytest.approx(second, rel=1e-4)
-    last = losses_at(job, edge=18)
+    last = losses_at(job)
     assert last[STYLE[0]] != pytest.approx(last[STYLE[1]], rel=1e-3)
 
 
@@ -189,7 +192,7 @@ def test_the_pull_is_that_of_every_layer_with_weights_of_one(make_job):
     style, content = initial_layer_values(
         job, parse_balance_method("equal-loss"), ModelCache()
     )
-    start, noise = losses_at(job), losses_at(job, noise_picture((12, 18, 3), 0))
+    start, noise = losses_at(job), losses_at(job, noise_picture((12, 18), 0))
     for tag in STYLE:
         layer = tag.removeprefix("style/")
         assert style.pop(layer) == pytest.approx(start[f"raw/{tag}"], rel=1e-6)

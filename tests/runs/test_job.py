@@ -1,5 +1,6 @@
 """What is read and refused before TensorFlow is loaded, and that it leaves no trace."""
 
+import dataclasses
 import os
 import re
 
@@ -9,8 +10,9 @@ import pytest
 from kstyle import save_picture
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError, ImageError, KStyleError, WeightsError
-from kstyle.hardware.precision import resolve_precision
-from kstyle.planning.scales import style_size_at, usable_scales
+from kstyle.hardware.machine import Machine
+from kstyle.images.picture import resize
+from kstyle.planning.scales import plan_scales_of_run, style_size_at
 from kstyle.runs.inputs import InputCache
 from kstyle.runs.job import prepare, safe_stem
 
@@ -56,38 +58,42 @@ def test_the_size_of_the_style_picture(options, size, edge, expected):
     assert style_size_at(StyleConfig(size=512, **options), size, edge) == expected
 
 
-def test_the_content_is_shrunk_or_enlarged_to_the_long_edge_and_keeps_its_shape(
-    options,
-):
-    job = prepare(StyleConfig(**options))
-    assert job.content_at(32).shape == (16, 32, 3)
-    assert job.content_at(96).shape == (48, 96, 3)
-    assert job.style_at(32).shape == (32, 24, 3)
-    assert job.style_at(16).shape == (16, 12, 3)
+def test_the_plan_has_the_sizes_of_both_pictures_at_every_scale(options):
+    job = prepare(StyleConfig(**options | {"scales": (16, 32)}))
+    assert [scale.edge for scale in job.scales] == [16, 32]
+    assert [scale.content_size for scale in job.scales] == [(8, 16), (16, 32)]
+    assert [scale.style_size for scale in job.scales] == [(16, 12), (32, 24)]
 
 
-def test_a_resized_picture_is_made_once_unless_it_is_large(options, monkeypatch):
-    monkeypatch.setattr("kstyle.runs.job.MAX_RESIZED_BYTES", 4 * 3 * 16 * 32)
+def test_pictures_are_resampled_to_the_size_that_is_asked_for(options):
     job = prepare(StyleConfig(**options))
-    assert job.content_at(32) is job.content_at(32)
-    large = job.content_at(34)
-    assert job.content_at(34) is not large
-    np.testing.assert_array_equal(job.content_at(34), large)
+    np.testing.assert_array_equal(
+        job.content_at((16, 32)), resize(job.content.pixels, (16, 32))
+    )
+    np.testing.assert_array_equal(job.style_at((20, 15)), resize(job.style, (20, 15)))
+
+
+def test_a_resized_picture_is_made_once_unless_it_is_large(options):
+    job = prepare(StyleConfig(**options))
+    job = dataclasses.replace(job, max_resized_bytes=4 * 3 * 16 * 32)
+    assert job.content_at((16, 32)) is job.content_at((16, 32))
+    large = job.content_at((17, 32))
+    assert job.content_at((17, 32)) is not large
+    np.testing.assert_array_equal(job.content_at((17, 32)), large)
 
 
 def test_a_crop_comes_before_the_size(options):
     job = prepare(StyleConfig(style_crop="left", **options))
-    np.testing.assert_array_equal(job.style_at(32), job.style_at(32))
     assert job.style.shape == (30, 30, 3)  # of a portrait, the top
     whole = prepare(StyleConfig(**options)).style
     np.testing.assert_array_equal(job.style, whole[:30])
-    assert job.style_at(32).shape == (30, 30, 3)
+    assert job.scales[-1].style_size == (30, 30)
 
 
 def test_the_init_is_read_when_it_is_a_file_only(options):
-    assert prepare(StyleConfig(init="noise", **options)).start is None
+    assert prepare(StyleConfig(init="noise", **options)).init_picture is None
     job = prepare(StyleConfig(init=options["style"], **options))
-    assert job.start.size == (40, 30)
+    assert job.init_picture.size == (40, 30)
 
 
 def test_only_the_weights_that_are_needed_are_read(options):
@@ -104,7 +110,7 @@ def test_the_folder_holds_the_config_and_is_a_new_one_each_time(options):
     assert first.output == first.folder / "result.png"
     assert re.fullmatch(r"\d{8}-\d{6}-content-style-vgg19(-2)?", second.folder.name)
     written = StyleConfig.from_yaml((first.folder / "config.yaml").read_text())
-    assert written == resolve_precision(config)
+    assert written == first.config
 
 
 def test_a_folder_that_is_named_is_made_and_used_again(options, tmp_path):
@@ -113,7 +119,7 @@ def test_a_folder_that_is_named_is_made_and_used_again(options, tmp_path):
     job = prepare(config, folder=folder)
     assert (job.folder, job.output) == (folder, folder / "result.png")
     written = StyleConfig.from_yaml((folder / "config.yaml").read_text())
-    assert written == resolve_precision(config)
+    assert written == job.config
     assert not (tmp_path / "logs").exists()
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="folder in '.*file/trial': Not a directory"):
@@ -245,19 +251,30 @@ def test_a_picture_too_small_at_a_coarse_scale_is_refused(options):
 
 def test_auto_scales_begin_where_the_pictures_are_large_enough_for_the_layers():
     sizes = (400, 600), (560, 720)
-    edges = [s.edge for s in usable_scales(StyleConfig(), *sizes)]
+    edges = [s.edge for s in plan_scales_of_run(StyleConfig(), *sizes)]
     assert edges == [128, 181, 256, 362, 512]
     # Unpadded, conv5_1 needs 156 pixels: two thirds of 256 are enough, of 181 not.
     config = StyleConfig(padding="valid")
-    assert [s.edge for s in usable_scales(config, *sizes)] == [256, 362, 512]
+    assert [s.edge for s in plan_scales_of_run(config, *sizes)] == [256, 362, 512]
     with pytest.raises(ConfigError, match="121 x 181|181 x 121"):
-        usable_scales(config.replace(scales=4), *sizes)
+        plan_scales_of_run(config.replace(scales=4), *sizes)
 
 
-def test_jobs_with_one_shelf_share_each_size_of_the_style(options):
-    shelf = InputCache()
-    first, second = (prepare(StyleConfig(**options), shelf=shelf) for _ in range(2))
-    assert first.style_at(9) is second.style_at(9)
+def test_jobs_with_one_cache_share_each_size_of_the_style(options):
+    inputs = InputCache()
+    first, second = (prepare(StyleConfig(**options), inputs=inputs) for _ in range(2))
+    assert first.style_at((9, 7)) is second.style_at((9, 7))
     alone = prepare(StyleConfig(**options))
-    np.testing.assert_array_equal(first.style_at(9), alone.style_at(9))
-    assert first.style_at(8).shape != first.style_at(9).shape
+    np.testing.assert_array_equal(first.style_at((9, 7)), alone.style_at((9, 7)))
+    assert first.style_at((8, 6)).shape == (8, 6, 3)
+
+
+def test_precision_auto_is_that_of_the_machine(options):
+    slow, fast = (
+        Machine(why_bfloat16_is_slow=lambda device, reason=reason: reason)
+        for reason in ("it is old", None)
+    )
+    config = StyleConfig(**options)
+    assert prepare(config, machine=slow).config.precision == "float32"
+    assert prepare(config, machine=fast).config.precision == "bfloat16"
+    assert prepare(config, machine=fast).scales[-1].precision == "bfloat16"

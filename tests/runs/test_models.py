@@ -1,17 +1,21 @@
 """What runs have in common is made once, is the same, and is never another's."""
 
-import gc
-
+import keras
 import numpy as np
 import pytest
-from tensorflow.python.framework.func_graph import FuncGraph
 
 from kstyle import StyleConfig, save_picture
 from kstyle.losses.terms import build_terms
-from kstyle.lru_cache import LRUCache
-from kstyle.runs import models, pipeline
+from kstyle.planning.scales import plan_scales_of_run
+from kstyle.runs import pipeline
 from kstyle.runs.job import prepare
-from kstyle.runs.models import MAX_MODEL_BYTES, ModelCache, picture_digest
+from kstyle.runs.models import (
+    MAX_MODEL_BYTES,
+    ModelCache,
+    build_model,
+    network_options,
+    picture_digest,
+)
 
 TAGS = ["content/conv1_2", "style/conv1_1", "style/conv2_1"]
 
@@ -22,24 +26,27 @@ def make_job(small_run):
     return lambda **changes: prepare(StyleConfig(**small_run | changes))
 
 
-@pytest.fixture
-def represented(monkeypatch):
-    """The tags of the targets that are computed, in order."""
-    tags, represent = [], models.represent
-
-    def counting(extractor, terms, pictures):
-        tags.extend(term.tag for term in terms)
-        return represent(extractor, terms, pictures)
-
-    monkeypatch.setattr("kstyle.runs.models.represent", counting)
-    return tags
+def scale_at(job, edge):
+    """The job's scale as it would be at another long edge, in float32."""
+    config = job.config.replace(size=edge, scales=1)
+    (scale,) = plan_scales_of_run(config, job.content.size, job.style.shape[:2])
+    return scale
 
 
-def targets_of(job, common, edge=18):
+def computed_targets(job, models, edge=18):
+    """The targets of the job's own terms."""
+    scale, network = scale_at(job, edge), network_options(job, "float32")
+    extractor = models.get_extractor(network, job.config.layers())
+    pictures = {
+        "content": job.content_at(scale.content_size),
+        "style": job.style_at(scale.style_size),
+    }
+    return models.get_targets(network, extractor, build_terms(job.config), pictures)
+
+
+def targets_of(job, models, edge=18):
     """The targets of the job's own terms, as NumPy arrays."""
-    extractor = common.extractor(job, job.config.layers())
-    pictures = {"content": job.content_at(edge), "style": job.style_at(edge)}
-    targets = common.targets(job, extractor, build_terms(job.config), pictures)
+    targets = computed_targets(job, models, edge)
     return {tag: np.asarray(target) for tag, target in targets.items()}
 
 
@@ -50,52 +57,28 @@ def assert_same(first, second):
         np.testing.assert_array_equal(first[tag], second[tag])
 
 
-# ------------------------------------------------------------------------- `Recent`
-
-
-def test_a_value_is_made_once():
-    recent, made = LRUCache(2), []
-    assert [recent.get("a", lambda: made.append(1) or 5) for _ in range(3)] == [5] * 3
-    assert made == [1]
-
-
-def test_the_least_recently_used_makes_room():
-    recent = LRUCache(2)
-    for key in "abac":  # at c, b is the one that was not used for longest
-        recent.get(key, key.upper)
-    assert ["a" in recent, "b" in recent, "c" in recent] == [True, False, True]
-    assert recent.get("b", lambda: "again") == "again"
-    assert len(recent.values) == 2
-
-
-def test_what_costs_more_makes_more_room_and_too_much_is_not_kept():
-    recent = LRUCache(5, cost=len)
-    for value in ("aa", "bb", "ccc"):  # 2 + 2 + 3 is too much, 2 + 3 is not
-        recent.get(value, lambda value=value: value)
-    assert list(recent.values) == ["bb", "ccc"]
-    assert recent.get("d", lambda: "dddddd") == "dddddd"
-    assert list(recent.values) == ["bb", "ccc"]
-
-
 # ----------------------------------------------------------------------- extractors
 
 
-def test_an_extractor_is_built_once_for_the_same_layers_in_any_order(make_job):
-    common, job = ModelCache(), make_job()
-    first = common.extractor(job, ["conv1_1", "conv2_1"])
-    assert common.extractor(make_job(steps=1), ["conv2_1", "conv1_1"]) is first
-    assert common.extractor(job, ["conv1_1"]) is not first
+def extractor_of(job, models, *layers, precision="float32"):
+    return models.get_extractor(network_options(job, precision), layers)
+
+
+def test_an_extractor_is_built_once_for_layers_in_any_order(make_job):
+    models, job = ModelCache(), make_job()
+    first = extractor_of(job, models, "conv1_1", "conv2_1")
+    assert extractor_of(make_job(steps=1), models, "conv2_1", "conv1_1") is first
+    assert extractor_of(job, models, "conv1_1") is not first
     assert set(first.output) == {"conv1_1", "conv2_1"}
 
 
-def test_another_network_pooling_padding_or_weights_is_another_extractor(
-    make_job, other_weights
-):
-    common, changes = ModelCache(), [{}, {"net": "vgg16"}, {"pool": "max"}]
+def test_another_network_or_precision_is_another_extractor(make_job, other_weights):
+    models, changes = ModelCache(), [{}, {"net": "vgg16"}, {"pool": "max"}]
     changes += [{"padding": "same"}, {"weights": other_weights}]
     jobs = [make_job(**change) for change in changes]
-    built = [common.extractor(job, ["conv1_1"]) for job in jobs]
-    assert len({id(extractor) for extractor in built}) == len(jobs)
+    built = [extractor_of(job, models, "conv1_1") for job in jobs]
+    built.append(extractor_of(jobs[0], models, "conv1_1", precision="bfloat16"))
+    assert len({id(extractor) for extractor in built}) == len(changes) + 1
     assert [e.name for e in built[:4]] == [
         *("vgg19_avg_replicate", "vgg16_avg_replicate"),
         *("vgg19_max_replicate", "vgg19_avg_same"),
@@ -113,31 +96,30 @@ def other_weights(tiny_weights, tmp_path):
 # -------------------------------------------------------------------------- targets
 
 
-def test_targets_are_computed_once(make_job, represented):
-    common = ModelCache()
-    first = targets_of(make_job(), common)
-    assert sorted(represented) == TAGS
-    again = targets_of(make_job(style_weight=7, tv_weight=0), common)
-    assert sorted(represented) == TAGS
-    assert_same(again, first)
+def test_targets_are_computed_once(make_job):
+    models = ModelCache()
+    first = computed_targets(make_job(), models)
+    again = computed_targets(make_job(style_weight=7, tv_weight=0), models)
+    assert sorted(again) == TAGS
+    assert all(again[tag] is first[tag] for tag in TAGS)
 
 
-def test_only_what_is_new_is_computed(make_job, represented):
-    common = ModelCache()
-    targets_of(make_job(style_layers="conv1_1"), common)
-    del represented[:]
-    found = targets_of(make_job(), common)
-    assert represented == ["style/conv2_1"]
-    assert_same(found, targets_of(make_job(), ModelCache()))
+def test_only_what_is_new_is_computed(make_job):
+    models = ModelCache()
+    first = computed_targets(make_job(style_layers="conv1_1"), models)
+    found = computed_targets(make_job(), models)
+    assert all(found[tag] is first[tag] for tag in TAGS[:2])
+    assert set(found) - set(first) == {"style/conv2_1"}
+    assert_same(targets_of(make_job(), models), targets_of(make_job(), ModelCache()))
 
 
 def test_a_layer_of_both_kinds_has_two_targets(make_job):
     job = make_job(content_layers="conv1_1", style_layers="conv1_1")
-    same = {"content": job.content_at(18), "style": job.content_at(18)}
-    common = ModelCache()
-    extractor = common.extractor(job, ["conv1_1"])
+    same = {"content": job.content_at((12, 18)), "style": job.content_at((12, 18))}
+    models, network = ModelCache(), network_options(job, "float32")
+    extractor = models.get_extractor(network, ["conv1_1"])
     for _ in range(2):  # computed, then kept
-        found = common.targets(job, extractor, build_terms(job.config), same)
+        found = models.get_targets(network, extractor, build_terms(job.config), same)
         assert found["content/conv1_1"].shape == (1, 12, 18, 64)
         assert found["style/conv1_1"].shape == (1, 64, 64)
 
@@ -181,33 +163,30 @@ def test_pictures_are_told_apart_by_shape_as_well_as_by_bytes():
     assert picture_digest(picture) != picture_digest(picture + 1e-6)
 
 
-def test_what_is_needed_now_is_not_put_out_by_what_is_new(make_job, monkeypatch):
+def test_a_target_in_use_is_not_dropped_for_a_new_one(make_job):
     # conv1_2 of 18 x 12 pixels has 55 kB, a Gram of 64 channels 16, of 128 channels 66.
-    monkeypatch.setattr("kstyle.runs.models.MAX_TARGET_BYTES", 130_000)
-    common, job = ModelCache(), make_job()
-    targets_of(job, common)
-    # The style's two are kept; a new content's target comes first and puts one out.
+    models, job = ModelCache(max_target_bytes=130_000), make_job()
+    targets_of(job, models)
+    # The style's two are kept; a new content's target comes first and drops one.
     changed = make_job(content=job.config.style)
-    assert_same(targets_of(changed, common), targets_of(changed, ModelCache()))
-    assert len(common.kept.values) == 2
+    assert_same(targets_of(changed, models), targets_of(changed, ModelCache()))
+    assert len(models.targets.values) == 2
 
 
-def test_targets_too_large_to_be_kept_are_all_there(make_job, monkeypatch):
-    monkeypatch.setattr("kstyle.runs.models.MAX_TARGET_BYTES", 1)
-    common, job = ModelCache(), make_job()
-    assert_same(targets_of(job, common), targets_of(job, ModelCache()))
-    assert len(common.kept.values) == 0
+def test_targets_too_large_to_be_kept_are_returned(make_job):
+    models, job = ModelCache(max_target_bytes=1), make_job()
+    assert_same(targets_of(job, models), targets_of(job, ModelCache()))
+    assert len(models.targets.values) == 0
 
 
 # ----------------------------------------------------------------------------- runs
 
 
-def test_runs_that_share_end_bit_for_bit_as_runs_that_do_not(make_job, represented):
-    common = ModelCache()
+def test_runs_that_share_models_have_the_same_pixels(make_job):
+    models = ModelCache()
     options = {"steps": 2, "snapshot_every": 0, "style_weights": "equal-loss"}
     jobs = [make_job(**options, init=init) for init in ("content", "noise")]
-    together = [pipeline.run_job(job, models=common) for job in jobs]
-    assert sorted(represented) == TAGS  # once for solving and for both runs
+    together = [pipeline.run_job(job, (), models) for job in jobs]
     for job, shared_result in zip(jobs, together, strict=True):
         alone = pipeline.run_job(prepare(job.config))
         np.testing.assert_array_equal(
@@ -240,7 +219,7 @@ def test_a_model_started_again_ends_bit_for_bit_as_a_new_one(make_job, pictures,
     options = {"scales": "9,18", "scale_steps": 3, "steps": 3} | KINDS[kind]
     for content, style in ("as", "bt"):
         job = make_job(content=pictures(content), style=pictures(style), **options)
-        again = pipeline.run_job(job, models=common)
+        again = pipeline.run_job(job, (), common)
     alone = pipeline.run_job(prepare(job.config))
     assert len(common.models.values) == len(job.scales)  # those of "a"
     np.testing.assert_array_equal(again.picture.pixels, alone.picture.pixels)
@@ -251,24 +230,25 @@ def test_a_model_started_again_ends_bit_for_bit_as_a_new_one(make_job, pictures,
 
 def test_a_model_that_was_spoiled_is_as_good_as_new(make_job):
     common, job = ModelCache(MAX_MODEL_BYTES), make_job(steps=2, optimizer="adam")
-    first = pipeline.run_job(job, models=common)
+    first = pipeline.run_job(job, (), common)
     (model,) = common.models.values.values()
     for variable in (model.image, model.gradient, *model.optimizer.variables):
         variable.assign(variable + 1 if "int" in variable.dtype else variable * np.nan)
-    again = pipeline.run_job(prepare(job.config), models=common)
+    again = pipeline.run_job(prepare(job.config), (), common)
     np.testing.assert_array_equal(again.picture.pixels, first.picture.pixels)
 
 
-def test_another_picture_of_the_same_size_needs_no_new_graph(make_job, pictures):
-    def graphs():
-        gc.collect()
-        return sum(isinstance(each, FuncGraph) for each in gc.get_objects())
-
-    common, counts = ModelCache(MAX_MODEL_BYTES), []
-    for name in "ab":
-        pipeline.run_job(make_job(content=pictures(name), steps=2), models=common)
-        counts.append(graphs())
-    assert counts[0] == counts[1]
+def test_a_picture_of_the_same_size_uses_the_same_model(make_job, pictures):
+    models = ModelCache(MAX_MODEL_BYTES)
+    jobs = [make_job(content=pictures(name), steps=2) for name in "ab"]
+    seen = []
+    witness = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: seen.append(witness.model)
+    )
+    for job in jobs:
+        pipeline.run_job(job, [witness], models)
+    first, second = seen
+    assert first is second
 
 
 DIFFERENT = {
@@ -286,34 +266,21 @@ DIFFERENT = {
 }
 
 
-class Made:
-    """Stands for a model, and tells how often it was started again."""
-
-    restarts = 0
-
-    def reset(self, init, targets):
-        self.restarts += 1
-
-
 @pytest.mark.parametrize("change", DIFFERENT)
 def test_another_configuration_is_another_model(make_job, change):
-    common, made = ModelCache(), []
-    common.models = LRUCache(3)
-
-    def build():
-        made.append(Made())
-        return made[-1]
-
+    models, built = ModelCache(MAX_MODEL_BYTES), []
     for changes in ({}, DIFFERENT[change], {}):
         job = make_job(**changes)
-        start = {"init": job.content_at(job.config.size), "targets": {}}
-        common.model(job, build_terms(job.config), None, "float32", build, start)
-    assert [model.restarts for model in made] == [1, 0]
+        scale, terms = job.scales[-1], build_terms(job.config)
+        start = job.content_at(scale.content_size)
+        built.append(build_model(job, scale, models, terms, start, optimise=True))
+    assert built[0] is built[2]
+    assert built[1] is not built[0]
 
 
-def test_a_model_is_not_kept_where_there_is_no_room(make_job):
+def test_a_model_larger_than_the_limit_is_not_kept(make_job):
     job = make_job(steps=1)
-    for room in (0, 10_000):
-        common = ModelCache(room)
-        pipeline.run_job(job, models=common)
-        assert len(common.models.values) == 0
+    for limit in (0, 10_000):
+        models = ModelCache(limit)
+        pipeline.run_job(job, (), models)
+        assert len(models.models.values) == 0

@@ -5,11 +5,10 @@ import weakref
 import pytest
 
 from kstyle import StyleConfig, stylize
-from kstyle.losses.terms import build_terms
-from kstyle.runs import results
 from kstyle.runs.callbacks.periodic import EverySteps
 from kstyle.runs.job import prepare
-from kstyle.runs.models import ModelCache, build_model
+from kstyle.runs.models import ModelCache
+from kstyle.runs.pipeline import run_job
 
 
 class Witness(EverySteps):
@@ -23,33 +22,33 @@ class Witness(EverySteps):
         self.models.append(weakref.ref(self.model))
 
 
-def test_the_bfloat16_model_is_gone_when_its_result_is_measured_in_float32(
-    small_run, monkeypatch
-):
-    witness, left, tiles = Witness(), [], []
+class WitnessedCache(ModelCache):
+    """Notes for each network in float32 which models of `witness` are alive."""
 
-    def transfer(*args, **options):
-        left.extend(reference() for reference in witness.models)
-        model = real(*args, **options)
-        tiles.append((model.tile, model.precision))
-        return model
+    def __init__(self, witness):
+        super().__init__()
+        self.witness, self.alive = witness, []
 
-    real = results.transfer
-    monkeypatch.setattr(results, "transfer", transfer)
+    def get_extractor(self, network, layers):
+        if network.precision == "float32":
+            self.alive += [model() for model in self.witness.models]
+        return super().get_extractor(network, layers)
+
+
+def test_the_bfloat16_model_is_released_before_the_last_losses(small_run):
+    witness = Witness()
+    models = WitnessedCache(witness)
     config = StyleConfig(**small_run | {"precision": "bfloat16", "tile": "whole"})
-    result = stylize(config, [witness])
-    assert len(left) == 5 and not any(left)  # the start and four steps
-    assert tiles == [(9, "float32")]  # half of the picture's 18 pixels
-    monkeypatch.undo()
+    result = run_job(prepare(config), [witness], models)
+    assert models.alive == 5 * [None]  # the start and four steps
     whole = StyleConfig(**small_run | {"steps": 0, "init": str(result.path)})
+    # The file has 8 bits.
     assert stylize(whole).losses["loss"] == pytest.approx(
-        result.losses["loss"],
-        rel=0.02,  # the file has 8 bits
+        result.losses["loss"], rel=0.02
     )
 
 
-def test_in_float32_the_last_model_is_looked_at_and_stays(small_run, monkeypatch):
-    monkeypatch.delattr(results, "transfer")
+def test_in_float32_the_last_model_gives_the_last_losses(small_run):
     witness = Witness()
     result = stylize(StyleConfig(**small_run), [witness])
     assert witness.model.global_step == result.steps == 4
@@ -57,9 +56,10 @@ def test_in_float32_the_last_model_is_looked_at_and_stays(small_run, monkeypatch
 
 
 @pytest.mark.parametrize(("precision", "edge"), [("float32", 18), ("bfloat16", 9)])
-def test_tiles_are_halved_after_steps_in_bfloat16_alone(small_run, precision, edge):
+def test_measuring_after_bfloat16_takes_half_the_tiles(small_run, precision, edge):
     config = StyleConfig(**small_run | {"precision": precision, "tile": "whole"})
-    terms = build_terms(config)
-    job, size = prepare(config), config.size
-    model = build_model(job, size, ModelCache(), terms, job.content_at(size))
-    assert (model.net.edge, model.precision) == (edge, "float32")
+    scale = prepare(config).scales[-1]
+    assert (scale.tile, scale.precision) == (18, precision)
+    measuring = scale.for_measuring()
+    assert (measuring.tile, measuring.precision) == (edge, "float32")
+    assert measuring.content_size == scale.content_size

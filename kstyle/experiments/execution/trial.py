@@ -84,7 +84,7 @@ def run_trial(
             record = copy_identical_trial(twin, folder, record)
         else:
             job = prepare(trial.config, folder=folder, state=state)
-            record = {**record, "fitted": job.fitted()}
+            record = {**record, "fitted": job.fitted_options()}
             job = solve_job_weights(job, context.models)
             if trial.kind == "table":
                 result, error = measure_table(job, context.models), None

@@ -123,7 +123,7 @@ class Checkpoint(keras.callbacks.Callback):
             left=0 if model.stop_training else self.last_step - self.done,
             seconds=self.clock() - self.begun,
             fingerprint=self.fingerprint,
-            requested_options=self.job.asked.model_dump(mode="json"),
+            requested_options=self.job.requested_config.model_dump(mode="json"),
             callbacks={c.state_name: c.get_state() for c in self.callbacks},
         )
 

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import keras
 
 from kstyle.images.writing import save_picture
-from kstyle.planning.scales import Scale
+from kstyle.planning.scales import Scale, ScalePlan
 
 Clock = Callable[[], float]  # returns seconds
 
@@ -153,7 +153,7 @@ class ProgressReport(EverySteps):
         self,
         show: Callable[[int, float, float, float], None],
         every: int,
-        scales: Sequence[Scale],
+        scales: Sequence[Scale | ScalePlan],
         clock: Clock = time.perf_counter,
     ) -> None:
         super().__init__(every)

@@ -16,7 +16,7 @@ from typing import Any, Self
 import keras
 
 from kstyle.config.style_config import StyleConfig
-from kstyle.planning.scales import Scale
+from kstyle.planning.scales import Scale, ScalePlan
 from kstyle.runs.callbacks.periodic import Clock
 
 STILL_WINDOW = 50  # steps over which the picture's change is averaged
@@ -71,7 +71,7 @@ class TimeLimit(keras.callbacks.Callback):
     def __init__(
         self,
         seconds: float,
-        scales: Sequence[Scale],
+        scales: Sequence[Scale | ScalePlan],
         clock: Clock = time.perf_counter,
     ) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class TimeLimit(keras.callbacks.Callback):
 
 
 def make_stoppers(
-    config: StyleConfig, scales: Sequence[Scale]
+    config: StyleConfig, scales: Sequence[Scale | ScalePlan]
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks that may end a run of `config` through `scales` early."""
     found: list[keras.callbacks.Callback] = []
