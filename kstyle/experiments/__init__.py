@@ -18,7 +18,7 @@ _HOMES = {
     "run": "runner",
 }
 
-_WITH_KERAS = {"Silent", "run"}  # their module imports Keras
+_WITH_KERAS = {"run"}  # its module imports Keras
 
 __all__ = [*_HOMES]
 
