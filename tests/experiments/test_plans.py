@@ -18,7 +18,6 @@ from kstyle.experiments.records import (
 from kstyle.hardware.precision import (
     log_once,
     resolve_precision,
-    why_bfloat16_is_slow,
 )
 
 
@@ -250,8 +249,8 @@ def test_a_plan_says_why_auto_is_float32(write, tmp_path, caplog):
     log_once.cache_clear()  # another test may have logged it
     with caplog.at_level("INFO", "kstyle"):
         plan(write(base={"precision": "auto"}), logdir=tmp_path)
-    slow = why_bfloat16_is_slow("auto")
-    assert ("--precision auto is float32 here" in caplog.text) == bool(slow)
+    slow = resolve_precision("auto", "auto") == "float32"
+    assert ("--precision auto is float32 here" in caplog.text) == slow
 
 
 def test_trials_of_two_precisions_have_different_fingerprints(write, tmp_path):
