@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import logging
 import os
 import re
@@ -86,9 +87,12 @@ def remove_leftovers(folder: str | Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, completely or not at all."""
+    """Write `text` to `path` as UTF-8, completely or not at all.
+
+    Bytes of file names that are not UTF-8 are escaped.
+    """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -96,8 +100,14 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
     `float` reads them back.
     """
-    encoded = pydantic_core.to_json(value, indent=indent, inf_nan_mode="strings")
-    return encoded.decode()
+    try:
+        return pydantic_core.to_json(
+            value, indent=indent, inf_nan_mode="strings"
+        ).decode()
+    except pydantic_core.PydanticSerializationError:
+        # A file name that is not UTF-8: its bytes are escaped as \udc80 to \udcff.
+        plain = pydantic_core.to_jsonable_python(value, inf_nan_mode="strings")
+        return json.dumps(plain, indent=indent, allow_nan=False)
 
 
 def new_folder(parent: str | Path, name: str) -> Path:

@@ -20,6 +20,7 @@ from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.planning.estimates import Estimate, estimate_run
 from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.inputs import read_pictures
+from kstyle.runs.job import check_folder_name
 
 PictureSizes = tuple[tuple[int, int], tuple[int, int]]
 
@@ -62,6 +63,7 @@ def plan(
     overwrite: whether finished trials that had other options may be replaced.
     Raises: KStyleError: something cannot work.
     """
+    check_folder_name(logdir)
     files = [files] if isinstance(files, (str, Path)) else files
     only = [only] if isinstance(only, str) else only
     paths = find_experiment_files(files)

@@ -169,6 +169,7 @@ def new_run_folder(config: StyleConfig) -> Path:
 
     Raises: ConfigError: it cannot be made.
     """
+    check_folder_name(config.logdir)
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     with explained_folder_errors(config.logdir):
         return new_folder(config.logdir, f"{now}-{run_name(config)}")
@@ -177,6 +178,7 @@ def new_run_folder(config: StyleConfig) -> Path:
 def make_run_folder(config: StyleConfig, folder: str | Path | None = None) -> Path:
     """Make the run's folder, a new one in `logdir` unless given, with config.yaml."""
     folder = Path(folder or new_run_folder(config))
+    check_folder_name(folder)
     with explained_folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         path, text = folder / "config.yaml", config.to_yaml()
@@ -184,6 +186,17 @@ def make_run_folder(config: StyleConfig, folder: str | Path | None = None) -> Pa
         if not (path.exists() and path.read_text(encoding="utf-8").endswith(text)):
             write_text(path, text)
     return folder
+
+
+def check_folder_name(folder: str | Path) -> None:
+    """Raise `ConfigError` for a folder into which TensorFlow cannot write events."""
+    try:
+        str(folder).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"The name of the folder {str(folder)!r} is not UTF-8, and TensorFlow "
+            "writes its event files only to such. Name another with --logdir."
+        ) from None
 
 
 @contextlib.contextmanager

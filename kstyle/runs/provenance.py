@@ -151,14 +151,22 @@ def record_run(
 def shareable_options(config: StyleConfig) -> dict[str, Any]:
     """Return the config's options as JSON has them, absolute paths as names alone.
 
-    For files that are passed on: the folders of their author are private.
+    For files that are passed on: the folders of their author are private. Bytes of a
+    name that are not UTF-8 are escaped.
     """
     options = config.model_dump(mode="json")
     for key in PATH_OPTIONS:
         path = Path(options[key] or "")
         if str(path).startswith("~") or path.is_absolute():
             options[key] = path.name
+        if options[key] is not None:
+            options[key] = escape_undecodable(options[key])
     return options
+
+
+def escape_undecodable(name: str) -> str:
+    """Return a file's name with the bytes that are not UTF-8 as \\udc80 to \\udcff."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def read_run(place: str | Path) -> RunRecord:
