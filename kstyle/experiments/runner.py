@@ -14,6 +14,7 @@ from kstyle.experiments.records import TrialRecord, flat_row
 from kstyle.experiments.reporting.summary import Summary, summarize
 from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import lock_folder
+from kstyle.hardware.host import cpu_cores, free_memory
 from kstyle.hardware.keras_setup import check_run_settings
 
 
@@ -67,7 +68,14 @@ def open_executor(
         from kstyle.experiments.execution.processes import ProcessPool
         from kstyle.experiments.execution.resources import worker_environments
 
-        return ProcessPool(worker_environments(plans, workers, gpus))
+        environments = worker_environments(
+            plans,
+            workers,
+            gpus=gpus,
+            cores=cpu_cores(),
+            free_bytes=free_memory(),
+        )
+        return ProcessPool(environments)
     from kstyle.experiments.execution.ray import RayPool
 
     return RayPool(plans, workers, address)

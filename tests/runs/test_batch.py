@@ -154,7 +154,7 @@ def test_a_header_that_is_none_is_refused(tmp_path):
 # -------------------------------------------------------------------------- planning
 
 
-def test_a_plan_reads_only_headers_of_contents_and_writes_nothing(folder, config):
+def test_a_plan_reads_headers_only_and_writes_nothing(folder, config):
     damaged = folder / "a.png"
     damaged.write_bytes(damaged.read_bytes()[:-500])  # which decoding would find
     out = folder.parent / "out"
@@ -320,9 +320,7 @@ def test_ctrl_c_between_two_runs_ends_the_batch(folder, config):
 # ------------------------------------------------------------------ the command line
 
 
-def test_the_command_prints_a_line_for_each_picture_and_failures(
-    folder, config, tmp_path
-):
+def test_the_command_prints_a_line_per_picture_and_failures(folder, config, tmp_path):
     (folder / "b.png").write_text("no picture")
     out = tmp_path / "out"
     result = invoke(config, "--content-dir", folder, "-o", out)

@@ -112,9 +112,7 @@ def test_a_scale_that_ended_early_stays_ended(options):
     np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
 
 
-def test_a_run_that_took_tiles_and_was_killed_before_a_checkpoint_goes_on(
-    options, room
-):
+def test_a_resumed_run_that_took_tiles_can_be_killed_again(options, room):
     folder = killed(options, 4)
     room(1)  # too little for its pairs
     job, _ = reopen_run(folder)
@@ -315,17 +313,13 @@ def kill_when(process, ready):
     assert process.returncode == -signal.SIGKILL
 
 
-def test_a_process_that_is_killed_twice_still_ends_with_the_same_pixels(
-    options, start, tmp_path
-):
+def test_a_process_killed_twice_ends_with_the_same_pixels(options, start, tmp_path):
     logs, whole = tmp_path / "killed", tmp_path / "whole"
 
     def step():
         found = [checkpoint.read_checkpoint(folder) for folder in logs.glob("*")]
         return found[0].step if found and found[0] else 0
 
-    # The unbroken run is a process too: the command line turns oneDNN on, which rounds
-    # otherwise than what this process has.
     unbroken = start(*stylize_words(options, whole))
     kill_when(start(*stylize_words(options, logs)), lambda: step() >= 5)
     (folder,), (whole,) = logs.iterdir(), whole.iterdir()

@@ -67,7 +67,7 @@ def test_a_run_leaves_a_better_picture_and_its_whole_record(small_run):
     np.testing.assert_array_equal(last, written)
 
 
-def test_the_picture_holds_the_whole_config_and_the_hash_of_the_weights(small_run):
+def test_the_picture_contains_config_and_hash_of_the_weights(small_run):
     config = StyleConfig(seed=12, quality=90, **small_run)
     config = config.replace(output=small_run["logdir"] + ".jpg", steps=1)
     record = read_metadata(stylize(config).path)
@@ -79,7 +79,7 @@ def test_the_picture_holds_the_whole_config_and_the_hash_of_the_weights(small_ru
     assert record["weights"] == f"vgg19 tiny.npz sha256:{digest}"
 
 
-def test_no_folder_of_the_user_is_in_the_result_or_in_the_events(small_run):
+def test_result_and_events_contain_no_folder_of_the_user(small_run):
     folder = stylize(StyleConfig(**small_run)).folder
     home = str(Path(small_run["logdir"]).parent).encode()
     for path in (folder / "result.png", *folder.glob("events*")):

@@ -27,7 +27,7 @@ def folders(options):
     return {entry.name for entry in os.scandir(options["logdir"])}
 
 
-def test_a_finished_run_says_what_it_was_made_of_and_how_it_ended(small_run):
+def test_the_record_of_a_finished_run(small_run):
     config = StyleConfig(**small_run)
     result = stylize(config)
     record = json.loads((result.folder / "run.json").read_text())
@@ -145,7 +145,7 @@ def test_what_is_no_record_is_refused(text, tmp_path):
         assert "is no record of a run" in result.stderr
 
 
-def test_what_is_shared_of_a_config_keeps_relative_paths_and_samples():
+def test_shared_options_keep_relative_paths_and_samples():
     config = StyleConfig(content="in/a.png", style="/home/me/b.png", weights="~/c.npz")
     options = shareable_options(config)
     assert [options[key] for key in ("content", "style", "weights", "init")] == [

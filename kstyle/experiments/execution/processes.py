@@ -1,4 +1,4 @@
-"""Trials in several processes of this machine, one GPU each where there are any."""
+"""Trials in several processes of this machine, with one GPU each if there are any."""
 
 import contextlib
 import logging
@@ -8,78 +8,92 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterable, Iterator, Mapping
+from multiprocessing.connection import Connection
+from typing import NoReturn
 
-from kstyle.experiments.execution.pool import Pool, WorkerLost, throttled
+from kstyle.experiments.execution.pool import (
+    Outcome,
+    Pool,
+    ReportStep,
+    Task,
+    WorkerLost,
+    throttled,
+)
 from kstyle.hardware.tensorflow_setup import load_tensorflow
 
 log = logging.getLogger("kstyle")
 
-GRACE_SECONDS = (
-    10.0  # seconds in which a worker may end its step and write a checkpoint
-)
-PROGRESS_SECONDS = 0.2  # seconds between two words on a trial's progress
+GRACE_SECONDS = 10.0  # in which a worker may end its step and write a checkpoint
+PROGRESS_SECONDS = 0.2  # between two reports of a trial's progress
 
 
 class ProcessPool(Pool):
-    """A pool of worker processes, begun when there is work for them.
+    """A pool of worker processes, each started when there is work for it.
 
-    environments: the variables of each worker, as `resources.share` makes them.
+    environments: the variables of each worker, from `worker_environments`.
     """
 
-    def __init__(self, environments):
+    def __init__(self, environments: Iterable[Mapping[str, str]]) -> None:
         self.environments = list(environments)
-        self.workers = [None] * len(self.environments)
+        self.workers: list[Worker | None] = [None] * len(self.environments)
 
-    def has_room(self):
+    def has_room(self) -> bool:
         return any(worker is None or worker.task is None for worker in self.workers)
 
-    def start(self, task):
-        """Give the task to a worker that has none, or to a new one."""
-        idle = [i for i, w in enumerate(self.workers) if w is not None and not w.task]
-        if idle and self.workers[idle[0]].send(task):
+    def start(self, task: Task) -> None:
+        index = self.free_index()
+        worker = self.workers[index]
+        if worker is not None and worker.send(task):
             return
-        free = idle[:1] or [self.workers.index(None)]  # an idle one that has died
-        worker = self.workers[free[0]] = Worker(self.environments[free[0]])
+        worker = self.workers[index] = Worker(self.environments[index])
         worker.send(task)
 
-    def wait(self, step):
-        """News of the workers: `[(trial name, record or Died)]`."""
-        busy = {w.pipe: w for w in self.workers if w is not None and w.task}
-        news = []
-        for pipe in multiprocessing.connection.wait(list(busy)):
-            worker = busy[pipe]
+    def free_index(self) -> int:
+        """Return the index of an idle worker, or else of one that is not started."""
+        for index, worker in enumerate(self.workers):
+            if worker is not None and worker.task is None:
+                return index
+        return self.workers.index(None)
+
+    def wait(self, report_step: ReportStep) -> list[tuple[str, Outcome]]:
+        ended: list[tuple[str, Outcome]] = []
+        busy = [(w, w.task) for w in self.workers if w is not None and w.task]
+        ready = multiprocessing.connection.wait([worker.pipe for worker, _ in busy])
+        for worker, task in busy:
+            if worker.pipe not in ready:
+                continue
             try:
-                kind, *what = pipe.recv()
+                kind, *message = worker.pipe.recv()
             except (EOFError, OSError):
-                news.append((worker.task.name, WorkerLost(worker.ended())))
+                ended.append((task.name, WorkerLost(worker.explain_end())))
                 self.workers[self.workers.index(worker)] = None
                 continue
             if kind == "step":
-                step(*what)
+                report_step(*message)
             else:
-                news.append((worker.task.name, *what))
+                (record,) = message
+                ended.append((task.name, record))
                 worker.task = None
-        return news
+        return ended
 
-    def stop(self):
-        """As `Pool` says: each worker ends its step, writes its checkpoint and goes."""
+    def stop(self) -> None:
         workers = [worker for worker in self.workers if worker is not None]
         for worker in workers:
             worker.process.terminate()
-        self.end(workers)
+        self.join(workers)
 
-    def close(self):
-        """Let the workers go, now that there is nothing left to do."""
+    def close(self) -> None:
         workers = [worker for worker in self.workers if worker is not None]
         for worker in workers:
             worker.pipe.close()
-        self.end(workers)
+        self.join(workers)
 
-    def end(self, workers):
-        """Wait for the workers' end, but not for ever."""
-        end = time.monotonic() + GRACE_SECONDS
+    def join(self, workers: Iterable["Worker"]) -> None:
+        """Wait for the end of the workers, and kill those that take too long."""
+        deadline = time.monotonic() + GRACE_SECONDS
         for worker in workers:
-            worker.process.join(max(0.0, end - time.monotonic()))
+            worker.process.join(max(0.0, deadline - time.monotonic()))
             worker.process.kill()
             worker.process.join()
             worker.pipe.close()
@@ -87,21 +101,21 @@ class ProcessPool(Pool):
 
 
 class Worker:
-    """A worker process as its parent sees it; `task` is what it is at work on."""
+    """A worker process as its parent sees it; `task`: the one that it runs."""
 
-    def __init__(self, environment):
-        context = multiprocessing.get_context("spawn")  # TensorFlow bears no fork
-        self.task = None
-        self.pipe, theirs = context.Pipe()
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        context = multiprocessing.get_context("spawn")  # TensorFlow cannot be forked
+        self.task: Task | None = None
+        self.pipe, other_end = context.Pipe()
         self.process = context.Process(
-            target=run_worker, args=(theirs, environment), daemon=True
+            target=run_worker, args=(other_end, dict(environment)), daemon=True
         )
         with block_interrupts():
             self.process.start()
-        theirs.close()  # so that the pipe ends with the process
+        other_end.close()  # so that the pipe ends with the process
 
-    def send(self, task):
-        """Give it a task; whether it was there to take it."""
+    def send(self, task: Task) -> bool:
+        """Give a task to the process; return `False` if it has died."""
         try:
             self.pipe.send(task)
         except OSError:
@@ -109,10 +123,10 @@ class Worker:
         self.task = task
         return True
 
-    def ended(self):
-        """How the process ended, as a clause."""
+    def explain_end(self) -> str:
+        """Return how the process has ended, as a clause."""
         self.process.join()
-        code = self.process.exitcode
+        code = self.process.exitcode or 0
         if code >= 0:
             return f"Its process ended with exit code {code}"
         name = signal.Signals(-code).name
@@ -121,9 +135,11 @@ class Worker:
 
 
 @contextlib.contextmanager
-def block_interrupts():
-    """Children started inside never see Ctrl-C, which a terminal sends to all: their
-    parent tells them. The parent itself hears of it at the end of the block."""
+def block_interrupts() -> Iterator[None]:
+    """Start child processes that ignore Ctrl-C, which a terminal sends to all.
+
+    Their parent ends them. It gets its own Ctrl-C at the end of the block.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -134,8 +150,8 @@ def block_interrupts():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def run_worker(pipe, environment):
-    """The life of a worker process: trials from `pipe`, until there are no more."""
+def run_worker(pipe: Connection, environment: Mapping[str, str]) -> None:
+    """Run trials that come through `pipe` until it is closed."""
     os.environ.update(environment)
     signal.signal(signal.SIGTERM, raise_interrupt)
     threading.Thread(target=exit_with_parent, daemon=True).start()
@@ -143,25 +159,28 @@ def run_worker(pipe, environment):
         load_tensorflow()
         from kstyle.experiments.execution.trial import WorkerContext, run_trial
 
-        def tell(*progress):
-            pipe.send(("step", *progress))
+        def send_step(
+            name: str, done: int, total: int, loss: float, seconds_left: float
+        ) -> None:
+            pipe.send(("step", name, done, total, loss, seconds_left))
 
-        here = WorkerContext()
-        with contextlib.suppress(EOFError, OSError):  # of the pipe: all else is caught
+        context = WorkerContext()
+        with contextlib.suppress(EOFError, OSError):  # of the pipe: trials catch theirs
             while True:
-                task = pipe.recv()
-                pipe.send(
-                    ("record", run_trial(task, here, throttled(tell, PROGRESS_SECONDS)))
-                )
+                report_step = throttled(send_step, PROGRESS_SECONDS)
+                record = run_trial(pipe.recv(), context, report_step)
+                pipe.send(("record", record))
 
 
-def raise_interrupt(*_):
-    """SIGTERM is to a worker what Ctrl-C is to a run; a second one changes nothing."""
+def raise_interrupt(*_: object) -> NoReturn:
+    """Handle SIGTERM in a worker as Ctrl-C; a second one is ignored."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
-def exit_with_parent():
-    """End this process when its parent does, however that ends."""
-    multiprocessing.parent_process().join()
+def exit_with_parent() -> None:
+    """End this process when its parent ends, for whatever reason."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os._exit(1)

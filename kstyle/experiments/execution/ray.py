@@ -1,23 +1,32 @@
-"""Trials on a Ray cluster: the one module that names ray. See docs/cluster.md."""
+"""Trials on a Ray cluster: the only module that imports ray. See docs/cluster.md."""
 
 import contextlib
 import os
 import secrets
 import socket
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kstyle.errors import ConfigError, KStyleError
 from kstyle.experiments.execution import ray_worker
-from kstyle.experiments.execution.pool import Pool, WorkerLost, write_failure
+from kstyle.experiments.execution.pool import (
+    Outcome,
+    Pool,
+    ReportStep,
+    Task,
+    WorkerLost,
+    write_failure,
+)
 from kstyle.experiments.execution.ray_worker import pack_folder, unpack_folder
+from kstyle.experiments.plans import ExperimentPlan
 from kstyle.hardware.host import cpu_cores
-from kstyle.runs.checkpoint import CHECKPOINT_FILE as STATE
+from kstyle.runs.checkpoint import CHECKPOINT_FILE
 
-POLL_SECONDS = 0.5  # seconds between two looks at what the workers say
-# What keeps a Ray of our own on this machine: its ports are open on loopback alone, as
-# on systems where it knows no clusters; who talks to it needs a token; and it reports
-# to nobody.
+POLL_SECONDS = 0.5  # between two readings of the workers' progress
+# Keeps a Ray that we start private to this machine: its ports are open on loopback
+# only, as on systems without clusters; connections need a token; no usage is reported.
 PRIVATE_RAY = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
@@ -26,54 +35,67 @@ PRIVATE_RAY = {
 
 
 class RayPool(Pool):
-    """Each trial is a task that asks for its cores, its memory, and a GPU if there are.
+    """Each trial is a task that requests cores, memory, and a GPU if there is one.
 
-    plans: those whose trials will run. workers: how many at once at the most.
-    address: the cluster's; `None` for $RAY_ADDRESS, or else for one on this machine.
-    Raises: ConfigError: ray is not there, or no cluster, or not what the trials need.
+    plans: those whose trials will run. workers: most trials at the same time.
+    address: of the cluster; `None`: $RAY_ADDRESS, or else a new one on this machine.
+    Raises: ConfigError: ray is not installed, no cluster answers, or it lacks the
+        resources that the trials need.
     """
 
-    def __init__(self, plans, workers, address):
-        self.ray, self.own = connect_ray(address)
-        self.most, self.running, self.marker = workers, {}, None
+    def __init__(
+        self,
+        plans: Sequence[ExperimentPlan],
+        workers: int | None,
+        address: str | None,
+    ) -> None:
+        self.ray, self.owned = connect_ray(address, cores=cpu_cores())
+        self.most_tasks = workers
+        self.running: dict[Any, Task] = {}
+        self.marker: Path | None = None
         try:
             machines = [m for m in self.ray.nodes() if m["Alive"]]
             resources = [machine["Resources"] for machine in machines]
-            self.wishes = ray_worker.resource_requests(plans, resources, workers)
-            self.site = self.mark(plans)
-            self.files = self.ray.put(self.check(plans, machines))
-            self.task = self.ray.remote(max_retries=0)(ray_worker.run_on_worker)
-            post = self.ray.remote(num_cpus=0, max_restarts=-1)(Mailbox)
-            self.mailbox = post.remote()
+            self.requests = ray_worker.resource_requests(plans, resources, workers)
+            self.site = self.mark_site(plans[0].folder.parent)
+            self.files = self.ray.put(self.check_inputs(plans, machines))
+            self.remote = self.ray.remote(max_retries=0)(ray_worker.run_on_worker)
+            actor = self.ray.remote(num_cpus=0, max_restarts=-1)(Mailbox)
+            self.mailbox = actor.remote()
         except BaseException:
             self.close()
             raise
 
-    def mark(self, plans):
-        """The `cluster.Site` of this process, its marker written."""
-        logdir = plans[0].folder.parent
+    def mark_site(self, logdir: Path) -> ray_worker.DriverSite:
+        """Write a marker into `logdir`; return the `DriverSite` of this process."""
         logdir.mkdir(parents=True, exist_ok=True)
-        self.marker = Path(logdir.resolve() / f".site-{secrets.token_hex(8)}")
+        self.marker = logdir.resolve() / f".site-{secrets.token_hex(8)}"
         self.marker.touch()
         return ray_worker.DriverSite(Path.cwd(), self.marker)
 
-    def check(self, plans, machines):
-        """Ask every machine if it can do the work. Returns the files to send it."""
-        hashes = ray_worker.hash_input_files(plans)
-        place = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-        look = self.ray.remote(num_cpus=0, max_retries=1)(ray_worker.report_machine)
-        asked = {
-            machine["NodeManagerAddress"]: look.options(
-                scheduling_strategy=place(machine["NodeID"], soft=False)
-            ).remote(self.site, hashes)
-            for machine in machines
-        }
-        reports = {name: self.answer(name, ref) for name, ref in asked.items()}
-        ray_worker.check_machines(reports)
-        self.all_here = all(here for _, here, _ in reports.values())
-        return {} if self.all_here else ray_worker.read_relative_files(hashes)
+    def check_inputs(
+        self, plans: Sequence[ExperimentPlan], machines: Iterable[Mapping[str, Any]]
+    ) -> dict[str, bytes]:
+        """Check kstyle and the input files on every machine; return files to send.
 
-    def answer(self, name, ref):
+        Raises: ConfigError: a machine cannot run the trials.
+        """
+        hashes = ray_worker.hash_input_files(plans)
+        on_node = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        report = self.ray.remote(num_cpus=0, max_retries=1)(ray_worker.report_machine)
+        pending = {}
+        for machine in machines:
+            strategy = on_node(machine["NodeID"], soft=False)
+            call = report.options(scheduling_strategy=strategy)
+            name = machine["NodeManagerAddress"]
+            pending[name] = call.remote(self.site, hashes)
+        reports = {name: self.get_report(name, ref) for name, ref in pending.items()}
+        ray_worker.check_machines(reports)
+        self.all_see_site = all(report.sees_site for report in reports.values())
+        return {} if self.all_see_site else ray_worker.read_relative_files(hashes)
+
+    def get_report(self, name: str, ref: Any) -> ray_worker.MachineReport:
+        """Wait for a machine's report. Raises: ConfigError: it fails there."""
         try:
             return self.ray.get(ref, timeout=120)
         except self.ray.exceptions.RayError as error:
@@ -82,40 +104,41 @@ class RayPool(Pool):
                 f"{last_error_line(error)}. Install the same kstyle there."
             ) from None
 
-    def has_room(self):
-        return self.most is None or len(self.running) < self.most
+    def has_room(self) -> bool:
+        return self.most_tasks is None or len(self.running) < self.most_tasks
 
-    def start(self, task):
-        """Give the task to the cluster, with its checkpoint where it may need that."""
-        unfinished = not self.all_here and (task.trial_folder / STATE).exists()
-        kept = pack_folder(task.trial_folder) if unfinished else None
-        call = self.task.options(**self.wishes[task.experiment, task.name])
-        ref = call.remote(task, self.site, kept, self.files, self.mailbox)
+    def start(self, task: Task) -> None:
+        """Give the task to the cluster, with its checkpoint if it may need that."""
+        unfinished = (
+            not self.all_see_site and (task.trial_folder / CHECKPOINT_FILE).exists()
+        )
+        archive = pack_folder(task.trial_folder) if unfinished else None
+        call = self.remote.options(**self.requests[task.experiment, task.name])
+        ref = call.remote(task, self.site, archive, self.files, self.mailbox)
         self.running[ref] = task
 
-    def wait(self, step):
-        """News of the cluster: `[(trial name, record or Died)]`."""
+    def wait(self, report_step: ReportStep) -> list[tuple[str, Outcome]]:
         ended, _ = self.ray.wait(list(self.running), timeout=POLL_SECONDS)
-        self.read_mail(step)
-        return [self.outcome(ref, self.running.pop(ref)) for ref in ended]
+        self.read_mailbox(report_step)
+        return [self.get_outcome(ref, self.running.pop(ref)) for ref in ended]
 
-    def read_mail(self, step):
-        """Tell `step` what the workers say, and keep the checkpoints that they send."""
-        steps, kept = {}, {}
+    def read_mailbox(self, report_step: ReportStep) -> None:
+        """Report the workers' progress, and store the checkpoints that they send."""
+        steps, archives = {}, {}
         with contextlib.suppress(self.ray.exceptions.RayError):  # its machine is gone
-            steps, kept = self.ray.get(self.mailbox.take.remote(), timeout=60)
+            steps, archives = self.ray.get(self.mailbox.take.remote(), timeout=60)
         for task in self.running.values():
-            if task.name in kept:
-                unpack_folder(kept[task.name], task.trial_folder)
+            if task.name in archives:
+                unpack_folder(archives[task.name], task.trial_folder)
             if task.name in steps:
-                step(task.name, *steps[task.name])
+                report_step(task.name, *steps[task.name])
 
-    def outcome(self, ref, task):
-        """What became of a task, its folder put in its place."""
+    def get_outcome(self, ref: Any, task: Task) -> tuple[str, Outcome]:
+        """Return a task's name and outcome; store the folder that it has sent."""
         try:
             record, archive = self.ray.get(ref)
         except self.ray.exceptions.RayError as error:
-            # Of a lost machine ray tells much more, and how to look into it.
+            # Of a lost machine ray says much more after the first sentence.
             reason, *_ = last_error_line(error).split(". ")
             return task.name, WorkerLost(f"Its worker was lost ({reason})")
         if archive is not None:
@@ -125,44 +148,54 @@ class RayPool(Pool):
                 record = write_failure(task, record, str(error))
         return task.name, record
 
-    def stop(self):
-        """As `Pool` says; what is cancelled has its last checkpoint."""
+    def stop(self) -> None:
         for ref in self.running:
             self.ray.cancel(ref, force=True)
         self.running.clear()
 
-    def close(self):
+    def close(self) -> None:
         if self.marker is not None:
             self.marker.unlink(missing_ok=True)
-        if self.own:
+        if self.owned:
             self.ray.shutdown()
 
 
 class Mailbox:
-    """What workers have said since somebody looked: an actor of the cluster."""
+    """An actor that keeps the last news of each trial until the driver takes them."""
 
-    def __init__(self):
-        self.steps, self.kept = {}, {}
+    def __init__(self) -> None:
+        self.steps: dict[str, tuple[float, ...]] = {}
+        self.archives: dict[str, bytes] = {}
 
-    def step(self, trial, *progress):
+    def step(self, trial: str, *progress: float) -> None:
+        """Keep the progress of a trial: steps done and in all, loss, seconds left."""
         self.steps[trial] = progress
 
-    def keep(self, trial, archive):
-        self.kept[trial] = archive
+    def keep(self, trial: str, archive: bytes) -> None:
+        """Keep an archive of a trial's folder."""
+        self.archives[trial] = archive
 
-    def take(self):
-        """`({trial: its last progress}, {trial: its last packed folder})`."""
-        found = self.steps, self.kept
-        self.steps, self.kept = {}, {}
-        return found
+    def take(self) -> tuple[dict[str, tuple[float, ...]], dict[str, bytes]]:
+        """Return and forget `{trial: progress}` and `{trial: archive}`."""
+        news = self.steps, self.archives
+        self.steps, self.archives = {}, {}
+        return news
 
 
-def connect_ray(address):
-    """The module `ray`, connected, and whether it is for us to disconnect it."""
+def connect_ray(address: str | None, *, cores: int) -> tuple[Any, bool]:
+    """Return the module `ray`, connected, and whether we have to disconnect it.
+
+    cores: those of a Ray that is started on this machine.
+    Raises: ConfigError: ray is not installed, or no cluster can be used.
+    """
     where = address or os.environ.get("RAY_ADDRESS") or "local"
-    options = {"address": where, "log_to_driver": False, "logging_level": "ERROR"}
+    options: dict[str, Any] = {
+        "address": where,
+        "log_to_driver": False,
+        "logging_level": "ERROR",
+    }
     if where == "local":
-        options |= {"include_dashboard": False, "num_cpus": cpu_cores()}
+        options |= {"include_dashboard": False, "num_cpus": cores}
         set_private_ray()
     try:
         import ray
@@ -186,11 +219,11 @@ def connect_ray(address):
     return ray, True
 
 
-def set_private_ray():
-    """Set what keeps a Ray of our own to us, unless somebody has started one.
+def set_private_ray() -> None:
+    """Set the variables of `PRIVATE_RAY`, unless ray has been started already.
 
-    Raises: ConfigError: ray was imported before that. It reads the first two settings
-        only then, and without them its ports would be open to the network.
+    Raises: ConfigError: ray has been imported already. It reads the first two when it
+        is imported, and without them its ports would be open to the network.
     """
     ray = sys.modules.get("ray")
     if ray is not None and ray.is_initialized():
@@ -206,14 +239,14 @@ def set_private_ray():
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
-def check_reachable(where):
-    """Raise `OSError` if nobody answers at HOST:PORT: ray itself tries for minutes."""
-    host, _, port = where.removeprefix("ray://").rpartition(":")
+def check_reachable(address: str) -> None:
+    """Raise `OSError` if nothing answers at HOST:PORT: ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def last_error_line(error):
-    """What an error of ray comes to, in one line."""
+def last_error_line(error: Exception) -> str:
+    """Return the last line of an error's message, where ray puts the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1].rstrip(".") if lines else type(error).__name__

@@ -1,8 +1,8 @@
-"""What a cluster's machine does with a trial, and what a trial asks of it: no ray here.
+"""Trials on a cluster's machines, and the resources they need. Does not import ray.
 
-A machine that sees the experiment's folder works in it, as a process beside the others.
-One that does not works in a temporary folder, and sends that back: at each checkpoint,
-so that another machine can go on, and at the end.
+A machine that sees the experiment's folder works there. Another one works in a
+temporary folder and sends that back: at each checkpoint, so that a third machine can
+resume the trial, and at the end.
 """
 
 import contextlib
@@ -14,24 +14,34 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from kstyle._version import __version__
 from kstyle.errors import ConfigError, ExperimentError
-from kstyle.experiments.execution.pool import throttled
+from kstyle.experiments.definition.experiment_file import Trial
+from kstyle.experiments.execution.pool import Task, throttled
 from kstyle.experiments.execution.resources import (
     check_trial_devices,
     thread_variables,
     trial_peaks,
 )
+from kstyle.experiments.plans import ExperimentPlan
+from kstyle.experiments.records import TrialRecord
 from kstyle.files import LOCK_FILE
 from kstyle.hardware.tensorflow_setup import KERNEL_VARIABLES, load_tensorflow
-from kstyle.runs.checkpoint import CHECKPOINT_FILE as STATE
+from kstyle.runs.checkpoint import CHECKPOINT_FILE
 from kstyle.runs.provenance import file_hash
 
+if TYPE_CHECKING:  # it imports TensorFlow
+    from kstyle.experiments.execution.trial import WorkerContext
 
-def pack_folder(folder):
-    """Every regular file in `folder` as the bytes of one archive; no links."""
+RAY_PROGRESS_SECONDS = 1.0  # between two reports of a trial's progress
+
+
+def pack_folder(folder: Path) -> bytes:
+    """Return an archive of every regular file in `folder`, without links and locks."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in sorted(Path(folder).rglob("*")):
@@ -41,14 +51,13 @@ def pack_folder(folder):
     return data.getvalue()
 
 
-def unpack_folder(data, folder):
-    """Make `folder` what `pack` has packed, in place of what is there.
+def unpack_folder(data: bytes, folder: Path) -> None:
+    """Replace `folder` by the content of an archive from `pack_folder`.
 
     Raises: ExperimentError: a name in the archive leads out of the folder, or the
         archive is damaged. Nothing is written then.
     """
-    folder = Path(folder)
-    whole = folder.with_name(f".{folder.name}.part")
+    unpacked = folder.with_name(f".{folder.name}.part")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = {
@@ -59,21 +68,21 @@ def unpack_folder(data, folder):
         raise ExperimentError(
             f"The files of {folder.name} came damaged: {error}."
         ) from None
-    shutil.rmtree(whole, ignore_errors=True)
+    shutil.rmtree(unpacked, ignore_errors=True)
     try:
-        # Each becomes a plain file, whatever the archive says that it is.
+        # All become plain files, whatever the archive says.
         for name, content in files.items():
-            path = whole / name
+            path = unpacked / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         shutil.rmtree(folder, ignore_errors=True)
-        whole.rename(folder)
+        unpacked.rename(folder)
     finally:
-        shutil.rmtree(whole, ignore_errors=True)
+        shutil.rmtree(unpacked, ignore_errors=True)
 
 
-def check_archive_name(name):
-    """The name of a file; refused unless it lies below the folder."""
+def check_archive_name(name: str) -> str:
+    """Return the name of a file, refused unless it lies below the folder."""
     path = PurePosixPath(name)
     strange = set(name) & set("\\:\0") or name.endswith("/") or not name
     if strange or path.is_absolute() or ".." in path.parts:
@@ -84,68 +93,84 @@ def check_archive_name(name):
     return name
 
 
-RAY_PROGRESS_SECONDS = 1.0  # seconds between two words on a trial's progress
-
-
 @dataclasses.dataclass(frozen=True)
 class DriverSite:
-    """Where the trials were given out: the current folder there, and a file in its
-    log folder that has a name of its own."""
+    """Where the driver runs: its current folder; a unique file in its log folder."""
 
     folder: Path
     marker: Path
 
-    def is_here(self):
-        """Whether this machine sees the same folders."""
+    def is_here(self) -> bool:
+        """Return whether this machine sees the same folders."""
         return self.folder.is_dir() and (self.folder / self.marker).is_file()
 
 
-def report_machine(site, hashes):
-    """What a machine says of itself: kstyle's version, whether it sees the site, and
-    which files of `hashes`, {path: SHA-256}, it lacks or has otherwise."""
-    here = site.is_here()
-    asked = [path for path in hashes if here or is_absolute_path(path)]
-    base = site.folder if here else Path()
-    others = [p for p in asked if file_hash(base / Path(p).expanduser()) != hashes[p]]
-    return __version__, here, others
+@dataclasses.dataclass(frozen=True)
+class MachineReport:
+    """A machine of the cluster: its version of kstyle, whether it sees the driver's
+    folders, and the input files that it lacks or that differ there."""
+
+    version: str
+    sees_site: bool
+    wrong_files: list[str]
 
 
-def run_on_worker(task, site, kept, files, mailbox):
-    """Run a task on this machine. Returns its record, and its folder if that is not
-    in the site: packed, or else `None`.
+def report_machine(site: DriverSite, hashes: Mapping[str, str]) -> MachineReport:
+    """Examine this machine. hashes: `{path: SHA-256}` of the input files."""
+    sees_site = site.is_here()
+    base = site.folder if sees_site else Path()
+    wrong_files = [
+        path
+        for path, digest in hashes.items()
+        if (sees_site or is_absolute_path(path))
+        and file_hash(base / Path(path).expanduser()) != digest
+    ]
+    return MachineReport(__version__, sees_site, wrong_files)
 
-    kept: the packed folder of a trial that goes on, or `None`. files: those with
-    relative paths, `{path: bytes}`. mailbox: takes `step` and `keep`.
+
+def run_on_worker(
+    task: Task,
+    site: DriverSite,
+    archive: bytes | None,
+    files: Mapping[str, bytes],
+    mailbox: Any,
+) -> tuple[TrialRecord, bytes | None]:
+    """Run a task on this machine.
+
+    archive: of the folder of a trial to resume, or `None`.
+    files: the inputs with relative paths, `{path: bytes}`.
+    mailbox: the handle of a `Mailbox` actor.
+    Returns: its record, and an archive of its folder unless the driver sees that.
     """
     load_tensorflow()
     from kstyle.experiments.execution.trial import run_trial
 
     with contextlib.ExitStack() as stack:
-        here, folder = site.is_here(), site.folder
-        if not here:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kstyle-"))
+        sees_site, folder = site.is_here(), site.folder
+        if not sees_site:
+            temporary = tempfile.TemporaryDirectory(prefix="kstyle-")
+            folder = Path(stack.enter_context(temporary))
             task = dataclasses.replace(task, folder=Path("logs") / task.experiment)
         stack.enter_context(contextlib.chdir(folder))
-        if not here:
+        if not sees_site:
             write_inputs(files)
-        if not here and kept is not None:
+        if not sees_site and archive is not None:
             task.folder.mkdir(parents=True)
-            unpack_folder(kept, task.trial_folder)
-        record = run_trial(
-            task, worker_context(), MailboxReporter(task, mailbox, not here)
-        )
-        return record, None if here else pack_folder(task.trial_folder)
+            unpack_folder(archive, task.trial_folder)
+        reporter = MailboxReporter(task, mailbox, sends_checkpoints=not sees_site)
+        record = run_trial(task, worker_context(), reporter)
+        return record, None if sees_site else pack_folder(task.trial_folder)
 
 
 @functools.cache
-def worker_context():
-    """The `trials.Workplace` of this process, which runs one task after the other."""
+def worker_context() -> "WorkerContext":
+    """Return the `WorkerContext` of this process, which runs several tasks in turn."""
     from kstyle.experiments.execution.trial import WorkerContext
 
     return WorkerContext()
 
 
-def write_inputs(files):
+def write_inputs(files: Mapping[str, bytes]) -> None:
     """Write `{relative path: bytes}` into the current folder."""
     for path, content in files.items():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -153,41 +178,50 @@ def write_inputs(files):
 
 
 class MailboxReporter:
-    """Tells a mailbox of a trial's steps, and sends it each new checkpoint."""
+    """A `report_step` that sends progress, and new checkpoints, to a `Mailbox`."""
 
-    def __init__(self, task, mailbox, sends):
-        self.task, self.mailbox, self.sends = task, mailbox, sends
-        self.say = throttled(mailbox.step.remote, RAY_PROGRESS_SECONDS)
-        self.sent = self.written()
+    def __init__(self, task: Task, mailbox: Any, *, sends_checkpoints: bool) -> None:
+        self.task, self.mailbox = task, mailbox
+        self.sends_checkpoints = sends_checkpoints
+        self.report = throttled(mailbox.step.remote, RAY_PROGRESS_SECONDS)
+        self.sent = self.checkpoint_time()
 
-    def written(self):
-        """When the checkpoint was written; `None` if there is none."""
+    def checkpoint_time(self) -> int | None:
+        """Return when the checkpoint was written; `None` if there is none."""
         with contextlib.suppress(OSError):
-            return (self.task.trial_folder / STATE).stat().st_mtime_ns
+            return (self.task.trial_folder / CHECKPOINT_FILE).stat().st_mtime_ns
+        return None
 
-    def __call__(self, name, *progress):
-        self.say(name, *progress)
-        now = self.written() if self.sends else self.sent
-        if now != self.sent:
-            self.sent = now
+    def __call__(
+        self, name: str, done: int, total: int, loss: float, seconds_left: float
+    ) -> None:
+        self.report(name, done, total, loss, seconds_left)
+        if not self.sends_checkpoints:
+            return
+        written = self.checkpoint_time()
+        if written != self.sent:
+            self.sent = written
             self.mailbox.keep.remote(name, pack_folder(self.task.trial_folder))
 
 
-def hash_input_files(plans):
-    """`{path: SHA-256}` of the files that the trials to run name."""
-    configs = [trial.config for each in plans for trial in each.todo]
+def hash_input_files(plans: Iterable[ExperimentPlan]) -> dict[str, str]:
+    """Return `{path: SHA-256}` of the input files of the trials to run."""
+    configs = [trial.config for plan in plans for trial in plan.todo]
     return {path: file_hash(path) for c in configs for path in c.input_files()}
 
 
-def is_absolute_path(path):
+def is_absolute_path(path: str) -> bool:
+    """Return whether a path is the same in every folder; `~` is expanded."""
     return Path(path).expanduser().is_absolute()
 
 
-def read_relative_files(hashes):
-    """`{path: bytes}` of the files with relative paths. Raises: ConfigError: one lies
-    outside the current folder, so that no machine could be given it."""
+def read_relative_files(paths: Iterable[str]) -> dict[str, bytes]:
+    """Return `{path: bytes}` of the files with relative paths.
+
+    Raises: ConfigError: one lies outside the current folder, so it cannot be sent.
+    """
     found = {}
-    for path in hashes:
+    for path in paths:
         if is_absolute_path(path):
             continue
         if ".." in Path(path).parts:
@@ -199,72 +233,97 @@ def read_relative_files(hashes):
     return found
 
 
-def check_machines(reports):
-    """Refuse machines that would do something else. reports: `{name: look(...)}`."""
-    for name, (version, _, others) in reports.items():
-        if version != __version__:
-            raise ConfigError(
-                f"The machine {name} has kstyle {version}, and this one {__version__}. "
-                "Install the same on all."
-            )
-        if others:
-            raise ConfigError(
-                f"The machine {name} has no {others[0]}, or another file of that name. "
-                "Put it there, or name a file in the current folder."
-            )
+def check_machines(reports: Mapping[str, MachineReport]) -> None:
+    """Refuse machines with another kstyle or other input files.
 
-
-def resource_requests(plans, machines, workers):
-    """`{(experiment, trial): options of its Ray task}`.
-
-    machines: the resources of each, `{"CPU": ..., "GPU": ..., "memory": ...}`.
-    workers: how many trials at once are wanted, or `None`.
-    Raises: ConfigError: no machine has what a trial needs.
+    reports: `{name: report}`. Raises: ConfigError.
     """
-    todo = [(each, trial) for each in plans for trial in each.todo]
+    for name, report in reports.items():
+        if report.version != __version__:
+            raise ConfigError(
+                f"The machine {name} has kstyle {report.version}, and this one "
+                f"{__version__}. Install the same on all."
+            )
+        if report.wrong_files:
+            raise ConfigError(
+                f"The machine {name} has no {report.wrong_files[0]}, or another file "
+                "of that name. Put it there, or name a file in the current folder."
+            )
+
+
+Resources = Mapping[str, float]  # "CPU", "GPU", "memory" in bytes, as Ray names them
+
+
+def resource_requests(
+    plans: Sequence[ExperimentPlan], machines: Sequence[Resources], workers: int | None
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return `{(experiment, trial): options of its Ray task}`.
+
+    machines: their resources. workers: trials at the same time; `None`: all.
+    Raises: ConfigError: no machine has the resources that a trial needs.
+    """
+    todo = [(plan, trial) for plan in plans for trial in plan.todo]
     check_trial_devices([trial.config for _, trial in todo])
-    needed, found = trial_peaks(plans), {}
+    peaks, requests = trial_peaks(plans), {}
     at_once = min(len(todo), workers or len(todo))
-    for each, trial in todo:
-        has_gpus = any(machine.get("GPU", 0) >= 1 for machine in machines)
-        gpus = int(has_gpus and trial.config.device != "cpu")
-        key = each.experiment.name, trial.name
-        found[key] = {
-            "num_cpus": cores_per_trial(machines, gpus, at_once),
-            "num_gpus": gpus,
-            "memory": needed[key],
+    has_gpus = any(machine.get("GPU", 0) >= 1 for machine in machines)
+    for plan, trial in todo:
+        uses_gpu = has_gpus and trial.config.device != "cpu"
+        key = plan.experiment.name, trial.name
+        request = {
+            "num_cpus": cores_per_trial(machines, uses_gpu, at_once),
+            "num_gpus": int(uses_gpu),
+            "memory": peaks[key],
         }
-        check_trial_fits(trial, found[key], machines)
-        found[key]["runtime_env"] = {"env_vars": worker_variables(found[key])}
-    return found
+        check_trial_fits(trial, request, machines)
+        variables = worker_variables(request["num_cpus"], uses_gpu)
+        requests[key] = {**request, "runtime_env": {"env_vars": variables}}
+    return requests
 
 
-def cores_per_trial(machines, gpus, at_once):
-    """Cores for a trial, `at_once` of them: its GPU's part of its machine, or its part
-    of all, so that one machine has them."""
-    if gpus:
+def cores_per_trial(machines: Sequence[Resources], uses_gpu: bool, at_once: int) -> int:
+    """Return the cores for each of `at_once` trials.
+
+    With a GPU its share of the machine's cores; else a share of all cores that one
+    machine has.
+    """
+    if uses_gpu:
         shares = [m.get("CPU", 1) // m["GPU"] for m in machines if m.get("GPU", 0) >= 1]
         return max(1, int(min(shares)))
     cores = [int(machine.get("CPU", 0)) for machine in machines if machine.get("CPU")]
     return max(1, min([sum(cores) // max(1, at_once), *cores]))
 
 
-def check_trial_fits(trial, wish, machines):
-    """Refuse a trial that no machine can take: it would wait for ever."""
+def check_trial_fits(
+    trial: Trial, request: Resources, machines: Sequence[Resources]
+) -> None:
+    """Refuse a trial that no machine can run: it would wait for ever.
+
+    request: "num_cpus", "num_gpus" and "memory". Raises: ConfigError.
+    """
     names = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
     for machine in machines:
-        if all(machine.get(names[key], 0) >= amount for key, amount in wish.items()):
+        if all(machine.get(names[key], 0) >= amount for key, amount in request.items()):
             return
     most = max((machine.get("memory", 0) for machine in machines), default=0)
     raise ConfigError(
-        f"No machine of the cluster has what {trial.name} needs: {wish['num_cpus']} "
-        f"cores, {wish['num_gpus']} GPUs and {wish['memory'] / 1e9:.1f} GB of memory. "
+        f"No machine of the cluster has what {trial.name} needs: "
+        f"{request['num_cpus']} cores, {request['num_gpus']} GPUs and "
+        f"{request['memory'] / 1e9:.1f} GB of memory. "
         f"The largest has {most / 1e9:.1f} GB. Use a smaller --set size=."
     )
 
 
-def worker_variables(wish):
-    """The environment of a task that has those resources."""
-    found = thread_variables(wish["num_cpus"]) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    found |= {name: os.environ[name] for name in KERNEL_VARIABLES if name in os.environ}
-    return found | ({} if wish["num_gpus"] else {"CUDA_VISIBLE_DEVICES": "-1"})
+def worker_variables(cores: int, uses_gpu: bool) -> dict[str, str]:
+    """Return the environment variables of a task.
+
+    The kernels are those of this process: others would round differently.
+    """
+    variables = thread_variables(cores)
+    variables["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    for name in KERNEL_VARIABLES:
+        if name in os.environ:
+            variables[name] = os.environ[name]
+    if not uses_gpu:
+        variables["CUDA_VISIBLE_DEVICES"] = "-1"
+    return variables

@@ -1,15 +1,14 @@
-"""How many trials go at once on this machine: its memory, its cores, its GPUs."""
+"""How many trials run at the same time on this machine: memory, cores and GPUs."""
 
 import os
+from collections.abc import Iterable, Sequence
 
+from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
-from kstyle.experiments.plans import estimate_trials
-from kstyle.hardware.host import cpu_cores, free_memory
+from kstyle.experiments.plans import ExperimentPlan, estimate_trials
 from kstyle.planning.estimates import zero_time
 
-DRIVER_BYTES = (
-    0.9e9  # bytes for the process that hands out the trials and judges at the end
-)
+DRIVER_BYTES = 0.9e9  # of the process that starts the trials and scores at the end
 THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
@@ -17,34 +16,42 @@ THREAD_VARIABLES = (
 )
 
 
-def worker_environments(plans, wanted, gpus=0):
-    """The environment variables of each worker process, one dict a worker.
+def worker_environments(
+    plans: Sequence[ExperimentPlan],
+    workers: int | None,
+    *,
+    gpus: int,
+    cores: int,
+    free_bytes: float | None,
+) -> list[dict[str, str]]:
+    """Return the environment variables of each worker process.
 
-    wanted: how many workers; `None`: one a GPU, or else as many as the cores and the
-        free memory allow. gpus: how many TensorFlow sees.
-    Raises: ConfigError: more are wanted than there are GPUs or than the memory allows.
+    workers: how many are requested; `None`: one per GPU, or else as many as the cores
+        and the free memory allow.
+    gpus, cores: of this machine. free_bytes: of memory; `None` if unknown.
+    Raises: ConfigError: there are too few GPUs or too little memory for `workers`.
     """
-    configs = [trial.config for each in plans for trial in each.todo]
+    configs = [trial.config for plan in plans for trial in plan.todo]
     check_trial_devices(configs)
-    if all(config.device == "cpu" for config in configs):
-        count, ids = cpu_workers(plans, wanted), ["-1"]
-    elif gpus:
-        count, ids = gpu_workers(wanted, gpus), gpu_names(gpus)
+    if gpus and any(config.device != "cpu" for config in configs):
+        count, names = gpu_workers(workers, gpus), gpu_names(gpus)
+        devices = [{"CUDA_VISIBLE_DEVICES": name} for name in names]
     else:
-        count, ids = cpu_workers(plans, wanted), None
+        count = cpu_workers(trial_peaks(plans), workers, cores, free_bytes)
+        only_cpu = all(config.device == "cpu" for config in configs)
+        devices = [{"CUDA_VISIBLE_DEVICES": "-1"} if only_cpu else {}]
     count = max(1, min(count, len(configs)))
-    threads = thread_variables(max(1, cpu_cores() // count))
-    gpus = [{"CUDA_VISIBLE_DEVICES": name} for name in ids or ()] or [{}]
-    return [threads | gpus[i % len(gpus)] for i in range(count)]
+    threads = thread_variables(max(1, cores // count))
+    return [threads | devices[i % len(devices)] for i in range(count)]
 
 
-def thread_variables(threads):
-    """What makes TensorFlow use so many; what the user has set stays."""
+def thread_variables(threads: int) -> dict[str, str]:
+    """Return what limits TensorFlow to so many threads; values of the user stay."""
     return {name: os.environ.get(name, str(threads)) for name in THREAD_VARIABLES}
 
 
-def check_trial_devices(configs):
-    """Refuse a trial that wants a GPU by number: its worker sees one alone."""
+def check_trial_devices(configs: Iterable[StyleConfig]) -> None:
+    """Refuse a GPU by number, as a worker has only one. Raises: ConfigError."""
     for config in configs:
         if config.device.startswith("gpu:") and config.device != "gpu:0":
             raise ConfigError(
@@ -53,39 +60,49 @@ def check_trial_devices(configs):
             )
 
 
-def gpu_names(count):
-    """The GPUs that TensorFlow sees, as CUDA_VISIBLE_DEVICES spells each of them."""
+def gpu_names(count: int) -> list[str]:
+    """Return the GPUs that TensorFlow sees, each as CUDA_VISIBLE_DEVICES names it."""
     names = os.environ.get("CUDA_VISIBLE_DEVICES")
     return names.split(",")[:count] if names else [str(i) for i in range(count)]
 
 
-def gpu_workers(wanted, gpus):
-    if wanted is not None and wanted > gpus:
+def gpu_workers(workers: int | None, gpus: int) -> int:
+    """Return the number of workers with a GPU each. Raises: ConfigError."""
+    if workers is not None and workers > gpus:
         raise ConfigError(
-            f"--workers {wanted}: each takes a GPU, and TensorFlow sees {gpus}. Use "
+            f"--workers {workers}: each takes a GPU, and TensorFlow sees {gpus}. Use "
             f"--workers {gpus}, or --set device=cpu."
         )
-    return wanted or gpus
+    return workers or gpus
 
 
-def cpu_workers(plans, wanted):
-    """As many as are wanted, if the memory allows it; one is always tried."""
-    peaks, free = trial_peaks(plans), free_memory()
-    if not peaks or free is None:
-        return wanted or cpu_cores()
+def cpu_workers(
+    peaks: dict[tuple[str, str], int],
+    workers: int | None,
+    cores: int,
+    free_bytes: float | None,
+) -> int:
+    """Return the number of workers that fit into the memory, at least one.
+
+    peaks: from `trial_peaks`. Raises: ConfigError: more are requested than fit.
+    """
+    if not peaks or free_bytes is None:
+        return workers or cores
     (_, name), peak = max(peaks.items(), key=lambda pair: pair[1])
-    fit = max(1, int((free - DRIVER_BYTES) // peak))
-    if wanted is not None and wanted > fit:
+    fit = max(1, int((free_bytes - DRIVER_BYTES) // peak))
+    if workers is not None and workers > fit:
+        free = (free_bytes - DRIVER_BYTES) / 1e9
         raise ConfigError(
-            f"--workers {wanted} need {wanted} x {peak / 1e9:.1f} GB of memory "
-            f"(for {name}), but {(free - DRIVER_BYTES) / 1e9:.1f} GB are free: {fit} "
-            f"fit. Use --workers {fit}, a smaller --set size=, or end other programs."
+            f"--workers {workers} need {workers} x {peak / 1e9:.1f} GB of memory "
+            f"(for {name}), but {free:.1f} GB are free: {fit} fit. Use --workers "
+            f"{fit}, a smaller --set size=, or end other programs."
         )
-    return wanted or min(cpu_cores(), fit)
+    return workers or min(cores, fit)
 
 
-def trial_peaks(plans):
-    """`{(experiment, trial): bytes at the most}` of every trial that is to run."""
-    found = estimate_trials(plans, zero_time)
-    keys = [(each.experiment.name, trial.name) for each in plans for trial in each.todo]
-    return {key: found[key].bytes for key in keys}
+def trial_peaks(plans: Iterable[ExperimentPlan]) -> dict[tuple[str, str], int]:
+    """Return `{(experiment, trial): peak memory in bytes}` of the trials to run."""
+    plans = list(plans)
+    estimates = estimate_trials(plans, zero_time)
+    keys = [(plan.experiment.name, trial.name) for plan in plans for trial in plan.todo]
+    return {key: estimates[key].bytes for key in keys}

@@ -1,5 +1,6 @@
 """Trials given to several workers: who gets what, and what a death costs."""
 
+import dataclasses
 import io
 import zipfile
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import kstyle
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError, ExperimentError
 from kstyle.experiments.execution import ray_worker, resources
@@ -29,7 +31,7 @@ class Fake(Pool):
         self.held.append(task)
         self.started.append(task.name)
 
-    def wait(self, step):
+    def wait(self, report_step):
         task = self.held.pop(0)
         if self.deaths.get(task.name, 0):
             self.deaths[task.name] -= 1
@@ -50,7 +52,7 @@ def tasks_of(each):
     return [Task(each.experiment.name, trial, each.folder) for trial in each.todo]
 
 
-def test_a_trial_whose_worker_dies_is_run_again_before_the_others(planned):
+def test_a_trial_whose_worker_dies_is_run_again_first(planned):
     tasks = tasks_of(planned(axes={"steps": [1, 2, 3]}))
     pool = Fake({"steps=1": 2})
     ended = [record["trial"] for record in pool.run(tasks, None)]
@@ -59,7 +61,7 @@ def test_a_trial_whose_worker_dies_is_run_again_before_the_others(planned):
     assert sorted(ended) == ["steps=1", "steps=2", "steps=3"]
 
 
-def test_a_trial_that_kills_every_worker_is_a_failure_and_the_others_run(planned):
+def test_a_trial_that_kills_every_worker_fails_alone(planned):
     each = planned()
     records = list(Fake({"pool=avg": 99}).run(tasks_of(each), None))
     found = {record["trial"]: record for record in records}
@@ -84,58 +86,60 @@ def test_what_runs_is_stopped_where_the_caller_ends(planned):
     assert pool.stopped
 
 
-def shares(planned, monkeypatch, *, wanted=None, gpus=0, cores=8, free=100e9, **keys):
-    """What `resources.share` gives each worker of ten trials."""
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    for name in resources.THREAD_VARIABLES:
+@pytest.fixture
+def environments(planned, monkeypatch):
+    """A function that returns the environment of each worker of ten trials."""
+    for name in ("CUDA_VISIBLE_DEVICES", *resources.THREAD_VARIABLES):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(resources, "cores", lambda: cores)
-    monkeypatch.setattr(resources, "free_memory", lambda: free)
-    each = planned(axes={"steps": list(range(10))}, base=keys)
-    return resources.worker_environments([each], wanted, gpus)
+
+    def make(workers=None, gpus=0, cores=8, free_bytes=100e9, **base):
+        each = planned(axes={"steps": list(range(10))}, base=base)
+        machine = {"gpus": gpus, "cores": cores, "free_bytes": free_bytes}
+        return resources.worker_environments([each], workers, **machine)
+
+    return make
 
 
-def test_each_worker_gets_a_gpu_of_its_own_and_its_part_of_the_cores(
-    planned, monkeypatch
-):
-    found = shares(planned, monkeypatch, gpus=4)
+def test_each_worker_gets_a_gpu_and_its_share_of_the_cores(environments):
+    found = environments(gpus=4)
     assert [env["CUDA_VISIBLE_DEVICES"] for env in found] == ["0", "1", "2", "3"]
     assert {env["TF_NUM_INTRAOP_THREADS"] for env in found} == {"2"}
-    assert len(shares(planned, monkeypatch, gpus=4, wanted=3)) == 3
+    assert len(environments(gpus=4, workers=3)) == 3
     with pytest.raises(ConfigError, match="sees 4. Use --workers 4"):
-        shares(planned, monkeypatch, gpus=4, wanted=5)
+        environments(gpus=4, workers=5)
 
 
-def test_gpus_that_the_user_has_chosen_are_given_out_by_their_names(monkeypatch):
+def test_gpus_chosen_by_the_user_are_shared_by_name(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-ab12,5")
     assert resources.gpu_names(2) == ["3", "GPU-ab12"]
 
 
-def test_trials_on_the_cpu_leave_the_gpus_alone(planned, monkeypatch):
-    found = shares(planned, monkeypatch, gpus=4, device="cpu")
+def test_trials_on_the_cpu_leave_the_gpus_alone(environments):
+    found = environments(gpus=4, device="cpu")
     assert len(found) == 8
     assert {env["CUDA_VISIBLE_DEVICES"] for env in found} == {"-1"}
 
 
-def test_a_worker_cannot_have_a_gpu_by_number(planned, monkeypatch):
+def test_a_worker_cannot_have_a_gpu_by_number(environments):
     with pytest.raises(ConfigError, match="gpu:1: workers get their GPUs"):
-        shares(planned, monkeypatch, gpus=4, device="gpu:1")
+        environments(gpus=4, device="gpu:1")
 
 
-def test_memory_decides_how_many_work_at_once(planned, monkeypatch):
+def test_the_free_memory_limits_the_workers(planned, environments):
     each = planned(axes={"steps": list(range(10))})
     peak = max(resources.trial_peaks([each]).values())
-    room = {"free": resources.DRIVER_BYTES + 2.5 * peak}
-    found = shares(planned, monkeypatch, **room)
+    free_bytes = resources.DRIVER_BYTES + 2.5 * peak
+    found = environments(free_bytes=free_bytes)
     assert len(found) == 2
     assert {env["TF_NUM_INTRAOP_THREADS"] for env in found} == {"4"}
     with pytest.raises(ConfigError, match="2 fit. Use --workers 2"):
-        shares(planned, monkeypatch, wanted=3, **room)
-    assert len(shares(planned, monkeypatch, free=0)) == 1  # its own check speaks
+        environments(workers=3, free_bytes=free_bytes)
+    assert len(environments(free_bytes=0)) == 1  # its own check will refuse it
+    assert len(environments(free_bytes=None)) == 8
 
 
-def test_there_are_no_more_workers_than_trials(planned, monkeypatch):
-    assert len(shares(planned, monkeypatch, cores=64)) == 10
+def test_there_are_no_more_workers_than_trials(environments):
+    assert len(environments(cores=64)) == 10
 
 
 @pytest.mark.parametrize(
@@ -160,7 +164,7 @@ def archive(*names):
     return data.getvalue()
 
 
-def test_a_folder_comes_out_as_it_went_in_without_links_and_locks(tmp_path):
+def test_a_packed_folder_has_all_but_links_and_locks(tmp_path):
     (tmp_path / "a" / "snapshots").mkdir(parents=True)
     (tmp_path / "a" / "snapshots" / "step.png").write_bytes(b"\0\1")
     (tmp_path / "a" / ".lock").touch()
@@ -225,13 +229,15 @@ def test_a_task_that_no_machine_can_take_is_refused(planned):
         wishes(planned, [{"CPU": 2, "memory": 1e8}])
 
 
-def test_machines_that_differ_are_refused_by_name(monkeypatch):
-    version = ray_worker.__version__
-    ray_worker.check_machines({"10.0.0.1": (version, True, [])})
+def test_machines_that_differ_are_refused_by_name():
+    report = ray_worker.MachineReport(kstyle.__version__, True, [])
+    ray_worker.check_machines({"10.0.0.1": report})
+    older = dataclasses.replace(report, version="0.0.1")
     with pytest.raises(ConfigError, match=r"10.0.0.2 has kstyle 0.0.1"):
-        ray_worker.check_machines({"10.0.0.2": ("0.0.1", True, [])})
+        ray_worker.check_machines({"10.0.0.1": report, "10.0.0.2": older})
+    incomplete = dataclasses.replace(report, wrong_files=["a.png"])
     with pytest.raises(ConfigError, match=r"10.0.0.2 has no a.png"):
-        ray_worker.check_machines({"10.0.0.2": (version, False, ["a.png"])})
+        ray_worker.check_machines({"10.0.0.2": incomplete})
 
 
 def test_only_files_of_the_current_folder_are_sent(tmp_path, monkeypatch):

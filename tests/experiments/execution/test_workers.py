@@ -23,6 +23,8 @@ import yaml
 from kstyle import experiments, load_picture
 from kstyle.errors import ConfigError
 from kstyle.experiments.execution import ray as ray_module
+from kstyle.experiments.execution.trial import WorkerContext
+from kstyle.experiments.runner import run_plans
 from kstyle.runs import checkpoint
 
 pytestmark = [
@@ -38,10 +40,8 @@ STEPS = 120
 
 
 @pytest.fixture
-def experiment(pools, monkeypatch):
+def experiment(pools):
     """Two trials of 120 small steps, with a checkpoint every 5."""
-    # The command line sets this after TensorFlow is here; the workers would obey it.
-    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     return pools(base={"steps": STEPS, "checkpoint_every": "5", "report_every": 20})
 
 
@@ -107,7 +107,10 @@ def same_as(whole, folder, state):
         texts = [(f / trial / "losses.csv").read_bytes() for f in (whole, folder)]
         assert texts[0] == texts[1]
     record = json.loads((folder / "pool=avg" / "record.json").read_text())
-    seconds, before = record["curve"]["seconds"], state.curve["seconds"]
+    seconds, before = (
+        record["curve"]["seconds"],
+        state.callbacks["loss_curve"]["values"]["seconds"],
+    )
     assert 5 <= len(before) - 1 < STEPS
     assert seconds[: len(before)] == before
 
@@ -136,7 +139,7 @@ def is_gone(process):
     return status.rpartition(")")[2].split()[0] == "Z"
 
 
-def test_workers_end_with_their_parent_and_ctrl_c_leaves_checkpoints(
+def test_workers_end_with_their_parent_and_leave_checkpoints(
     experiment, tmp_path, heard_interrupts
 ):
     words = ["experiment", "run", experiment, "--logdir", tmp_path / "logs"]
@@ -171,12 +174,11 @@ needs_ray = pytest.mark.skipif(
 def own_ray():
     """A Ray of this machine for two trials at once, as the executor starts it."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("RAY_ADDRESS", "TF_ENABLE_ONEDNN_OPTS", *ray_module.PRIVATE_RAY):
+        for name in ("RAY_ADDRESS", *ray_module.PRIVATE_RAY):
             patch.delenv(name, raising=False)
-        patch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # to be forgotten afterwards
-        patch.setattr(ray_module, "cores", lambda: 2)
-        ray, own = ray_module.connect_ray(None)
-        assert own
+        patch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # removed again afterwards
+        ray, owned = ray_module.connect_ray(None, cores=2)
+        assert owned
         yield ray
         ray.shutdown()
         for name in ray_module.PRIVATE_RAY:
@@ -193,18 +195,19 @@ def test_a_ray_worker_that_is_killed_costs_nothing(
     same_as(whole, tmp_path / "logs" / "pools", state)
 
 
+class UnseenPool(ray_module.RayPool):
+    """A pool whose workers do not find the driver's folders."""
+
+    def mark_site(self, logdir):
+        site = super().mark_site(logdir)
+        return dataclasses.replace(site, marker=Path("elsewhere"))
+
+
 @pytest.mark.cluster
 @needs_ray
-def test_a_ray_worker_that_sees_no_folder_of_ours_sends_everything_back(
+def test_a_ray_worker_without_our_folder_sends_its_files(
     pools, experiment, whole, own_ray, tmp_path, monkeypatch
 ):
-    mark = ray_module.RayPool.mark
-    elsewhere = {"marker": Path("elsewhere")}
-    monkeypatch.setattr(
-        ray_module.RayPool,
-        "mark",
-        lambda *a: dataclasses.replace(mark(*a), **elsewhere),
-    )
     monkeypatch.chdir(tmp_path)  # whose files are sent
     base = yaml.safe_load(experiment.read_text())["base"]
     pools(base=base | {"content": "content.png", "style": "style.png"})
@@ -220,7 +223,9 @@ def test_a_ray_worker_that_sees_no_folder_of_ours_sends_everything_back(
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    experiments.run(experiment, logdir="logs", executor="ray")
+    plans = experiments.plan(experiment, logdir="logs")
+    with UnseenPool(plans, None, None) as pool:
+        run_plans(plans, experiments.Silent(), WorkerContext(), pool)
     killer.join()
     same_as(whole, Path("logs/pools"), left[0])
     assert not list(Path("logs").glob(".site*"))
@@ -251,16 +256,16 @@ def test_an_address_where_nobody_answers_is_refused_at_once(monkeypatch):
         taken.bind(("127.0.0.1", 0))  # and does not listen
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ConfigError, match=f"--address {address}: no Ray cluster"):
-            ray_module.connect_ray(address)
+            ray_module.connect_ray(address, cores=1)
 
 
 LATE = """
 import ray
 from kstyle.errors import ConfigError
-from kstyle.experiments.ray_executor import connect
-for _ in range(2):  # the first call may not make the second one look well
+from kstyle.experiments.execution.ray import connect_ray
+for _ in range(2):  # the first call must not make the second one succeed
     try:
-        connect(None)
+        connect_ray(None, cores=1)
     except ConfigError as error:
         print(error)
 assert not ray.is_initialized()
@@ -268,14 +273,14 @@ assert not ray.is_initialized()
 
 
 @needs_ray
-def test_a_ray_imported_too_early_is_not_started_open_to_the_network():
+def test_a_ray_imported_too_early_is_refused():
     private = {"RAY_ADDRESS", *ray_module.PRIVATE_RAY}
     own = {name: value for name, value in os.environ.items() if name not in private}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", LATE], env=own, capture_output=True, text=True
     )
-    lines = told.stdout.splitlines()
-    assert told.returncode == 0, told.stderr
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
     assert len(lines) == 2
     assert all("ray was imported before kstyle could keep it" in x for x in lines)
     assert "RAY_AUTH_MODE=token" in lines[0]

@@ -115,9 +115,7 @@ def start_loss(folder):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_a_picture_that_is_no_number_is_taken_back_and_the_run_goes_on(
-    every, optimizer, caplog
-):
+def test_a_picture_that_is_not_finite_is_taken_back(every, optimizer, caplog):
     result = run(every, Poison(2), optimizer=optimizer)
     assert result.steps == 8 and np.isfinite(result.picture.pixels).all()
     rows = rows_of(result.folder)
@@ -158,7 +156,7 @@ def test_a_run_that_never_recovers_ends_with_its_best_picture(options, optimizer
     assert [event["step"] for event in record["guard"]] == [3, 4, 5, 6]
 
 
-def test_each_try_shrinks_more_and_a_better_picture_ends_the_row(options):
+def test_each_restart_shrinks_more_until_a_better_picture(options):
     rates = Rates()
     options |= {"optimizer": "adam", "learning_rate": 25.5, "steps": 6}
     run(options, Poison(1, 2, 4), rates)
@@ -183,9 +181,7 @@ def wide(options, tmp_path, random_picture):
         ("lbfgs", {"poison": range(2, 99)}, 4),
     ],
 )
-def test_in_tiles_a_run_goes_back_as_it_does_on_the_whole(
-    wide, optimizer, hostile, count
-):
+def test_a_tiled_run_restarts_as_a_whole_one(wide, optimizer, hostile, count):
     wide |= {"optimizer": optimizer} | hostile
     poison, found = wide.pop("poison", ()), []
     for tile in ("off", 128):
@@ -203,7 +199,7 @@ def test_in_tiles_a_run_goes_back_as_it_does_on_the_whole(
     assert np.isfinite(tiled.picture.pixels).all()
 
 
-def test_in_tiles_a_run_that_was_set_back_and_killed_goes_on_bit_for_bit(wide):
+def test_a_tiled_run_killed_after_a_restart_has_the_same_bits(wide):
     wide |= {"tile": 128, "checkpoint_every": "2", "steps": 6}
     whole, logs = run(wide, Poison(2)), Path(wide["logdir"])
     with pytest.raises(ZeroDivisionError):
@@ -228,7 +224,7 @@ def test_the_next_scale_begins_with_the_smaller_steps(options):
     ("optimizer", "rate", "count", "first", "steps"),
     [("adam", 1e6, 3, 1, 12), ("adam", 1e3, 1, 1, 12), ("lbfgs", 1e6, 2, 13, 45)],
 )
-def test_an_extreme_learning_rate_is_shrunk_until_the_picture_gets_better(
+def test_an_extreme_learning_rate_is_shrunk(
     every, optimizer, rate, count, first, steps
 ):
     every |= {"optimizer": optimizer, "learning_rate": rate, "steps": steps}
@@ -265,7 +261,7 @@ def test_a_loss_above_that_of_noise_is_taken_back(options, plain):
 
 
 @pytest.mark.parametrize("option", ["style_weight", "tv_weight"])
-def test_weights_that_no_step_can_work_with_are_refused_at_the_start(options, option):
+def test_too_large_weights_are_refused_at_the_start(options, option):
     error = lost(options, **{option: 1e30})
     assert error.result is None
     assert "at the start, before any step: the weights are too large" in str(error)
@@ -357,9 +353,7 @@ def test_an_ordinary_run_is_not_touched(options, caplog):
 @pytest.mark.parametrize(
     ("optimizer", "moments"), [("lbfgs", [(3, 2), (9, 8)]), ("adam", [(5, 4)])]
 )
-def test_a_run_that_was_set_back_and_killed_goes_on_bit_for_bit(
-    options, optimizer, moments
-):
+def test_a_run_killed_after_a_restart_has_the_same_bits(options, optimizer, moments):
     options |= {"optimizer": optimizer, "checkpoint_every": "2"}
     options |= {"scales": "12,18", "scale_steps": 6, "steps": 5}
     whole, logs = run(options, Poison(2, 3)), Path(options["logdir"])
@@ -428,7 +422,7 @@ def words_of(options, **more):
     return [options["content"], options["style"], *sum(pairs, ())]
 
 
-def test_the_command_ends_with_3_and_names_the_picture_and_resume_says_no(options):
+def test_the_command_exits_with_3_and_resume_refuses(options):
     words = words_of(options, learning_rate=1e-9, steps=40, checkpoint_every="1")
     result = CliRunner().invoke(cli, ["stylize", *words, "--quiet"])
     assert result.exit_code == 3

@@ -39,7 +39,7 @@ def two_scales(make_model, callback, first=5, second=3):
         model.fit(steps_per_epoch=steps, callbacks=[callback])
 
 
-def test_reports_come_at_the_start_every_so_many_steps_and_at_the_end(make_model):
+def test_reports_at_the_start_at_intervals_and_at_the_end(make_model):
     callback = Recorder(2)
     make_model().fit(steps_per_epoch=5, callbacks=[callback])
     assert [step for step, _ in callback.rows] == [0, 2, 4, 5]

@@ -28,7 +28,7 @@ def changes(callback, values):
     return None
 
 
-def test_a_scale_ends_when_the_mean_change_of_the_window_is_below_the_limit():
+def test_a_scale_ends_when_its_mean_change_is_below_the_limit():
     # Means of three: 2, 4/3, 2/3, 1/3: the fifth step is the first below 1.
     assert changes(StopWhenStill(1.0, window=3), [3, 2, 1, 1, 0, 0]) == 5
     assert changes(StopWhenStill(1.0, window=3), [1, 1, 1, 1]) is None  # not below
@@ -96,7 +96,7 @@ def test_a_resumed_scale_remembers_its_last_changes():
     assert changes(second, [0, 0]) is None  # the next scale
 
 
-def test_a_run_out_of_time_takes_one_step_a_scale_and_keeps_its_size(small_run):
+def test_a_run_out_of_time_takes_one_step_per_scale(small_run):
     small_run |= {"size": 24, "scales": 2, "steps": 9, "scale_steps": 9}
     result = stylize(StyleConfig(time_limit=1e-3, **small_run))
     assert result.steps == 2

@@ -78,7 +78,7 @@ def test_the_exact_set_of_scalars(events, make_model, gradients):
     assert tags_of(accumulator, "scalars") == expected
 
 
-def test_scalars_are_the_numbers_of_the_model_at_the_global_step(events, make_model):
+def test_scalars_are_those_of_the_model_at_the_global_step(events, make_model):
     model = make_model()
 
     def write(writer):
@@ -170,7 +170,7 @@ def test_both_pictures_are_shown_once(header):
         np.testing.assert_allclose(picture(event), 255 * expected, atol=1)
 
 
-def test_the_config_is_there_as_text_that_can_be_copied_into_a_file(header):
+def test_the_config_is_written_as_text_that_can_be_parsed(header):
     assert tags_of(header[0], "text") == {"config"}
     (event,) = header[0].Tensors("config")
     text = tf.make_ndarray(event.tensor_proto).item().decode()
@@ -192,7 +192,7 @@ def charts(accumulator):
     }
 
 
-def test_the_layout_puts_each_kind_of_loss_on_a_chart_of_its_own(header):
+def test_the_layout_has_a_chart_for_each_kind_of_loss(header):
     accumulator, *_ = header
     assert tags_of(accumulator, "custom_scalars") == {"custom_scalars__config__"}
     layout = charts(accumulator)
