@@ -5,8 +5,10 @@ import functools
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path, PurePosixPath
 
 # What we call it, and how Linux does; matrix products of VGG are fast with these.
@@ -26,6 +28,9 @@ CGROUP_FILES = {
         "total_inactive_file",
     ),
 }
+# Bytes of addresses without memory: the mapped libraries of TensorFlow 2.21, stacks of
+# threads, and malloc's arenas. They count only where `ulimit -v` is set.
+LIBRARY_ADDRESSES = 10**9
 
 
 def read_system_file(path):
@@ -140,7 +145,23 @@ def free_memory(root="/"):
         _, kind, group = line.split(":", 2)
         if kind in CGROUP_FILES:
             left += cgroup_memory(root / "sys/fs/cgroup", group, *CGROUP_FILES[kind])
+    left += address_space_left(root / "proc/self", "tensorflow" in sys.modules)
     return min(left, default=None)
+
+
+def address_space_left(process: Path, tensorflow_loaded: bool) -> list[int]:
+    """Return the bytes below the limit of the address space; empty: no limit.
+
+    process: its folder in /proc. tensorflow_loaded: whether its libraries are among
+        the used addresses already.
+    """
+    limits = read_system_file(process / "limits")
+    limit = re.search(r"^Max address space +(\d+)", limits, re.MULTILINE)
+    used = field_value(read_system_file(process / "status"), "VmSize")
+    if limit is None or used is None:
+        return []
+    libraries = 0 if tensorflow_loaded else LIBRARY_ADDRESSES
+    return [max(0, int(limit[1]) - 1024 * int(used.split()[0]) - libraries)]
 
 
 def cgroup_memory(base, group, folder, limit, use, cache):

@@ -77,6 +77,22 @@ def test_the_older_control_groups_count_as_well_also_at_the_top(system):
     assert host.free_memory(system(files)) == 600
 
 
+def test_a_limit_of_the_address_space_counts(system):
+    limits = "Max cpu time  unlimited\nMax address space         5000000000 unlimited\n"
+    root = system(
+        {"proc/self/limits": limits, "proc/self/status": "VmSize: 1000000 kB"}
+    )
+    process = root / "proc/self"
+    assert host.address_space_left(process, True) == [5_000_000_000 - 1_024_000_000]
+    assert host.address_space_left(process, False) == [2_976_000_000]
+    assert host.free_memory(root) <= 5_000_000_000 - 1_024_000_000
+
+
+def test_no_limit_of_the_address_space_is_no_number(system):
+    root = system({"proc/self/limits": "Max address space   unlimited  unlimited\n"})
+    assert host.free_memory(root) is None
+
+
 def test_what_the_process_holds_is_read_in_bytes(system):
     root = system({"proc/self/status": "Name: python\nVmRSS:\t  2 kB\n"})
     assert host.resident_memory(root) == 2048
