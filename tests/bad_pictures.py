@@ -4,10 +4,12 @@
 `USABLE`: name to (maker, (height, width)): strange, and read all the same.
 """
 
+import lzma
 import os
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import tifffile
 from picture_files import deep_png, png_chunks, steps
@@ -127,13 +129,16 @@ def profile_bomb(path):
     png_chunks(path, header(4, 4), (b"iCCP", body), (b"IDAT", rows), END)
 
 
-def deep_bomb(path):
+def strip_bomb(compression, pack):
     """A deep TIFF whose strip unpacks to far more than the page has room for."""
-    tifffile.imwrite(path, np.zeros((8, 8), np.uint16))
-    small = path.read_bytes()
-    strip = zlib.compress(bytes(30_000_000), 9)
-    tags = {259: 8, 273: len(small), 279: len(strip)}
-    path.write_bytes(bytes(with_tags(small, tags)) + strip)
+
+    def make(path):
+        tifffile.imwrite(path, np.zeros((8, 8), np.uint16))
+        small, strip = path.read_bytes(), pack(bytes(30_000_000))
+        tags = {259: compression, 273: len(small), 279: len(strip)}
+        path.write_bytes(bytes(with_tags(small, tags)) + strip)
+
+    return make
 
 
 def small_png(path, *chunks):
@@ -292,7 +297,11 @@ REFUSED = {
         lambda p: tagged(p, {257: 11_000_000}),
         "holds 1 of its",
     ),
-    "a deep TIFF bomb in its strip": (deep_bomb, DAMAGED),
+    "a deep TIFF bomb of Zstandard": (
+        strip_bomb(50000, imagecodecs.zstd_encode),
+        DAMAGED,
+    ),
+    "a deep TIFF bomb in its strip": (strip_bomb(8, zlib.compress), DAMAGED),
 }
 REFUSED |= {
     f"a {FORMATS[suffix]} cut to {words}": (cut(suffix, part), DAMAGED)
@@ -368,6 +377,10 @@ USABLE = {
     "a JPEG of 1 x 1": (mode("RGB", "jpg", (1, 1)), (1, 1)),
     "a GIF of 1 x 1": (mode("L", "gif", (1, 1)), (1, 1)),
     "a PNG with a text of 20 MB": (text_bomb, (4, 4)),
+    "a deep TIFF bomb of LZMA": (
+        strip_bomb(34925, lambda data: lzma.compress(data, preset=0)),
+        (8, 8),
+    ),
     "a BMP of masks": (bytes_of(masked_bitmap(4)), (4, 4)),
     "a PNG with a gamma of 0": (lambda p: small_png(p, (b"gAMA", bytes(4))), (4, 4)),
     "a PNG with strange corners": (

@@ -95,9 +95,7 @@ def to_unit_range(levels: np.ndarray) -> np.ndarray:
     """Scale unsigned integers to float32 in [0, 1]; floats stay as they are."""
     if levels.dtype.kind == "f":
         return levels.astype(np.float32, copy=False)
-    if levels.dtype.itemsize == 1:
-        return np.divide(levels, 255, dtype=np.float32)
-    return (levels / np.float64(np.iinfo(levels.dtype).max)).astype(np.float32)
+    return np.divide(levels, np.iinfo(levels.dtype).max, dtype=np.float32)
 
 
 def without_ink(cmyk: np.ndarray) -> np.ndarray:
