@@ -14,6 +14,7 @@ from kstyle.errors import KStyleError
 from kstyle.hardware.tensorflow_setup import load_tensorflow
 from kstyle.runs.job import Job, prepare, reopen_run
 from kstyle.runs.provenance import (
+    RunRecord,
     changes_since,
     config_difference,
     read_loss_curve,
@@ -62,7 +63,7 @@ def rerun_run_command(run: str, quiet: bool) -> None:
         run_and_print(prepare(record["config"].replace(output=None)), None, quiet)
 
 
-def print_changes(record: dict[str, Any]) -> None:
+def print_changes(record: RunRecord) -> None:
     """Print on stderr what has changed since the run of `record`."""
     for change in changes_since(record):
         print_to_stderr(f"changed since the run: {one_line(change)}")

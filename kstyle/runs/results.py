@@ -5,7 +5,7 @@ import gc
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ from kstyle.runs.callbacks.periodic import EverySteps
 from kstyle.runs.inputs import load_config_weights, read_pictures
 from kstyle.runs.job import Job, result_path
 from kstyle.runs.models import ModelCache, build_model
-from kstyle.runs.provenance import shareable_options
+from kstyle.runs.provenance import RunRecord, shareable_options
 from kstyle.transfer.style_transfer import StyleTransfer
 
 VERIFY_TOLERANCE = 0.01  # of the total loss: the change by rounding to 8 bits
@@ -146,7 +146,7 @@ def final_losses(
     return {name: float(value) for name, value in found.items()}
 
 
-def losses_of_result(record: dict[str, Any]) -> dict[str, float]:
+def losses_of_result(record: RunRecord) -> dict[str, float]:
     """Measure `{"loss", tag, "raw/" + tag: float}` of the result of a run's record.
 
     Raises: ConfigError: the picture's size is not the run's; ImageError, WeightsError.
