@@ -17,7 +17,7 @@ from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.images import writing
 from kstyle.images.picture import Picture, resize
 from kstyle.networks.weights import NetWeights
-from kstyle.planning.memory_fit import fit_memory
+from kstyle.planning.memory_fit import fit_memory, tile_after_memory_error
 from kstyle.planning.scales import ScalePlan, Size, plan_scales_of_run
 from kstyle.runs import checkpoint
 from kstyle.runs.checkpoint import RunState
@@ -143,6 +143,23 @@ def prepare(
         checkpoint.check_checkpoint_fits(state, scales, folder)
     explain_precision(wanted, config.device, machine)
     return job
+
+
+def job_in_tiles(job: Job) -> Job | None:
+    """Return the job with tiles, after an out-of-memory error, and write the option to
+    its config.yaml.
+
+    Returns: `None` where tiles are not allowed, are there already, or could not help.
+    """
+    last = job.scales[-1]
+    longest = max(*last.content_size, *last.style_size)
+    tile = tile_after_memory_error(job.config, longest)
+    if tile is None:
+        return None
+    config = job.config.replace(tile=tile)
+    scales = plan_scales_of_run(config, job.content.size, job.style.shape[:2])
+    make_run_folder(config, job.folder)
+    return dataclasses.replace(job, config=config, scales=scales)
 
 
 def result_path(config: StyleConfig, folder: str | Path) -> Path:

@@ -1,6 +1,9 @@
 """The main path: `stylize(config)`, from two pictures to a third."""
 
 import contextlib
+import copy
+import gc
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any, cast
@@ -9,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from kstyle.config.style_config import StyleConfig
-from kstyle.errors import DivergedError
+from kstyle.errors import DivergedError, OutOfMemoryError
 from kstyle.files import lock_folder
 from kstyle.hardware import devices
 from kstyle.hardware.keras_setup import check_run_settings
@@ -19,13 +22,13 @@ from kstyle.optimizers.state import warm_start
 from kstyle.planning.scales import ScalePlan
 from kstyle.runs import checkpoint
 from kstyle.runs.callbacks import tensorboard
-from kstyle.runs.callbacks.checkpoint import Checkpoint
+from kstyle.runs.callbacks.checkpoint import Checkpoint, stateful_callbacks
 from kstyle.runs.callbacks.divergence import DivergenceGuard
 from kstyle.runs.callbacks.periodic import LossCSV
 from kstyle.runs.callbacks.stopping import InterruptRelay, make_stoppers
 from kstyle.runs.checkpoint import RunState
 from kstyle.runs.initialization import initial_picture, solve_job_weights
-from kstyle.runs.job import Job, prepare
+from kstyle.runs.job import Job, job_in_tiles, prepare
 from kstyle.runs.models import ModelCache, build_model, on_device
 from kstyle.runs.progress import check_verbose, show_progress
 from kstyle.runs.provenance import record_run
@@ -41,6 +44,7 @@ from kstyle.runs.stored_pictures import check_config, pictures_as_files
 from kstyle.transfer.style_transfer import StyleTransfer
 
 Callbacks = Sequence[keras.callbacks.Callback]
+log = logging.getLogger("kstyle")
 
 
 def stylize(
@@ -76,7 +80,6 @@ def stylize(
         return run_job(job, [*callbacks, *progress])
 
 
-@on_device
 def run_job(
     job: Job,
     callbacks: Callbacks = (),
@@ -85,14 +88,51 @@ def run_job(
 ) -> StyleResult:
     """Run a `Job`. Ctrl-C ends it early and keeps the picture so far.
 
+    After an out-of-memory error a run with `fit` "auto" continues in tiles, from its
+    checkpoint or, without one, from its first step.
     models: those of several runs, so that nothing is built or measured twice.
     state: of this job, from which it is resumed; `None` starts at its first step.
     Raises: ConfigError: another process uses the run's folder.
         DivergedError: as `stylize`.
+        OutOfMemoryError: and the run has tiles already, or may not have any.
+    """
+    models = ModelCache() if models is None else models
+    initial_states = [
+        (callback, copy.deepcopy(callback.get_state()))
+        for callback in stateful_callbacks(callbacks)
+    ]
+    while True:
+        try:
+            job = solve_job_weights(job, models)
+            return optimise_job(job, callbacks, models, state)
+        except OutOfMemoryError:
+            tiled = job_in_tiles(job)
+            if tiled is None:
+                raise
+        # Outside of `except`, where the error still refers to the model that failed.
+        release_model(callbacks)
+        gc.collect()
+        job, state = tiled, checkpoint.read_checkpoint(job.folder)
+        if state is None:
+            for callback, initial_state in initial_states:
+                callback.set_state(initial_state)
+        step = state.step if state else 0
+        log.warning(
+            "The memory did not suffice: continuing with --tile %d from step %d.",
+            job.config.tile,
+            step,
+        )
+
+
+@on_device
+def optimise_job(
+    job: Job, callbacks: Callbacks, models: ModelCache, state: RunState | None
+) -> StyleResult:
+    """Run a job whose weights are solved, from `state`, and write its result.
+
+    Arguments and errors as for `run_job`; an `OutOfMemoryError` ends it.
     """
     begun = time.perf_counter() - (state.seconds if state else 0.0)
-    models = ModelCache() if models is None else models
-    job = solve_job_weights(job, models)
     guard = DivergenceGuard(job.weights.source, (job.content.pixels, job.style))
     with lock_folder(job.folder):
         with record_run(job.config, job.weights.source, job.folder) as record:
@@ -101,7 +141,7 @@ def run_job(
             pixels, steps = model.pixels(), model.global_step
             measured: StyleTransfer | None = model
             if model.precision != "float32":  # another model will measure the losses
-                release_model(guard, callbacks)
+                release_model([guard, *callbacks])
                 measured = None
             del model
             picture = write_result(job, pixels, exit_word(interrupted, guard.failure))

@@ -117,12 +117,11 @@ def write_result(job: Job, pixels: np.ndarray, word: str) -> Picture:
     return picture
 
 
-def release_model(
-    guard: DivergenceGuard, callbacks: Sequence[keras.callbacks.Callback]
-) -> None:
-    """Drop the callbacks' references to the model, so that its memory is free."""
-    guard.best = None
-    for callback in (guard, *callbacks):
+def release_model(callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """Drop the references of kstyle's callbacks to the model, to free its memory."""
+    for callback in callbacks:
+        if isinstance(callback, DivergenceGuard):
+            callback.best = None
         if isinstance(callback, (DivergenceGuard, EverySteps)):
             callback.set_model(None)
 

@@ -129,7 +129,8 @@ class LossCurve(EverySteps):
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         self.values = {key: list(values) for key, values in state["values"].items()}
-        self.begun = self.clock() - self.values["seconds"][-1]
+        seconds = self.values.get("seconds")
+        self.begun = self.clock() - seconds[-1] if seconds else None
 
     def report(self, step: int, logs: dict[str, float]) -> None:
         now = self.clock()
