@@ -1,19 +1,22 @@
-"""Weights files: what they declare, compared with the network, and then read.
+"""Weights files: their declarations are compared with the network, then they are read.
 
 `.npz`, `.safetensors` and Keras's `.h5` and `.weights.h5`. What a file says of an
 array is checked before the array is read, and nothing is ever unpickled, so a file
-from a stranger can be refused but cannot run code or fill the memory.
+from a stranger cannot run code or fill the memory.
 """
 
 import contextlib
 import dataclasses
+import functools
+import io
 import json
 import re
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -29,26 +32,45 @@ WEIGHT_FORMS = (
     "and .weights.h5."
 )
 # What zipfile, zlib, NumPy, json and h5py raise on bytes that make no sense.
-DAMAGE_ERRORS = (OSError, EOFError, ValueError, LookupError, RuntimeError, TypeError)
-DAMAGE_ERRORS += (zipfile.BadZipFile, zlib.error, MemoryError, OverflowError)
-DAMAGE_ERRORS += (SyntaxError, tokenize.TokenError)  # a .npy header is a Python literal
+DAMAGE_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    MemoryError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+    SyntaxError,  # the header of a .npy is a Python literal
+    tokenize.TokenError,
+)
+
+Shape = tuple[int, ...]
+LayerWeights = dict[str, tuple[np.ndarray, np.ndarray]]  # layer to (kernel, bias)
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredArray:
-    """An array as its file declares it, not yet read."""
+    """An array as its file declares it, not read yet."""
 
-    shape: tuple
+    shape: Shape
     dtype: np.dtype
-    read: Callable
+    read: Callable[[], np.ndarray]
 
 
-def read_weight_file(file, where, net, shapes):
-    """`{layer: (kernel, bias)}`, float32, of an open binary file.
+Arrays = dict[str, StoredArray]
 
-    where: the file's name for messages. shapes: `{layer: kernel shape}` of what is
-        needed; anything else in the file is passed over.
-    Raises: WeightsError: no weights file, damaged, or not those of `net`.
+
+def read_weight_file(
+    file: io.BufferedIOBase, where: str, net: str, shapes: Mapping[str, Shape]
+) -> LayerWeights:
+    """Read `{layer: (kernel, bias)}`, float32, from an open binary file.
+
+    where: the file's name for messages. shapes: `{layer: kernel shape}` of the layers
+        that are needed; others in the file are ignored.
+    Raises: WeightsError: the file is no weights file, damaged, or not that of `net`.
     """
     try:
         with contextlib.ExitStack() as stack:
@@ -63,8 +85,13 @@ def read_weight_file(file, where, net, shapes):
         ) from error
 
 
-def list_arrays(file, where, stack):
-    """`{key: Stored}` of an open file, whose kind is told by its first bytes."""
+def list_arrays(
+    file: io.BufferedIOBase, where: str, stack: contextlib.ExitStack
+) -> Arrays:
+    """List the arrays of an open file, whose format its first bytes show.
+
+    stack: closes what stays open to read them.
+    """
     head = file.read(8)
     file.seek(0)
     suffix = Path(where).suffix.lower()
@@ -82,8 +109,8 @@ def list_arrays(file, where, stack):
     )
 
 
-def refuse_pickle(where):
-    """Say why, and how to get the same weights in."""
+def refuse_pickle(where: str) -> NoReturn:
+    """Raise a `WeightsError` that says how to convert the weights."""
     raise WeightsError(
         f"{where}: this is a Python pickle, as PyTorch writes it. kstyle does not open "
         "pickles, because they can run any code. Convert it once to .npz where you "
@@ -92,8 +119,10 @@ def refuse_pickle(where):
     )
 
 
-def list_npz(file, where, stack):
-    """The arrays of an `.npz`: headers only, which cannot be larger than 64 KiB."""
+def list_npz(
+    file: io.BufferedIOBase, where: str, stack: contextlib.ExitStack
+) -> Arrays:
+    """List the arrays of an `.npz` by their headers, which are 64 KiB at most."""
     npz = stack.enter_context(np.load(file, allow_pickle=False))
     if any(name.endswith("data.pkl") for name in npz.files):
         refuse_pickle(where)
@@ -103,22 +132,23 @@ def list_npz(file, where, stack):
             if np.lib.format.read_magic(member) != (1, 0):
                 raise ValueError(f"{key}.npy is not of .npy version 1.0")
             shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-        arrays[key] = StoredArray(shape, dtype, lambda key=key: npz[key])
+        arrays[key] = StoredArray(shape, dtype, functools.partial(npz.get, key))
     return arrays
 
 
-def list_h5(file, stack):
-    """The arrays of a Keras `.h5` (any age) or `.weights.h5`, found by layer name.
+def list_h5(file: io.BufferedIOBase, stack: contextlib.ExitStack) -> Arrays:
+    """List the arrays of a Keras `.h5` (any version) or `.weights.h5` by layer names.
 
-    A kernel is what has four axes in a layer's group, a bias what has one.
+    In a layer's group, the array with four axes is the kernel, that with one the bias.
     """
     import h5py  # comes with Keras; 0.2 s
 
-    h5, arrays = stack.enter_context(h5py.File(file, "r")), {}
+    h5 = stack.enter_context(h5py.File(file, "r"))
+    arrays: Arrays = {}
 
-    def visit(path, node):
-        # An optimizer's moments have the shapes of what they belong to. Data outside
-        # the file would let a stranger's weights read other files of the user.
+    def visit(path: str, node: Any) -> None:
+        # An optimizer's moments have the shapes of their weights. Data outside the
+        # file would let a stranger's weights read other files of the user.
         outside = isinstance(node, h5py.Dataset) and (node.external or node.is_virtual)
         if "optimizer" in path or outside or not isinstance(node, h5py.Dataset):
             return
@@ -133,8 +163,8 @@ def list_h5(file, stack):
     return arrays
 
 
-def list_safetensors(file):
-    """The arrays of a `.safetensors`: a length, that much JSON, raw values."""
+def list_safetensors(file: io.BufferedIOBase) -> Arrays:
+    """List the arrays of a `.safetensors`: a length, so many bytes of JSON, values."""
     length = int.from_bytes(file.read(8), "little")
     if length > 2**20:  # this network's is 4 kB
         raise ValueError(f"its header claims {length} bytes")
@@ -142,26 +172,28 @@ def list_safetensors(file):
     if not isinstance(entries, dict):
         raise ValueError("its header names no arrays")
 
-    def read(entry, shape, dtype):
-        file.seek(8 + length + entry["data_offsets"][0])
+    def read(offset: int, shape: Shape, dtype: np.dtype) -> np.ndarray:
+        file.seek(8 + length + offset)
         raw = file.read(int(np.prod(shape)) * dtype.itemsize)
         return np.frombuffer(raw, dtype).reshape(shape)
 
-    arrays = {}
+    arrays: Arrays = {}
     for key, entry in entries.items():
         key = key.replace(".", "/")
         if WEIGHT_KEY.fullmatch(key):
-            # An unknown type becomes "object", which is refused by name further on.
+            # An unknown type becomes "object", which is refused by name later.
             dtype = np.dtype(SAFETENSORS_DTYPES.get(entry["dtype"], "O"))
             shape = tuple(entry["shape"])
-            arrays[key] = StoredArray(
-                shape, dtype, lambda args=(entry, shape, dtype): read(*args)
-            )
+            offset = entry["data_offsets"][0]
+            reader = functools.partial(read, offset, shape, dtype)
+            arrays[key] = StoredArray(shape, dtype, reader)
     return arrays
 
 
-def read_layer_weights(arrays, where, net, shapes):
-    """`{layer: (kernel, bias)}` for the kernel shapes in `shapes`."""
+def read_layer_weights(
+    arrays: Arrays, where: str, net: str, shapes: Mapping[str, Shape]
+) -> LayerWeights:
+    """Read `{layer: (kernel, bias)}` of the layers in `shapes`."""
     held = sorted({key.split("/")[0] for key in arrays})
     missing = [name for name in shapes if name not in held]
     if missing:
@@ -171,7 +203,7 @@ def read_layer_weights(arrays, where, net, shapes):
             f"or give a file that goes that deep. {WEIGHT_FORMS}"
         )
 
-    def take(key, shape, kind=np.floating):
+    def take(key: str, shape: Shape, kind: type = np.floating) -> np.ndarray:
         return read_array(arrays, where, net, key, shape, kind)
 
     pairs = {}
@@ -188,8 +220,10 @@ def read_layer_weights(arrays, where, net, shapes):
     return pairs
 
 
-def read_array(arrays, where, net, key, shape, kind):
-    """The array `key`, once what is declared of it fits; floats come as float32."""
+def read_array(
+    arrays: Arrays, where: str, net: str, key: str, shape: Shape, kind: type
+) -> np.ndarray:
+    """Read the array `key` after a check of its shape and type; floats as float32."""
     if key not in arrays:
         raise WeightsError(f"{where}: {key} is missing. {WEIGHT_FORMS}")
     stored = arrays[key]
@@ -206,7 +240,7 @@ def read_array(arrays, where, net, key, shape, kind):
     array = stored.read()
     if kind is not np.floating:
         return array
-    with np.errstate(over="ignore"):  # too large for float32 is found just below
+    with np.errstate(over="ignore"):  # values too large for float32 are found below
         array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
         raise WeightsError(

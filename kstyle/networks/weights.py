@@ -11,14 +11,22 @@ import http.client
 import io
 import os
 import threading
+import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TypedDict
 
 from kstyle.errors import WeightsError
-from kstyle.files import atomic_path, why_unreadable
+from kstyle.files import why_unreadable
 from kstyle.networks.registry import NETWORKS, get_architecture
-from kstyle.networks.weight_files import WEIGHT_FORMS, read_weight_file
+from kstyle.networks.weight_files import (
+    WEIGHT_FORMS,
+    LayerWeights,
+    read_weight_file,
+)
 
 BUILTIN_FOLDER = resources.files("kstyle") / "data" / "weights"
 BUILTIN_SHA256 = {
@@ -38,31 +46,31 @@ LICENCES = {
     ("vgg16", "keras"): "CC BY 4.0 (Oxford VGG)",
     ("vgg19", "keras"): "CC BY 4.0 (Oxford VGG)",
 }
-DOWNLOAD_TIMEOUT = (
-    15  # seconds until the answer must begin, and for each wait after that
-)
+DOWNLOAD_TIMEOUT = 15  # seconds until the server answers, and between two packets
 
 
 @dataclasses.dataclass(frozen=True)
 class NetWeights:
-    """Weights of one network, and where they came from, for the run's record.
+    """Weights of one network, and their source for the run's record.
 
-    `layers`: `{layer: (kernel, bias)}`, float32 of shapes `(3, 3, in, out)` and
-    `(out,)`. `source`: "builtin", "keras" or the path. `sha256`: of the whole file.
+    layers: `{layer: (kernel, bias)}`, float32 of shapes `(3, 3, in, out)` and `(out,)`.
+    source: "builtin", "keras" or the path. sha256: of the whole file.
     """
 
-    layers: dict
+    layers: LayerWeights
     source: str
     sha256: str
 
 
-def load_weights(net, source="builtin", layers=None):
-    """The `NetWeights` of `net` from `source`: "builtin", "keras" or a path.
+def load_weights(
+    net: str, source: str | Path = "builtin", layers: Iterable[str] | None = None
+) -> NetWeights:
+    """Load the weights of `net` from `source`: "builtin", "keras" or a path.
 
-    layers: the convolutions that are needed, `None` for all; only these are read, so
-        a file may end early.
-    Raises: WeightsError: the weights cannot be had, are damaged, or are not those of
-        `net`. ConfigError: no such net or layer.
+    layers: the convolutions that are needed, `None` for all. Only these are read, so
+        the file may end with them.
+    Raises: WeightsError: the weights are missing, damaged, or not those of `net`.
+        ConfigError: no such network or layer.
     """
     architecture = get_architecture(net)
     shapes = architecture.kernel_shapes()
@@ -70,18 +78,21 @@ def load_weights(net, source="builtin", layers=None):
         layers = tuple(layers)
         architecture.check_layers(layers)
         shapes = {name: shapes[name] for name in layers}
-    own = {"builtin": f"kstyle's own {net} weights", "keras": f"Keras's {net} weights"}
+    names = {
+        "builtin": f"kstyle's own {net} weights",
+        "keras": f"Keras's {net} weights",
+    }
     with open_source(net, source) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         if source == "builtin":
             check_builtin(net, digest)
         file.seek(0)
-        pairs = read_weight_file(file, own.get(source, str(source)), net, shapes)
+        pairs = read_weight_file(file, names.get(str(source), str(source)), net, shapes)
     return NetWeights(pairs, str(source), digest)
 
 
-def open_source(net, source):
-    """The weights file as an open binary file."""
+def open_source(net: str, source: str | Path) -> io.BufferedIOBase:
+    """Open the weights file. Raises: WeightsError: it cannot be opened."""
     if source == "builtin":
         try:
             return io.BytesIO((BUILTIN_FOLDER / f"{net}.npz").read_bytes())
@@ -102,8 +113,11 @@ def open_source(net, source):
         ) from error
 
 
-def check_builtin(net, digest):
-    """Refuse a package file that is not, byte for byte, the one that was released."""
+def check_builtin(net: str, digest: str) -> None:
+    """Refuse a file of the package with another SHA-256 than the released one.
+
+    Raises: WeightsError.
+    """
     if digest != BUILTIN_SHA256[net]:
         raise WeightsError(
             f"kstyle's own {net} weights are damaged: SHA-256 is {digest}, expected "
@@ -111,14 +125,17 @@ def check_builtin(net, digest):
         )
 
 
-def keras_path(net):
-    """Where Keras keeps its file of `net`; it need not be there."""
+def keras_path(net: str) -> Path:
+    """Return the path of Keras's file of `net`, which may not exist."""
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
     return Path(home).expanduser() / "models" / KERAS_FILE.format(net)
 
 
-def keras_file(net):
-    """Path of Keras's file of `net`, downloaded into Keras's cache if need be."""
+def keras_file(net: str) -> Path:
+    """Return the path of Keras's file of `net`; download it if necessary.
+
+    Raises: WeightsError: the download failed.
+    """
     path, expected = keras_path(net), KERAS_MD5[net]
     try:
         if not (path.is_file() and md5(path) == expected):
@@ -133,83 +150,122 @@ def keras_file(net):
     return path
 
 
-def md5(path):
-    """Keras publishes MD5 sums; they guard against damage, not against malice."""
+def md5(path: Path) -> str:
+    """Return the MD5 sum of a file, which Keras publishes: a guard against damage."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
     return digest.hexdigest()
 
 
-def download(url, path, expected):
-    """Fetch `url` into `path`; OSError or ValueError when that fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open_url(url) as answer, atomic_path(path) as temporary:
-        with open(temporary, "wb") as file:
-            while chunk := answer.read(2**20):
-                file.write(chunk)
-        if md5(temporary) != expected:
-            raise ValueError("what came is not the file that Keras published")
+def download(
+    url: str, path: Path, expected_md5: str, timeout: float = DOWNLOAD_TIMEOUT
+) -> None:
+    """Download `url` to `path`.
 
-
-def open_url(url):
-    """The open answer, within `TIMEOUT` seconds even where looking up a name hangs.
-
-    A socket's time-out does not cover the name, and counts anew for every address;
-    hence the thread, which ends by itself if nobody waits for it any more.
+    timeout: seconds until the server answers, and between two packets.
+    Raises: OSError: the download failed. ValueError: the file is not the expected one.
     """
-    outcome = []
+    import pooch  # 0.2 s, with requests
 
-    def connect():
+    check_server(url, timeout)
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        pooch.retrieve(
+            url,
+            f"md5:{expected_md5}",
+            fname=path.name,
+            path=path.parent,
+            downloader=pooch.HTTPDownloader(timeout=timeout),
+        )
+    except ValueError as error:
+        raise ValueError("what came is not the file that Keras published") from error
+
+
+def check_server(url: str, timeout: float) -> None:
+    """Raise `OSError` unless the server of `url` answers within `timeout` seconds.
+
+    The time-out of a socket does not include the look-up of the name, and begins again
+    with each address of the server. Hence the thread, which is left behind when the
+    time is over.
+    """
+    errors: list[Exception] = []
+
+    def connect() -> None:
+        request = urllib.request.Request(url, method="HEAD")
         try:
-            outcome.append(urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT))
+            urllib.request.urlopen(request, timeout=timeout).close()
+        except urllib.error.HTTPError as error:  # it holds the connection
+            error.close()
+            errors.append(error)
         except Exception as error:
-            outcome.append(error)
+            errors.append(error)
 
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
-    thread.join(DOWNLOAD_TIMEOUT)
-    answer = (
-        outcome[0] if outcome else TimeoutError(f"no answer in {DOWNLOAD_TIMEOUT} s")
-    )
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    thread.join(timeout)
+    if errors:
+        raise errors[0]
+    if thread.is_alive():
+        raise TimeoutError(f"no answer in {timeout} s")
 
 
-def show_path(path):
-    """`path` with the user's home as `~`, for messages and tables."""
+def show_path(path: Path) -> str:
+    """Return `path` with the user's home as `~`, for messages and tables."""
     with contextlib.suppress(ValueError, RuntimeError):
         return f"~/{path.relative_to(Path.home()).as_posix()}"
     return str(path)
 
 
-def weights_status():
-    """One dict per network and source, for the `weights` command; never downloads.
+class WeightsStatus(TypedDict):
+    """One weights file, for the `weights` command.
 
-    Keys: `net`, `source`, `present`, `intact` (its checksum is the published one),
-    `path` (home as `~`), `size` in bytes, `licence`, `sha256`. Of a file that is
-    absent, `size` and `sha256` are `None`.
+    intact: whether its checksum is the published one. path: home as `~`.
+    size: in bytes. Of an absent file, `size` and `sha256` are `None`.
     """
+
+    net: str
+    source: str
+    present: bool
+    intact: bool
+    path: str
+    size: int | None
+    licence: str
+    sha256: str | None
+
+
+def weights_status() -> list[WeightsStatus]:
+    """Examine the file of each network and source, without a download."""
     rows = []
     for net in NETWORKS:
-        own = f"kstyle/data/weights/{net}.npz"
-        rows.append(status_row(net, "builtin", BUILTIN_FOLDER / f"{net}.npz", own))
-        rows.append(
-            status_row(net, "keras", keras_path(net), show_path(keras_path(net)))
-        )
+        name = f"kstyle/data/weights/{net}.npz"
+        rows.append(file_status(net, "builtin", BUILTIN_FOLDER / f"{net}.npz", name))
+        path = keras_path(net)
+        rows.append(file_status(net, "keras", path, show_path(path)))
     return rows
 
 
-def status_row(net, source, file, shown):
-    """What `weights_status` says of one file."""
-    blob = file.read_bytes() if file.is_file() else None
-    row = {"net": net, "source": source, "present": blob is not None, "path": shown}
-    row |= {"licence": LICENCES[net, source], "intact": False}
-    if blob is None:
-        return row | {"size": None, "sha256": None}
-    sha256 = hashlib.sha256(blob).hexdigest()
+def file_status(
+    net: str, source: str, file: Traversable, shown_path: str
+) -> WeightsStatus:
+    """Examine one weights file."""
+    content = file.read_bytes() if file.is_file() else None
+    status: WeightsStatus = {
+        "net": net,
+        "source": source,
+        "present": content is not None,
+        "intact": False,
+        "path": shown_path,
+        "size": None,
+        "licence": LICENCES[net, source],
+        "sha256": None,
+    }
+    if content is None:
+        return status
+    sha256 = hashlib.sha256(content).hexdigest()
     if source == "builtin":
-        row["intact"] = sha256 == BUILTIN_SHA256[net]
+        status["intact"] = sha256 == BUILTIN_SHA256[net]
     else:
-        row["intact"] = md5(file) == KERAS_MD5[net]
-    return row | {"size": len(blob), "sha256": sha256}
+        digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        status["intact"] = digest == KERAS_MD5[net]
+    status["size"], status["sha256"] = len(content), sha256
+    return status

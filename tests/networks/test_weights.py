@@ -1,12 +1,13 @@
 """Weights: what is in the package, what a user may bring, and what is refused."""
 
 import hashlib
+import http.server
 import io
 import json
 import pickle
+import socket
 import threading
 import time
-import urllib.error
 import zipfile
 
 import h5py
@@ -45,14 +46,34 @@ def npz(tmp_path):
 
 @pytest.fixture
 def keras_home(tmp_path, monkeypatch):
-    """An empty folder for Keras's downloads, and a network that is not there."""
-
-    def refuse(url, timeout):
-        raise urllib.error.URLError("no route to host")
-
+    """An empty folder for Keras's downloads, on a machine without internet."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(weights.urllib.request, "urlopen", refuse)
-    return tmp_path / "keras"
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen
+        proxy = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        monkeypatch.setenv("https_proxy", proxy)
+        yield tmp_path / "keras"
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """The address of an HTTP server for the files in `tmp_path / "www"`."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    (tmp_path / "www").mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=tmp_path / "www")
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{found.server_port}"
+        found.shutdown()
 
 
 def tiny_keras_model(last=2):
@@ -81,9 +102,6 @@ def assert_same_layers(found, model):
         wanted = layers[f"block{name[4]}_conv{name[6]}"]
         np.testing.assert_array_equal(kernel, wanted[0])
         np.testing.assert_array_equal(bias, wanted[1])
-
-
-opened = io.BytesIO  # an answer of urlopen, as far as a download uses it
 
 
 class Bomb:
@@ -419,7 +437,7 @@ def test_damaged_cached_keras_file_is_not_used(keras_home, monkeypatch):
 
 def test_keras_without_internet_names_the_remedy(keras_home):
     message = (
-        r"(?s)no route to host.*--weights builtin, or put the file "
+        r"(?s)Connection refused.*--weights builtin, or put the file "
         r"vgg19_weights_tf_dim_ordering_tf_kernels_notop\.h5 in .*models"
     )
     with pytest.raises(WeightsError, match=message):
@@ -427,46 +445,39 @@ def test_keras_without_internet_names_the_remedy(keras_home):
     assert list(keras_home.rglob("*.h5")) == []
 
 
-def test_keras_with_a_name_server_that_never_answers_gives_up(keras_home, monkeypatch):
-    release = threading.Event()
-
-    def hang(url, timeout):
-        release.wait(20)
-        raise urllib.error.URLError("too late")
-
-    monkeypatch.setattr(weights.urllib.request, "urlopen", hang)
-    monkeypatch.setattr(weights, "TIMEOUT", 0.2)
-    start = time.monotonic()
-    with pytest.raises(WeightsError, match="no answer in 0.2 s.*--weights builtin"):
-        load_weights("vgg19", "keras")
-    release.set()
-    assert time.monotonic() - start < 5
+def test_a_download_is_kept_if_its_checksum_is_right(server, tmp_path):
+    (tmp_path / "www" / "vgg.h5").write_bytes(b"weights")
+    path = tmp_path / "new" / "vgg.h5"
+    with pytest.raises(ValueError, match="not the file that Keras published"):
+        weights.download(f"{server}/vgg.h5", path, hashlib.md5(b"other").hexdigest())
+    assert list(path.parent.iterdir()) == []
+    weights.download(f"{server}/vgg.h5", path, hashlib.md5(b"weights").hexdigest())
+    assert path.read_bytes() == b"weights"
 
 
-def test_time_limits_add_up_to_less_than_half_a_minute():
-    # One wait for the answer, and one for the first bytes after it.
-    assert 2 * weights.DOWNLOAD_TIMEOUT <= 30
+def test_a_download_replaces_a_damaged_file(server, tmp_path):
+    (tmp_path / "www" / "vgg.h5").write_bytes(b"weights")
+    path = tmp_path / "vgg.h5"
+    path.write_bytes(b"weigh")
+    weights.download(f"{server}/vgg.h5", path, hashlib.md5(b"weights").hexdigest())
+    assert path.read_bytes() == b"weights"
 
 
-def test_download_is_kept_only_when_its_checksum_is_the_published_one(
-    keras_home, monkeypatch
-):
-    path, model = put_in_cache(keras_home, monkeypatch)
-    good = path.read_bytes()
-    path.unlink()
-    for answer in (b"<html>log in first</html>", good[:-1]):
-        monkeypatch.setattr(
-            weights.urllib.request, "urlopen", lambda url, timeout, a=answer: opened(a)
-        )
-        with pytest.raises(WeightsError, match="not the file that Keras published"):
-            load_weights("vgg16", "keras", ["conv1_1"])
-        assert list(path.parent.iterdir()) == []
-    monkeypatch.setattr(
-        weights.urllib.request, "urlopen", lambda url, timeout: opened(good)
-    )
-    found = load_weights("vgg16", "keras", ["conv1_1", "conv1_2"])
-    assert_same_layers(found.layers, model)
-    assert path.read_bytes() == good
+def test_a_missing_file_on_the_server_is_an_error(server, tmp_path):
+    with pytest.raises(OSError, match="404"):
+        weights.download(f"{server}/vgg.h5", tmp_path / "vgg.h5", "")
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/vgg.h5"
+        begun = time.monotonic()
+        with pytest.raises(OSError, match="no answer in 0.2 s|timed out"):
+            weights.download(url, tmp_path / "vgg.h5", "", timeout=0.2)
+    assert time.monotonic() - begun < 5
 
 
 def test_published_keras_names_are_those_of_keras_itself():
@@ -503,6 +514,6 @@ def test_status_has_a_row_for_each_net_and_source(keras_home, monkeypatch):
 
 def test_status_shows_the_home_folder_as_a_tilde(tmp_path, monkeypatch):
     monkeypatch.delenv("KERAS_HOME", raising=False)
-    monkeypatch.setattr(weights.Path, "home", lambda: tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     paths = [row["path"] for row in weights_status() if row["source"] == "keras"]
     assert all(path.startswith("~/.keras/models/vgg") for path in paths)
