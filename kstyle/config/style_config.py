@@ -221,7 +221,7 @@ class StyleConfig(pydantic.BaseModel):
         8, "bits per channel of the result (PNG, TIFF)", affects_result=False
     )
     quality: Annotated[Count, Field(le=100)] = option(
-        95, "quality of a JPEG or WebP result", affects_result=False
+        95, "quality of a JPEG, WebP or AVIF result", affects_result=False
     )
 
     def __init__(self, **options: Any) -> None:

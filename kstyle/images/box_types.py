@@ -131,8 +131,6 @@ def read_jpeg2000(path: Path) -> StoredPicture:
         return dataclasses.replace(read_with_pillow(path), profile=profile)
     if len(bits) > 4 or len(set(bits)) > 1 or max(bits) > 16 or space == SYCC:
         raise NotImplementedError(f"{len(bits)} components of {max(bits)} bits")
-    with Image.open(path, formats=["JPEG2000"]) as image:
-        check_size(image.height, image.width)
     samples = imagecodecs.jpeg2k_decode(data)
     levels, alpha = split_samples(
         samples.reshape(*samples.shape[:2], -1), 2 ** bits[0] - 1
@@ -141,10 +139,17 @@ def read_jpeg2000(path: Path) -> StoredPicture:
 
 
 def _jpeg2000_bits(data: bytes) -> tuple[int, ...]:
-    """Bits of each component: 15444-1, A.5.1."""
-    at = data.index(CODESTREAM) + 4
-    (count,) = struct.unpack_from(">H", data, at + 36)
-    kinds = data[at + 38 : at + 38 + 3 * count : 3]
+    """Bits of each component of a stream: 15444-1, A.5.1.
+
+    Raises: ImageError: the stream is too large, whatever the boxes around it say.
+    """
+    start = data if data.startswith(CODESTREAM) else find_box(data, b"jp2c")
+    if start is None or not start.startswith(CODESTREAM):
+        raise ValueError("it has no stream")
+    right, bottom, left, top = struct.unpack_from(">4I", start, 8)
+    check_size(bottom - top, right - left)
+    (count,) = struct.unpack_from(">H", start, 40)
+    kinds = start[42 : 42 + 3 * count : 3]
     if not kinds or any(kind & 0x80 for kind in kinds):
         raise NotImplementedError("signed components")
     return tuple(kind + 1 for kind in kinds)

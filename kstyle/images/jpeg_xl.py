@@ -10,10 +10,11 @@ from pathlib import Path
 import imagecodecs
 from PIL import Image
 
-from kstyle.images.box_types import find_box, import_extra, split_samples
+from kstyle.images.box_types import boxes, import_extra, split_samples
 from kstyle.images.stored import Header, StoredPicture, check_floats, check_size
 
 BOXES, STREAM = b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a"
+STREAM_BOXES = (b"jxlc", b"jxlp")  # the whole stream, or a part of it
 SIGNATURES = (BOXES, STREAM)
 LONGEST_HEADER = 64  # bytes, as far as the depth of the samples
 # Width as a part of the height, by its number.
@@ -73,9 +74,11 @@ def parse_header(data: bytes) -> JPEGXLHeader:
 
     Raises: ValueError: they are damaged.
     """
-    stream = data if data.startswith(STREAM) else find_box(data, b"jxlc")
-    if stream is None:
-        stream = (find_box(data, b"jxlp") or b"")[4:]
+    stream = data
+    if not data.startswith(STREAM):
+        parts = ((kind, body) for kind, body in boxes(data) if kind in STREAM_BOXES)
+        kind, stream = next(parts, (b"", b""))
+        stream = stream[4:] if kind == b"jxlp" else stream  # after the part's number
     if not stream.startswith(STREAM):
         raise ValueError("it has no header")
     bits = _Bits(stream[2:LONGEST_HEADER])

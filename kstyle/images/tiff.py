@@ -3,6 +3,7 @@
 Source of the format: TIFF revision 6.0 (1992) and Adobe's technical notes on it.
 """
 
+import io
 import math
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from kstyle.errors import ImageError
 from kstyle.images import color_profiles
+from kstyle.images.jpeg_xl import parse_header
 from kstyle.images.pillow_types import read_with_pillow
 from kstyle.images.stored import (
     COLOR_SPACE,
@@ -33,6 +35,27 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CMYK, YCBCR = 0, 1, 2, 5, 6
 COLOUR_BANDS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, CMYK: 4, YCBCR: 3}
 PLANAR = 2  # one plane after the other
 FAX, OLD_JPEG, JPEG = (2, 3, 4), 6, 7  # compressions
+# They unpack to no more than the page has room for: none, LZW, deflate by two numbers,
+# PackBits, LZMA, Zstandard.
+BOUNDED = (1, 5, 8, 32946, 32773, 34925, 50000)
+# A strip or tile that says itself how large it is: JPEG by three numbers, PNG, WebP,
+# JPEG 2000 by four, JPEG XL by two.
+JPEG_XL = (50002, 52546)
+SELF_DESCRIBED = (
+    JPEG,
+    33007,
+    34892,
+    34933,
+    50001,
+    33003,
+    33004,
+    33005,
+    34712,
+    *JPEG_XL,
+)
+INNER_TYPES = ("JPEG", "PNG", "WEBP", "JPEG2000")  # as Pillow calls them
+# Pixels that a strip or tile may have beyond the page's: some encoders pad them.
+PADDING = 2**16
 CAMERA_RAW = (32803, 34892)  # samples of a sensor: colour filter array, linear raw
 # How raw files begin that are almost TIFF: Olympus, Panasonic, Fujifilm, Sigma.
 OTHER_RAW = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb")
@@ -75,6 +98,7 @@ def read_tiff(path: Path) -> StoredPicture:
         _check_segments(page)
         if not _is_read_here(page):
             return _read_first_with_pillow(path, page, page is tiff.pages.first)
+        _check_compression(tiff.filehandle, page)
         samples = _bands_last(page)
         if page.photometric == YCBCR and page.planarconfig == PLANAR:
             samples = _ycbcr_to_rgb(samples)  # else the JPEG reader has done it
@@ -161,6 +185,38 @@ def _check_segments(page: tifffile.TiffPage) -> None:
             f"it has {page.samplesperpixel} samples a pixel, and {page.size} in all. "
             "Save it as RGB."
         )
+
+
+def _check_compression(file: tifffile.FileHandle, page: tifffile.TiffPage) -> None:
+    """Refuse strips and tiles that would unpack to more than the page has room for.
+
+    Raises: ImageError; NotImplementedError: nothing is known of the compression. What
+        Pillow raises for damaged ones.
+    """
+    if page.compression in BOUNDED:
+        return
+    if page.compression not in SELF_DESCRIBED:
+        name = getattr(page.compression, "name", page.compression)
+        raise NotImplementedError(f"compression {name}")
+    rows = page.tilelength or min(page.rowsperstrip, page.imagelength)
+    room = rows * (page.tilewidth or page.imagewidth) + PADDING
+    for start, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        file.seek(start)
+        height, width = _inner_size(file.read(size), page.compression)
+        if height * width > room:
+            raise ImageError(
+                f"a strip or tile of it claims {width} x {height} pixels, more than "
+                "the page has. Make or download it again."
+            )
+
+
+def _inner_size(data: bytes, compression: int) -> tuple[int, int]:
+    """`(height, width)` that a strip or tile says it has."""
+    if compression in JPEG_XL:
+        header = parse_header(data).stored
+        return header.height, header.width
+    with Image.open(io.BytesIO(data), formats=INNER_TYPES) as image:
+        return image.height, image.width
 
 
 def _is_read_here(page: tifffile.TiffPage) -> bool:

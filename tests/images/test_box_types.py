@@ -214,3 +214,11 @@ def test_boxes_end_where_they_are_damaged():
     assert list(boxes(whole + struct.pack(">I4s", 99, b"over"))) == [(b"abcd", b"xy")]
     assert primary_properties(b"") == {}
     assert primary_properties(struct.pack(">I4s4x", 12, b"meta")) == {}
+
+
+def test_a_jpeg_2000_stream_larger_than_its_boxes_is_refused(tmp_path):
+    data = bytearray(imagecodecs.jpeg2k_encode(steps(3, 16, 16), level=0))
+    at = data.index(b"\xff\x4f\xff\x51") + 8
+    data[at : at + 8] = struct.pack(">II", 40_000, 40_000)
+    with pytest.raises(ImageError, match="more than 200 million"):
+        load_picture(written(tmp_path / "in.jp2", data))

@@ -2,6 +2,7 @@
 
 import struct
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -247,3 +248,64 @@ def test_a_page_of_very_many_samples_is_refused(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ImageError, match="40000 samples a pixel, and 1200000000"):
         load_picture(path)
+
+
+# A strip that says itself how large it is
+
+
+def strip_of(path, compression, strip):
+    """A TIFF of 16 x 16 RGB with another strip."""
+    samples = np.zeros((16, 16, 3), np.uint8)
+    tifffile.imwrite(path, samples, photometric="rgb", metadata=None)
+    data = bytearray(path.read_bytes())
+    (page,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, page)
+    changed = {259: compression, 273: len(data), 279: len(strip)}
+    for at in range(page + 2, page + 2 + 12 * count, 12):
+        (tag,) = struct.unpack_from("<H", data, at)
+        if tag in changed:
+            struct.pack_into("<HII", data, at + 2, 4, 1, changed[tag])
+    path.write_bytes(bytes(data) + strip)
+    return path
+
+
+def jpeg_of(claimed):
+    """A JPEG of 16 x 16 that claims other edges."""
+    data = bytearray(imagecodecs.jpeg_encode(np.zeros((16, 16, 3), np.uint8)))
+    at = data.index(b"\xff\xc0")
+    data[at + 5 : at + 9] = struct.pack(">HH", claimed, claimed)
+    return bytes(data)
+
+
+BLACK = np.zeros((400, 400, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("compression", "strip"),
+    [
+        (7, jpeg_of(20_000)),
+        (34933, imagecodecs.png_encode(BLACK)),
+        (50001, imagecodecs.webp_encode(BLACK)),
+        (34712, imagecodecs.jpeg2k_encode(BLACK)),
+        (50002, imagecodecs.jpegxl_encode(BLACK)),
+    ],
+)
+def test_a_strip_that_claims_more_than_its_page_is_refused(
+    tmp_path, compression, strip
+):
+    with pytest.raises(ImageError, match="pixels, more than the page has"):
+        load_picture(strip_of(tmp_path / "in.tif", compression, strip))
+
+
+def test_a_compression_without_a_bound_is_not_supported(tmp_path):
+    strip = imagecodecs.lerc_encode(BLACK)
+    with pytest.raises(ImageError, match="not supported .compression LERC"):
+        load_picture(strip_of(tmp_path / "in.tif", 34887, strip))
+
+
+@pytest.mark.parametrize("packing", ["jpeg", "png", "webp", "jpeg2000", "jpegxl"])
+def test_self_described_strips_are_read(tmp_path, packing):
+    path, samples = tmp_path / "in.tif", np.full((48, 32, 3), 51, np.uint8)
+    options = {"compression": packing, "rowsperstrip": 16}
+    tifffile.imwrite(path, samples, photometric="rgb", **options)
+    np.testing.assert_allclose(load_picture(path).pixels, 0.2, atol=0.01)
