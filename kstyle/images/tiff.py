@@ -53,6 +53,7 @@ SELF_DESCRIBED = (
     34712,
     *JPEG_XL,
 )
+JPEG_END, MOST_FILLING = b"\xff\xd9", 64  # bytes that may follow it
 INNER_TYPES = ("JPEG", "PNG", "WEBP", "JPEG2000")  # as Pillow calls them
 # Pixels that a strip or tile may have beyond the page's: some encoders pad them.
 PADDING = 2**16
@@ -202,7 +203,10 @@ def _check_compression(file: tifffile.FileHandle, page: tifffile.TiffPage) -> No
     room = rows * (page.tilewidth or page.imagewidth) + PADDING
     for start, size in zip(page.dataoffsets, page.databytecounts, strict=True):
         file.seek(start)
-        height, width = _inner_size(file.read(size), page.compression)
+        data = file.read(size)
+        if page.compression == JPEG and JPEG_END not in data[-2 - MOST_FILLING :]:
+            raise ValueError("a strip or tile has no end")  # its reader adds grey
+        height, width = _inner_size(data, page.compression)
         if height * width > room:
             raise ImageError(
                 f"a strip or tile of it claims {width} x {height} pixels, more than "

@@ -309,3 +309,15 @@ def test_self_described_strips_are_read(tmp_path, packing):
     options = {"compression": packing, "rowsperstrip": 16}
     tifffile.imwrite(path, samples, photometric="rgb", **options)
     np.testing.assert_allclose(load_picture(path).pixels, 0.2, atol=0.01)
+
+
+@pytest.mark.parametrize("packing", [None, "zlib", "lzw", "zstd", "lzma", "jpeg"])
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.95])
+def test_a_packed_tiff_cut_short_is_refused(tmp_path, random_picture, packing, part):
+    samples = (random_picture(64, 64) * 255).astype(np.uint8)
+    path = tmp_path / "in.tif"
+    tifffile.imwrite(path, samples, photometric="rgb", compression=packing)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    with pytest.raises(ImageError, match="damaged"):
+        load_picture(path)
