@@ -1,6 +1,8 @@
-"""The devices that TensorFlow sees: which one is used, and its name."""
+"""The devices that TensorFlow sees: their choice, names and capability."""
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -8,24 +10,25 @@ from kstyle.errors import ConfigError
 from kstyle.hardware.tensorflow_setup import has_onednn
 
 
-def visible_gpus():
-    """TensorFlow's handles of all GPUs that it sees and has libraries for."""
+def visible_gpus() -> list[tf.config.PhysicalDevice]:
+    """List the GPUs that TensorFlow sees and has libraries for."""
     return tf.config.list_physical_devices("GPU")
 
 
-def device_name(device):
-    """TensorFlow's number of a device, and its maker's name where that is told:
+def device_name(device: tf.config.PhysicalDevice) -> str:
+    """Return TensorFlow's number of a device, with the maker's name if it is known:
     "GPU:0 (NVIDIA H200)"."""
     number = device.name.removeprefix("/physical_device:")
     name = tf.config.experimental.get_device_details(device).get("device_name")
     return f"{number} ({name})" if name else number
 
 
-def choose_device(wanted, gpus):
-    """TensorFlow's name of the device for `StyleConfig.device`; `None`: its own choice.
+def choose_device(wanted: str, gpus: int) -> str | None:
+    """Return TensorFlow's name of the device for the option `device`; `None` leaves the
+    choice to TensorFlow.
 
     gpus: how many GPUs TensorFlow sees.
-    Raises: ConfigError: a GPU is wanted that is not there.
+    Raises: ConfigError: there is no such GPU.
     """
     if wanted == "auto":
         return None
@@ -45,11 +48,10 @@ def choose_device(wanted, gpus):
     )
 
 
-def gpu_number(wanted):
-    """The number of the GPU that `StyleConfig.device` comes to; `None` where that is
-    the processor.
+def gpu_number(wanted: str) -> int | None:
+    """Return the number of the GPU for the option `device`; `None`: the processor.
 
-    Raises: ConfigError: a GPU is wanted that is not there.
+    Raises: ConfigError: there is no such GPU.
     """
     gpus = visible_gpus()
     name = choose_device(wanted, len(gpus))
@@ -58,9 +60,9 @@ def gpu_number(wanted):
     return int(name.rpartition(":")[2]) if name else 0
 
 
-def gpu_capability(wanted):
-    """The compute capability, as (8, 0), of the GPU that `wanted` comes to; `None`
-    where it is the processor, or a GPU that tells none."""
+def gpu_capability(wanted: str) -> tuple[int, int] | None:
+    """Return the compute capability, such as (8, 0), of the GPU for the option
+    `device`; `None`: it is the processor, or the capability is unknown."""
     number = gpu_number(wanted)
     if number is None:
         return None
@@ -68,24 +70,24 @@ def gpu_capability(wanted):
     return details.get("compute_capability")
 
 
-def hide_gpus():
-    """Keep this process off the GPUs: its workers need them. Returns how many."""
+def hide_gpus() -> int:
+    """Hide the GPUs from this process, for its workers. Returns their number."""
     gpus = visible_gpus()
-    with contextlib.suppress(RuntimeError):  # it uses them already
+    with contextlib.suppress(RuntimeError):  # they are in use already
         tf.config.set_visible_devices([], "GPU")
     return len(gpus)
 
 
-def check_device_option(wanted):
-    """Raise `ConfigError` if the device `wanted` is not there."""
+def check_device_option(wanted: str) -> None:
+    """Raise `ConfigError` if there is no device for the option `device`."""
     gpu_number(wanted)
 
 
 @contextlib.contextmanager
-def use_device(wanted):
-    """Place what is made and run inside on the device `wanted`.
+def use_device(wanted: str) -> Iterator[None]:
+    """Place what is made and run in the block on the device for the option `device`.
 
-    A GPU's memory is taken as it is needed, so that others can use the rest.
+    A GPU's memory is allocated as needed, so that other processes can use the rest.
     """
     found = visible_gpus()
     name = choose_device(wanted, len(found))
@@ -96,9 +98,9 @@ def use_device(wanted):
         yield
 
 
-def tensorflow_facts():
-    """What TensorFlow says of itself: `devices`, `cuda` and `onednn`, each a bool or
-    `None` where it does not tell, and `gpus`, how many it sees."""
+def tensorflow_facts() -> dict[str, Any]:
+    """Return the names of TensorFlow's `devices`, the number of `gpus`, and whether
+    `cuda` is built in and `onednn` is on (`None`: unknown)."""
     devices = tf.config.list_physical_devices()
     return {
         "devices": [device_name(device) for device in devices],

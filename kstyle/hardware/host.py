@@ -1,4 +1,4 @@
-"""What a run has to work with: the processor, the cores, the memory that is free."""
+"""The machine without TensorFlow: processor, cores, memory, package versions."""
 
 import contextlib
 import functools
@@ -10,8 +10,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-# What we call it, and how Linux does; matrix products of VGG are fast with these.
+# Our name and that of Linux; matrix products of VGG are fast with these.
 CPU_FLAGS = {
     "AVX2": "avx2",
     "AVX-512F": "avx512f",
@@ -19,13 +20,26 @@ CPU_FLAGS = {
     "AMX": "amx_tile",
 }
 REPORTED_PACKAGES = ("kstyle", "tensorflow", "keras", "numpy", "pillow", "tensorboard")
-# Both versions of cgroups: folder, limit, use, and the line of `memory.stat` that says
-# how much of the use is a cache of files, which is given up when it is needed.
+
+
+class CgroupFiles(NamedTuple):
+    """The files of a control group: its folder, limit, use, and the key in memory.stat
+    of cached files, which the system drops when memory is needed."""
+
+    folder: str
+    limit: str
+    use: str
+    cache: str
+
+
+# By the controller in /proc/self/cgroup: version 2 has none there, version 1 has.
 CGROUP_FILES = {
-    "": ("", "memory.max", "memory.current", "inactive_file"),
-    "memory": (
-        *("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-        "total_inactive_file",
+    "": CgroupFiles("", "memory.max", "memory.current", "inactive_file"),
+    "memory": CgroupFiles(
+        folder="memory",
+        limit="memory.limit_in_bytes",
+        use="memory.usage_in_bytes",
+        cache="total_inactive_file",
     ),
 }
 # Bytes of addresses without memory: the mapped libraries of TensorFlow 2.21, stacks of
@@ -33,16 +47,16 @@ CGROUP_FILES = {
 LIBRARY_ADDRESSES = 10**9
 
 
-def read_system_file(path):
-    """The text of a system's file; nothing where there is none."""
+def read_system_file(path: str | Path) -> str:
+    """Read a file of the system; an empty text if there is none."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 
 
-def field_value(text, key):
-    """The first value of `key` among lines of `key: value`, or `None`."""
+def field_value(text: str, key: str) -> str | None:
+    """Find the first value of `key` in lines of `key: value`."""
     for line in text.splitlines():
         name, _, value = line.partition(":")
         if name.strip() == key:
@@ -50,33 +64,35 @@ def field_value(text, key):
     return None
 
 
-def cpu_name(text=None):
-    """The processor's name. `text`: of /proc/cpuinfo, which is read if `None`."""
+def cpu_name(text: str | None = None) -> str:
+    """Return the processor's name. text: of /proc/cpuinfo, which is read if `None`."""
     text = read_system_file("/proc/cpuinfo") if text is None else text
     name = field_value(text, "model name")
     return name or platform.processor() or platform.machine() or "unknown"
 
 
-def cpu_flags(text=None):
-    """`{name: True, False, or None where it is unknown}` for each of `FLAGS`."""
-    value = field_value(
-        read_system_file("/proc/cpuinfo") if text is None else text, "flags"
-    )
+def cpu_flags(text: str | None = None) -> dict[str, bool | None]:
+    """Return `{name: whether the processor has it}` of `CPU_FLAGS`; `None`: unknown.
+
+    text: as for `cpu_name`.
+    """
+    text = read_system_file("/proc/cpuinfo") if text is None else text
+    value = field_value(text, "flags")
     if value is None:
-        return dict.fromkeys(CPU_FLAGS)
+        return dict.fromkeys(CPU_FLAGS, None)
     return {name: flag in value.split() for name, flag in CPU_FLAGS.items()}
 
 
-def cpu_cores():
-    """How many cores this process may use."""
+def cpu_cores() -> int:
+    """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def package_versions():
-    """`{package: version, or None where it is not installed}`, and Python's own."""
-    found = {"Python": platform.python_version()}
+def package_versions() -> dict[str, str | None]:
+    """Return `{package: version}` with Python's; `None`: it is not installed."""
+    found: dict[str, str | None] = {"Python": platform.python_version()}
     for package in REPORTED_PACKAGES:
         found[package] = None
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -84,10 +100,11 @@ def package_versions():
     return found
 
 
-def has_bfloat16(text=None):
-    """Whether the processor multiplies in bfloat16, and oneDNN, which lets it, is on.
+def has_bfloat16(text: str | None = None) -> bool:
+    """Return whether the processor multiplies in bfloat16 and oneDNN, which uses that,
+    is on.
 
-    text: of /proc/cpuinfo, which is read if `None`.
+    text: as for `cpu_name`.
     """
     flags = cpu_flags(text)
     has = flags["AVX-512 BF16"] or flags["AMX"]  # AMX has them as well
@@ -95,31 +112,33 @@ def has_bfloat16(text=None):
 
 
 @functools.cache
-def has_avx2_alone():
-    """Whether the processor has AVX2, but not AVX-512; and there is no GPU."""
+def has_avx2_alone() -> bool:
+    """Return whether the processor has AVX2 without AVX-512, and there is no GPU."""
     flags = cpu_flags()
     return bool(flags["AVX2"]) and not flags["AVX-512F"] and not has_nvidia()
 
 
-def onednn_enabled():
-    """Whether nobody has turned oneDNN's kernels off."""
+def onednn_enabled() -> bool:
+    """Return whether the environment leaves oneDNN's kernels on."""
     return os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
 
 
-def has_nvidia():
-    """Whether there is an NVIDIA GPU's driver, whatever TensorFlow sees of it."""
+def has_nvidia() -> bool:
+    """Return whether NVIDIA's driver is installed; TensorFlow may see no GPU yet."""
     return shutil.which("nvidia-smi") is not None
 
 
-def may_use_gpu(device):
-    """Whether `StyleConfig.device` may come to be a GPU; only TensorFlow knows."""
+def may_use_gpu(device: str) -> bool:
+    """Return whether the option `device` can mean a GPU; only TensorFlow can tell."""
     return device.startswith("gpu") or (device == "auto" and has_nvidia())
 
 
 @functools.cache
-def gpu_memory(number):
-    """Bytes free on the NVIDIA GPU that CUDA numbers so when first asked, before this
-    process had any; `None`: unknown. The driver's order is CUDA's where all are alike.
+def gpu_memory(number: int) -> int | None:
+    """Return the free bytes of GPU `number` as CUDA counts; `None`: unknown.
+
+    The driver is asked once, before this process uses the GPU. Its order of the GPUs is
+    that of CUDA where all are alike.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else []
@@ -133,10 +152,11 @@ def gpu_memory(number):
         return None
 
 
-def free_memory(root="/"):
-    """Bytes that can still be had, within the control group's limit; `None`: unknown.
+def free_memory(root: str | Path = "/") -> int | None:
+    """Return the free bytes of memory, within the limit of the control group; `None`:
+    unknown.
 
-    root: where `proc` and `sys` are, for the tests.
+    root: the folder of `proc` and `sys`.
     """
     root = Path(root)
     available = field_value(read_system_file(root / "proc/meminfo"), "MemAvailable")
@@ -144,7 +164,7 @@ def free_memory(root="/"):
     for line in read_system_file(root / "proc/self/cgroup").splitlines():
         _, kind, group = line.split(":", 2)
         if kind in CGROUP_FILES:
-            left += cgroup_memory(root / "sys/fs/cgroup", group, *CGROUP_FILES[kind])
+            left += cgroup_memory(root / "sys/fs/cgroup", group, CGROUP_FILES[kind])
     left += address_space_left(root / "proc/self", "tensorflow" in sys.modules)
     return min(left, default=None)
 
@@ -164,25 +184,24 @@ def address_space_left(process: Path, tensorflow_loaded: bool) -> list[int]:
     return [max(0, int(limit[1]) - 1024 * int(used.split()[0]) - libraries)]
 
 
-def cgroup_memory(base, group, folder, limit, use, cache):
-    """What a control group and all above it have left, in bytes, where they say."""
+def cgroup_memory(base: Path, group: str, files: CgroupFiles) -> list[int]:
+    """Return the bytes left in a control group and in those above it with a limit."""
     # In a container the group's path can be the host's; its own files are at the top.
     path = PurePosixPath(group.lstrip("/"))
     left = []
-    for place in {base / folder, *(base / folder / p for p in (path, *path.parents))}:
-        most, used = (
-            read_system_file(place / limit).strip(),
-            read_system_file(place / use).strip(),
-        )
-        if most.isdecimal() and used.isdecimal():  # "max" is no limit
-            stat = dict(
-                x.split() for x in read_system_file(place / "memory.stat").splitlines()
-            )
-            left.append(max(0, int(most) - int(used) + int(stat.get(cache, 0))))
+    top = base / files.folder
+    for place in {top, *(top / parent for parent in (path, *path.parents))}:
+        limit = read_system_file(place / files.limit).strip()
+        used = read_system_file(place / files.use).strip()
+        if limit.isdecimal() and used.isdecimal():  # "max" is no limit
+            lines = read_system_file(place / "memory.stat").splitlines()
+            stat = dict(line.split() for line in lines)
+            free = int(limit) - int(used) + int(stat.get(files.cache, 0))
+            left.append(max(0, free))
     return left
 
 
-def resident_memory(root="/"):
-    """Bytes of memory that this process has already; 0 where that is unknown."""
+def resident_memory(root: str | Path = "/") -> int:
+    """Return the bytes of memory that this process holds; 0: unknown."""
     value = field_value(read_system_file(Path(root) / "proc/self/status"), "VmRSS")
     return 1024 * int(value.split()[0]) if value else 0

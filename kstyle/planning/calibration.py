@@ -10,8 +10,9 @@ import tensorflow as tf
 from kstyle.planning.estimates import pass_gflop
 
 
-def matmul_peak(dtype="float32", size=2048, rounds=5):
-    """GFLOP/s of the best of `rounds` products of two `size` x `size` matrices."""
+def matmul_peak(dtype: str = "float32", size: int = 2048, rounds: int = 5) -> float:
+    """Measure the GFLOP/s of the fastest of `rounds` products of two `size` x `size`
+    matrices."""
     a = tf.cast(tf.random.stateless_normal((size, size), seed=(0, 0)), dtype)
     product = tf.function(lambda: tf.reduce_sum(a @ a))
     product().numpy()
@@ -23,18 +24,17 @@ def matmul_peak(dtype="float32", size=2048, rounds=5):
     return 2 * size**3 / min(times) / 1e9
 
 
-CALIBRATION_EDGE = 256  # px; the steps of a larger picture cost much the same a GFLOP
-GPU_CALIBRATION_EDGE = 1024  # where a GPU has something to do
-CALIBRATION_STEPS = 5  # steps of the calibration
+CALIBRATION_EDGE = 256  # px; larger pictures take about as long for each GFLOP
+GPU_CALIBRATION_EDGE = 1024  # px; at smaller sizes a GPU mostly waits
+CALIBRATION_STEPS = 5
 
 
 @functools.cache
-def seconds_per_gflop(precision):
-    """Seconds that this machine takes for 1e9 operations of a step in `precision`.
+def seconds_per_gflop(precision: str) -> float:
+    """Measure the seconds of 1e9 operations of a step in `precision`.
 
     The median of some steps of a small VGG16, after one that traces the graph, on the
-    device that TensorFlow uses now; measured once in a process. Imports TensorFlow,
-    which takes most of the time.
+    device that TensorFlow uses now. It is measured once in a process.
     """
     import keras
     import numpy as np

@@ -112,22 +112,35 @@ def build_model(
     extractor = models.get_extractor(network, layers)
     targets = models.get_targets(network, extractor, terms, pictures, scale.tile)
     # From here on only their sizes are used, and a large one's pixels take memory.
-    pictures = {k: np.broadcast_to(np.float32(0), p.shape) for k, p in pictures.items()}
-    options = {"init": start, "start_step": start_step, "targets": targets}
+    content, style = (
+        np.broadcast_to(np.float32(0), picture.shape) for picture in pictures.values()
+    )
     optimizer = optimizer_options(job.config)
 
     def build() -> StyleTransfer:
-        model = StyleTransfer(extractor, terms, **pictures, **options, tile=scale.tile)
+        model = StyleTransfer(
+            extractor,
+            terms,
+            content,
+            style,
+            start,
+            targets=targets,
+            start_step=start_step,
+            tile=scale.tile,
+        )
         if optimise:
             model.compile(make_optimizer(**optimizer))
         return model
+
+    def reset(model: StyleTransfer) -> None:
+        model.reset(start, targets=targets, start_step=start_step)
 
     if not optimise:
         return build()
     shape, device = start.shape, job.config.device
     parts = tuple((t.tag, t.layer, t.loss.name, t.weight, t.source) for t in terms)
     key = (network.key, scale.tile, shape, device, parts, *optimizer.items())
-    return models.get_model(key, build, options)
+    return models.get_model(key, build, reset)
 
 
 class ModelCache:
@@ -195,17 +208,20 @@ class ModelCache:
         return found
 
     def get_model(
-        self, key: Hashable, build: Callable[[], StyleTransfer], start: dict
+        self,
+        key: Hashable,
+        build: Callable[[], StyleTransfer],
+        reset: Callable[[StyleTransfer], None],
     ) -> StyleTransfer:
-        """Return the compiled model of `key`: made by `build()`, or a kept one, reset.
+        """Return the compiled model of `key`: made by `build()`, or a kept one, on
+        which `reset` was called.
 
-        key: all that the model's graphs depend on. start: the arguments of
-        `StyleTransfer.reset`.
+        key: all that the model's graphs depend on.
         """
         kept = key in self.models
         model = self.models.get(key, build)
         if kept:
-            model.reset(**start)
+            reset(model)
         return model
 
 

@@ -69,7 +69,7 @@ def test_a_method_is_written_as_it_is_typed(text):
     assert str(parse_balance_method(text)) == text
 
 
-def test_equalised_layers_carry_the_same_and_together_what_they_did():
+def test_equalised_layers_have_equal_parts_of_the_old_sum():
     # 1 * 2 + 1 * 6 = 8: each 4.
     weights = equalized_weights({"a": 1.0, "b": 1.0}, {"a": 2.0, "b": 6.0})
     assert weights == pytest.approx({"a": 2.0, "b": 2 / 3})
@@ -93,7 +93,7 @@ def test_style_without_a_weight_is_refused(weights):
 
 @pytest.mark.parametrize("method", ["init-loss:1", "equal-loss", "equal-gradient:0.8"])
 @pytest.mark.parametrize("value", [0.0, math.inf, math.nan])
-def test_a_layer_that_starts_with_nothing_to_weigh_is_refused_by_name(method, value):
+def test_a_layer_without_a_finite_loss_is_refused_by_name(method, value):
     style = {"conv1_1": 1.0, "conv2_1": value}
     with pytest.raises(ConfigError, match=f"layer conv2_1 starts .*value {value:g}"):
         solve(parse_balance_method(method), style)

@@ -52,12 +52,12 @@ def test_a_layer_without_a_number_weighs_one():
     assert StyleConfig(content_layers="conv2_2").content_layers == {"conv2_2": 1.0}
 
 
-def test_no_layers_of_one_kind_is_fine_but_none_at_all_is_refused():
+def test_layers_of_one_kind_suffice_and_none_are_refused():
     assert StyleConfig(content_layers="").layers()[0] == "conv1_1"
     assert "No layers" in refusal(content_layers="", style_layers={})
 
 
-def test_a_layer_in_both_kinds_is_looked_at_once():
+def test_a_layer_of_both_kinds_is_listed_once():
     config = StyleConfig(content_layers="conv1_1", style_layers="conv1_1,conv1_2")
     assert config.layers() == ("conv1_1", "conv1_2")
 
@@ -114,9 +114,7 @@ def test_an_unknown_option_is_refused_with_the_close_name():
         ("content_layers", "conv3_1:x", "valid number"),
     ],
 )
-def test_a_wrong_value_is_refused_with_its_name_and_what_is_expected(
-    option, value, expected
-):
+def test_a_wrong_value_is_refused_with_what_is_expected(option, value, expected):
     message = refusal(**{option: value})
     assert message.startswith(option)
     assert expected in message
@@ -125,13 +123,13 @@ def test_a_wrong_value_is_refused_with_its_name_and_what_is_expected(
 
 @pytest.mark.parametrize("bad", [-1, float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("option", ["content_weight", "style_weight", "tv_weight"])
-def test_a_weight_is_a_finite_number_that_is_not_negative(option, bad):
+def test_a_weight_is_finite_and_not_negative(option, bad):
     assert refusal(**{option: bad}).startswith(option)
 
 
 @pytest.mark.parametrize("bad", ["-1", "nan", "inf"])
 @pytest.mark.parametrize("option", ["content_layers", "style_layers"])
-def test_a_layers_weight_is_a_finite_number_that_is_not_negative(option, bad):
+def test_a_layers_weight_is_finite_and_not_negative(option, bad):
     message = refusal(**{option: f"conv1_1:1,conv2_1:{bad}"})
     assert message.startswith(f"{option}.conv2_1")
 
@@ -176,7 +174,7 @@ def test_other_crops_are_refused_with_an_example(bad):
 
 
 @pytest.mark.parametrize("bad", ["equal", "init-loss", "equal-loss:1"])
-def test_an_unknown_method_for_the_weights_is_refused_with_the_forms(bad):
+def test_an_unknown_style_weights_method_is_refused(bad):
     message = refusal(style_weights=bad)
     assert repr(bad) in message
     assert "Expected auto, init-loss:FLOOR" in message
@@ -195,7 +193,7 @@ def test_a_style_size_is_an_edge_or_original():
     assert "or original" in refusal(style_size="big")
 
 
-def test_numbers_may_be_text_as_flags_and_the_environment_give_them():
+def test_numbers_may_be_text():
     config = StyleConfig(steps="7", style_weight="1e3", bits="16", log_gradients="yes")
     assert (config.steps, config.style_weight, config.bits) == (7, 1000.0, 16)
     assert config.log_gradients is True

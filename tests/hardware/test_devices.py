@@ -124,7 +124,7 @@ def test_a_machine_without_a_gpu_has_no_capability():
     assert devices.gpu_capability("auto") is None
 
 
-def test_the_products_speed_is_measured_where_the_same_bits_are_asked_for(tmp_path):
+def test_the_speed_is_measured_with_deterministic_kernels(tmp_path):
     code = "from kstyle.planning.calibration import *; print(matmul_peak(size=8))"
     assert float(said(code, False, "1", tmp_path)) > 0
 

@@ -52,7 +52,7 @@ def test_free_memory_is_unknown_where_nothing_tells(tmp_path):
     assert host.resident_memory(tmp_path) == 0
 
 
-def test_a_control_group_s_limit_counts_less_what_is_used_but_for_cached_files(system):
+def test_cached_files_of_a_control_group_count_as_free(system):
     group = "sys/fs/cgroup/a"
     files = {
         "proc/meminfo": "MemAvailable: 3000 kB\n",
@@ -121,9 +121,7 @@ def nvidia_smi(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the driver's command is a script")
-def test_a_gpu_s_free_memory_is_asked_once_by_the_name_it_is_visible_as(
-    nvidia_smi, monkeypatch
-):
+def test_a_gpus_memory_is_asked_once_by_its_visible_name(nvidia_smi, monkeypatch):
     nvidia_smi('[ "$2" = 0 ] && echo 1024 || echo 512')
     assert host.gpu_memory(0) == 2**30
     nvidia_smi("echo 1")  # this process has taken the rest

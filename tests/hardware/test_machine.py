@@ -9,7 +9,7 @@ from kstyle.hardware import host
 from kstyle.hardware.machine import available_bytes
 
 
-def test_the_processor_offers_free_memory_and_what_the_process_has():
+def test_the_processor_offers_free_and_resident_memory():
     free, resident = host.free_memory(), host.resident_memory()
     if free is None:
         pytest.skip("the system does not tell its free memory")

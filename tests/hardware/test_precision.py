@@ -88,7 +88,7 @@ def test_bfloat16_is_fast_on_gpus_from_ampere_up(capability, reason, monkeypatch
     assert why_bfloat16_is_slow("gpu") == reason
 
 
-def test_where_a_run_cannot_start_its_reason_is_the_only_message():
+def test_a_run_that_cannot_start_gives_one_reason():
     result = CliRunner().invoke(cli, ["stylize", "nothing.png"])
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: ") and "nothing.png" in line
@@ -143,7 +143,7 @@ def numbers(losses):
     return {name: float(value) for name, value in losses.items()}
 
 
-def test_losses_in_bfloat16_are_those_of_float32_to_three_hundredths(make_model):
+def test_losses_in_bfloat16_are_within_3_percent_of_float32(make_model):
     exact, rough = make_model("float32"), make_model("bfloat16")
     assert (exact.precision, rough.precision) == ("float32", "bfloat16")
     losses, found = numbers(exact.evaluate_losses()), numbers(rough.evaluate_losses())
@@ -203,7 +203,7 @@ def test_l_bfgs_takes_the_pairs_and_forgets_the_point(make_model):
     assert not np.any(after.optimizer.point.numpy())
 
 
-def test_at_a_finer_scale_l_bfgs_takes_its_pairs_enlarged_and_stiffer():
+def test_lbfgs_scales_its_pairs_to_a_finer_scale():
     before, after = LBFGS(history=2), LBFGS(history=2)
     before.build([keras.Variable(np.zeros((1, 2, 2, 1), "float32"))])
     before.steps.assign([[0.0] * 4, [1.0] * 4])
@@ -221,7 +221,7 @@ def test_at_a_finer_scale_l_bfgs_takes_its_pairs_enlarged_and_stiffer():
     assert int(after.iterations) == 0
 
 
-def test_pairs_without_curvature_and_those_before_them_are_not_used():
+def test_pairs_without_curvature_end_the_history():
     optimizer = LBFGS(history=3)
     optimizer.build([keras.Variable(np.zeros((1, 1, 2, 1), "float32"))])
     steps = np.ones((3, 1, 2, 1), "float32")
@@ -294,7 +294,7 @@ def test_a_mixed_run_ends_in_float32_with_one_count_of_steps(mixed):
     assert float(rows[-1].split(",")[1]) == pytest.approx(result.losses["loss"])
 
 
-def test_the_final_losses_of_a_bfloat16_run_are_those_of_float32(mixed):
+def test_final_losses_of_a_bfloat16_run_are_in_float32(mixed):
     result = stylize(StyleConfig(**mixed | {"precision": "bfloat16"}))
     steps = {"steps": 0, "precision": "float32", "init": str(result.path), "bits": 16}
     again = stylize(StyleConfig(**mixed | steps))

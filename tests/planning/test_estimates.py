@@ -78,7 +78,7 @@ def test_steps_with_tiles_take_longer():
     assert slow / fast == pytest.approx(TILED_FACTOR, rel=1e-3)
 
 
-def test_bfloat16_counts_for_the_steps_but_not_for_the_final_losses():
+def test_bfloat16_counts_for_steps_but_not_for_final_losses():
     speeds = {"float32": 1e9, "bfloat16": 1e8}
     scales = [ScalePlan((4, 4), (4, 8), steps=3, precision="bfloat16")]
     config = shallow(style_layers="")

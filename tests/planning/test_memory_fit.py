@@ -28,7 +28,7 @@ def peak(config):
     return peak_bytes(config, plan_scales_of_run(config, *SIZES))
 
 
-def test_a_run_that_just_fits_is_not_refused_and_one_byte_less_is():
+def test_a_run_is_refused_for_one_missing_byte():
     config = StyleConfig(size=512, fit="off", precision="float32")
     need = peak(config)
     assert fit_memory(config, *SIZES, need) is config
@@ -36,7 +36,7 @@ def test_a_run_that_just_fits_is_not_refused_and_one_byte_less_is():
         fit_memory(config, *SIZES, need - 1)
 
 
-def test_fewer_pairs_come_before_recomputation_and_that_before_tiles(caplog):
+def test_fewer_pairs_are_tried_before_tiles(caplog):
     config = StyleConfig(size=4096)
     changes = [{"history": 5}, {"history": 3}]
     for tile in ("whole", 1024, 512, 256):
@@ -101,7 +101,7 @@ def test_every_run_fits_where_the_free_memory_is_unknown():
     assert fit_memory(config, *SIZES, None) is config
 
 
-def test_tiles_after_a_memory_error_are_smaller_than_the_picture():
+def test_tiles_after_a_memory_error_divide_the_picture():
     config = StyleConfig()
     assert tile_after_memory_error(config, 4096) == 512
     assert tile_after_memory_error(config, 600) == 300

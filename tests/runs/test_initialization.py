@@ -104,7 +104,7 @@ def test_a_transfer_is_of_the_jobs_pictures_at_that_size(make_job, random_pictur
             np.testing.assert_array_equal(model.targets[term.tag], expected)
 
 
-def test_a_transfer_looks_at_the_layers_of_its_terms_and_no_other(make_job):
+def test_a_model_has_the_layers_of_its_terms_and_no_other(make_job):
     job = make_job()
     terms = loss_terms({"conv1_1": 1.0}, {"conv1_1": 1.0}, tv=1.0)
     start = job.content_at((12, 18))
@@ -187,7 +187,7 @@ def test_weights_are_solved_at_the_first_scale(make_job):
     assert last[STYLE[0]] != pytest.approx(last[STYLE[1]], rel=1e-3)
 
 
-def test_the_pull_is_that_of_every_layer_with_weights_of_one(make_job):
+def test_initial_values_are_measured_with_weights_of_one(make_job):
     job = make_job(style_layers="conv1_1:3,conv2_1:0", content_layers="conv1_2:0")
     style, content = initial_layer_values(
         job, parse_balance_method("equal-loss"), ModelCache()

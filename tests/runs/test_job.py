@@ -223,7 +223,7 @@ def test_a_folder_that_may_not_be_written_to_is_refused(options, tmp_path, optio
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
-def test_pictures_are_refused_one_pixel_below_what_the_layers_need(
+def test_a_picture_one_pixel_too_small_is_refused(
     options, tmp_path, random_picture, padding
 ):
     # conv2_1 with valid padding: 1 + 2 = 3, times 2 of the pooling = 6, + 2 + 2 = 10
@@ -249,7 +249,7 @@ def test_a_picture_too_small_at_a_coarse_scale_is_refused(options):
         prepare(StyleConfig(scales="12,48", **options))
 
 
-def test_auto_scales_begin_where_the_pictures_are_large_enough_for_the_layers():
+def test_auto_scales_start_where_the_pictures_are_large_enough():
     sizes = (400, 600), (560, 720)
     edges = [s.edge for s in plan_scales_of_run(StyleConfig(), *sizes)]
     assert edges == [128, 181, 256, 362, 512]
