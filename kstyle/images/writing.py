@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image, features
 
 from kstyle.errors import ConfigError, ImageError
-from kstyle.files import atomic_path
+from kstyle.files import atomic_path, is_web_address
 from kstyle.images import color_profiles, png
 from kstyle.images.arrays import as_picture
 from kstyle.images.picture import Picture
@@ -60,6 +60,8 @@ def check_writable(
         file exists and `overwrite` is false. ImageError: `path` is a folder, or its
         folder can neither be written to nor made.
     """
+    if is_web_address(path):
+        raise ConfigError(f"{path} is a web address. Name a file for the result.")
     path = Path(path)
     _check_type(path, bits)
     _check_name(path)

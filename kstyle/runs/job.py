@@ -11,7 +11,13 @@ import numpy as np
 from kstyle.config.strict_yaml import read_config_file
 from kstyle.config.style_config import FITTED_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError
-from kstyle.files import lock_folder, new_folder, remove_leftovers, write_text
+from kstyle.files import (
+    is_web_address,
+    lock_folder,
+    new_folder,
+    remove_leftovers,
+    write_text,
+)
 from kstyle.hardware.machine import THIS_MACHINE, Machine
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.images import writing
@@ -207,6 +213,8 @@ def make_run_folder(config: StyleConfig, folder: str | Path | None = None) -> Pa
 
 def check_folder_name(folder: str | Path) -> None:
     """Raise `ConfigError` for a folder into which TensorFlow cannot write events."""
+    if is_web_address(folder):
+        raise ConfigError(f"{folder} is a web address. Name a folder with --logdir.")
     try:
         str(folder).encode("utf-8")
     except UnicodeEncodeError:

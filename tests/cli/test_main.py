@@ -188,6 +188,16 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
         1,
         "'http://example.org/a.npz' cannot be opened (this is a web address",
     ),
+    "an address for the output": (
+        {"output": "https://example.org/a.png"},
+        2,
+        "https://example.org/a.png is a web address. Name a file",
+    ),
+    "an address for the runs": (
+        {"logdir": "https://example.org/logs"},
+        2,
+        "https://example.org/logs is a web address. Name a folder with --logdir",
+    ),
     "scales that shrink": ({"scales": "16,8"}, 2, "must grow"),
     "an output that exists": ({"output": "there.png"}, 2, "--overwrite"),
     "an output of no type": ({"output": "out.psd"}, 2, ".psd"),
