@@ -33,7 +33,7 @@ def losses(job, shared, basis, steps):
     seen = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: values.append(float(logs["loss"]))
     )
-    model.fit(steps_per_epoch=steps, callbacks=[seen])
+    model.fit(steps_per_epoch=steps, callbacks=[seen], verbose=0)
     return values
 
 

@@ -36,7 +36,7 @@ def model_of(net, size, precision, jit):
 
 def seconds_of(model, steps):
     begun = time.perf_counter()
-    model.fit(steps_per_epoch=steps)
+    model.fit(steps_per_epoch=steps, verbose=0)
     model.image.numpy()  # only now is all of it computed
     return time.perf_counter() - begun
 

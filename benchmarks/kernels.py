@@ -75,7 +75,7 @@ def step(part, size, kind):
     """A call that takes a step and waits for it."""
     model = common.problem("vgg19", size, padding="replicate", precision=kind)
     model.compile(kstyle.make_optimizer("lbfgs"))
-    model.fit()
+    model.fit(verbose=0)
     return lambda: model.train_function(None)["loss"].numpy()
 
 

@@ -31,7 +31,7 @@ def ours(model, evaluations):
     """Losses of `evaluations` looks at the picture by `kstyle.LBFGS`."""
     losses = Losses()
     model.compile(kstyle.LBFGS())
-    model.fit(steps_per_epoch=evaluations - 1, callbacks=[losses])
+    model.fit(steps_per_epoch=evaluations - 1, callbacks=[losses], verbose=0)
     return losses.values
 
 

@@ -119,7 +119,7 @@ def callbacks(size, steps):
         )
         model = pipeline.build_scale_model(job, job.scales[0], shared, None)
         spent = {type(each).__name__: timed(each) for each in watchers}
-        model.fit(steps_per_epoch=steps + 1, callbacks=[clock, *watchers])
+        model.fit(steps_per_epoch=steps + 1, callbacks=[clock, *watchers], verbose=0)
         result = common.seconds(
             lambda: results.write_result(job, model.pixels(), "finished"), 3
         )

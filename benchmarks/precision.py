@@ -35,7 +35,7 @@ def step_seconds(size, steps):
         network = {"padding": "replicate", "precision": kind}
         models[kind] = common.problem("vgg19", size, **network)
         models[kind].compile(kstyle.make_optimizer("lbfgs"))
-        models[kind].fit(steps_per_epoch=1)  # it traces both graphs
+        models[kind].fit(steps_per_epoch=1, verbose=0)  # it traces both graphs
     for _ in range(steps):
         for kind, model in models.items():
             times[kind] += common.seconds(lambda m=model: m.train_function(data()), 1)

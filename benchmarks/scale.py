@@ -51,7 +51,8 @@ def measured(size, tile, steps, precision):
     clock = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter())
     )
-    model.fit(steps_per_epoch=steps + 1, callbacks=[clock])  # the first one traces
+    # One more, since the first one traces.
+    model.fit(steps_per_epoch=steps + 1, callbacks=[clock], verbose=0)
     times = [after - before for before, after in itertools.pairwise(ends)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     megapixels = shape[0] * shape[1] / 1e6

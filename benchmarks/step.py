@@ -70,7 +70,7 @@ def paired_seconds(model, steps):
                 tensorboard.SnapshotEvents(writer, Path(folder) / "snapshots", 50),
                 pair,
             ]
-            model.fit(steps_per_epoch=steps + 1, callbacks=watchers)
+            model.fit(steps_per_epoch=steps + 1, callbacks=watchers, verbose=0)
         writer.close()
     return pair.bare, pair.fit
 

@@ -62,6 +62,9 @@ MAX_HALVINGS = 6  # then the pairs are forgotten: 1/64 of a step says they misle
 COUNTER_DTYPE = (
     "int64"  # TensorFlow keeps an int32 variable of a GPU in the host: not for XLA
 )
+NO_LOSS = (
+    -1e38
+)  # of a point whose loss has not been told; not NaN, which checks trip on
 MIN_CURVATURE = 1e-9  # pairs with less s.y / y.y are skipped: rounding, or negative
 
 
@@ -110,7 +113,7 @@ class LBFGS(keras.optimizers.Optimizer):
         for name in ("products", "stretch"):
             self._state(name, (self.history, self.history))
         self._state("point_loss", ())
-        self._state("trial_loss", (), np.nan)
+        self._state("trial_loss", (), NO_LOSS)
         for name in ("pairs", "halvings"):
             self._state(name, (), dtype=COUNTER_DTYPE)
 
@@ -135,7 +138,7 @@ class LBFGS(keras.optimizers.Optimizer):
         slope, here = flatten_tensors(grads), flatten_tensors(trainable_variables)
         worse = self._worse(slope, here)
         tf.cond(worse, self._take_back, lambda: self._accept(slope, here))
-        self.trial_loss.assign(np.nan)
+        self.trial_loss.assign(NO_LOSS)
         self.iterations.assign_add(1)
         for variable, value in unflatten_vector(
             self.point + self.step, trainable_variables
@@ -170,7 +173,7 @@ class LBFGS(keras.optimizers.Optimizer):
 
     def finalize_variable_values(self, var_list):
         """At the end of `fit`, undo a last step that made the loss worse."""
-        begun = self.built and int(self.iterations)
+        begun = self.built and int(self.iterations) and bool(self._losses_are_known())
         if begun and float(self.trial_loss) > float(self.point_loss):
             for variable, value in unflatten_vector(self.point, var_list):
                 variable.assign(value)
@@ -188,15 +191,35 @@ class LBFGS(keras.optimizers.Optimizer):
         pairs = zip(parts, self.shapes, strict=True)
         return flatten_tensors([self.basis(tf.reshape(*pair)) for pair in pairs])
 
+    def rejects_last_step(self):
+        """Return whether the next `apply` will take the last step back.
+
+        As far as the losses tell, which `scale_loss` has been told of. Returns: a bool
+        tensor.
+        """
+        return (self.iterations.value > 0) & self._losses_are_known() & self._rises()
+
+    def accepted_point(self):
+        """Return the flat point that the steps are taken from, and its gradient."""
+        return self.point.value, self.slope.value
+
+    def _losses_are_known(self):
+        """Whether the losses of the accepted point and of the step from it are."""
+        losses = tf.stack([self.trial_loss.value, self.point_loss.value])
+        return tf.reduce_all(tf.math.is_finite(losses) & (losses > NO_LOSS))
+
+    def _rises(self):
+        """Whether the loss is more than rounding above that of the accepted point."""
+        # float32 sums differ in the last bits; halving steps over that ends nowhere.
+        rise = self.trial_loss - self.point_loss - 1e-6 * ops.abs(self.point_loss)
+        return rise > 0
+
     def _worse(self, slope, here):
         """Whether the last step raised the loss, or led out of the finite numbers."""
-        heard = tf.math.is_finite(self.trial_loss.value)
         moved = ops.sum((slope + self.slope) * (here - self.point)) / 2
-        rise = tf.where(heard, self.trial_loss - self.point_loss, moved)
-        # float32 sums differ in the last bits; halving steps over that ends nowhere.
-        rise = rise - 1e-6 * ops.abs(self.point_loss)
+        rises = tf.where(self._losses_are_known(), self._rises(), moved > 0)
         lost = ~tf.math.is_finite(ops.sum(slope))
-        return (self.iterations.value > 0) & ((rise > 0) | lost)
+        return (self.iterations.value > 0) & (rises | lost)
 
     def _take_back(self):
         """Half the step from the accepted point, or a new start from there."""

@@ -56,6 +56,6 @@ def seconds_per_gflop(precision: str) -> float:
     clock = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter())
     )
-    model.fit(steps_per_epoch=CALIBRATION_STEPS + 1, callbacks=[clock])
+    model.fit(steps_per_epoch=CALIBRATION_STEPS + 1, callbacks=[clock], verbose=0)
     steps = [after - before for before, after in itertools.pairwise(ends)]
     return statistics.median(steps) / (2 * pass_gflop(net, size, layers, style_layers))

@@ -283,7 +283,9 @@ def fit_scale(
     """Take `steps` steps. An epoch is a report interval if that divides them."""
     length = report_every if steps % report_every == 0 else steps
     epochs = steps // length if steps else 0  # 0: callbacks report the start alone
-    model.fit(epochs=epochs, steps_per_epoch=length, callbacks=list(callbacks))
+    model.fit(
+        epochs=epochs, steps_per_epoch=length, callbacks=list(callbacks), verbose=0
+    )
 
 
 def end_fit(model: StyleTransfer, callbacks: Callbacks) -> None:

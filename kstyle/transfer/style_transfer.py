@@ -9,7 +9,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kstyle.errors import ConfigError
 from kstyle.hardware.keras_setup import check_float_type
+from kstyle.images.arrays import as_picture
 from kstyle.losses.base import IMAGE, LossTerm
 from kstyle.networks.extractor import extractor_precision
 from kstyle.ops.tf_utils import (
@@ -18,7 +20,21 @@ from kstyle.ops.tf_utils import (
     variable_values,
     zeros_in_tf_memory,
 )
+from kstyle.optimizers.lbfgs import LBFGS
 from kstyle.optimizers.state import OptimizerSnapshot
+from kstyle.transfer.checks import (
+    check_no_data,
+    check_no_losses,
+    check_no_strategy,
+    check_terms,
+)
+from kstyle.transfer.progress_line import ProgressLine
+from kstyle.transfer.saving import (
+    describe_array,
+    deserialize_term,
+    empty_array,
+    serialize_term,
+)
 from kstyle.transfer.targets import as_batch, compute_targets
 from kstyle.transfer.tiled_evaluator import TiledEvaluator
 from kstyle.transfer.whole_evaluator import WholeEvaluator
@@ -32,12 +48,14 @@ class PixelRange(keras.constraints.Constraint):
         return ops.clip(image, 0.0, 1.0)
 
 
+@keras.saving.register_keras_serializable("kstyle")
 class StyleTransfer(keras.Model):
     """Optimises a picture for the losses of `terms` by `fit()`, without data.
 
     extractor: from `build_extractor`, with every layer that `terms` name.
     terms: from `loss_terms` (or `build_terms` of a config).
-    content, style: `(height, width, 3)` float RGB in [0, 1]; they may differ in size.
+    content, style: `(height, width, 3)` as uint8, uint16 or floats in [0, 1], a Pillow
+        image, a `Picture` or a path; they may differ in size.
     init: start picture of the content's size; the content if `None`.
     targets: from `compute_targets` for these terms, if they are known already.
     start_step: value of `global_step` at the start.
@@ -46,8 +64,11 @@ class StyleTransfer(keras.Model):
 
     `train_step` moves the picture once and then evaluates it: the losses of step n are
     those of the picture after n moves, and the gradient found on the way serves the
-    next move. So a log and a snapshot describe the same picture. The one exception: if
-    the last move of a `fit` made the loss worse, L-BFGS undoes it after the last row.
+    next move. So a log and a snapshot describe the same picture. If a move made the
+    loss worse and L-BFGS is going to take it back, that is done at once: the step
+    reports the picture that is kept, and its losses.
+
+    Raises: ImageError, ConfigError: a picture or the terms cannot be used.
     """
 
     def __init__(
@@ -62,20 +83,24 @@ class StyleTransfer(keras.Model):
         start_step: int = 0,
         tile: int | None = None,
     ) -> None:
+        check_no_strategy()
         super().__init__(name="style_transfer", dtype="float32")
         self.extractor = extractor
         self.extractor.trainable = False
-        self.terms = tuple(terms)
+        self.terms = check_terms(terms, extractor, tiled=bool(tile))
+        content = as_picture(content, "content").pixels
+        start = as_batch(content if init is None else as_picture(init, "init").pixels)
         shape = as_batch(content).shape
-        start = as_batch(content if init is None else init)
         if start.shape != shape:
-            raise ValueError(
+            raise ConfigError(
                 f"`init` must be of the content's shape {shape[1:]}: {start.shape[1:]}."
             )
         self.image = self._add_array("image", start, constraint=PixelRange())
         self.gradient = None  # made by `compile`: measuring alone needs none
         self.global_step = int(start_step)
+        self._targets_are_known = True
         if targets is None:
+            style = as_picture(style, "style").pixels
             pictures = {"content": content, "style": style}
             targets = compute_targets(extractor, self.terms, pictures, tile)
         self.evaluator = (
@@ -125,8 +150,12 @@ class StyleTransfer(keras.Model):
         run_eagerly: bool = False,
         **kwargs: Any,
     ) -> None:
-        """As `keras.Model.compile`, but XLA only when asked: docs/performance.md."""
+        """As `keras.Model.compile`, but XLA only when asked: docs/performance.md.
+
+        Raises: ConfigError: a loss or metrics are given; the terms are the loss.
+        """
         check_float_type()
+        check_no_losses(kwargs)
         super().compile(
             optimizer=optimizer,
             jit_compile=jit_compile,
@@ -136,8 +165,13 @@ class StyleTransfer(keras.Model):
         if self.gradient is None:
             zeros = np.zeros(self.image.shape, "float32")
             self.gradient = self._add_array("gradient", zeros, trainable=False)
+            # Those of the picture that is held, in the order of `_loss_names`.
+            zeros = np.zeros(len(self._loss_names()), "float32")
+            self._held_losses = self._add_array("losses", zeros, trainable=False)
         self.optimizer.build([self.image])
         self._optimizer_snapshot = OptimizerSnapshot(self.optimizer)
+        # Without graphs where the user has asked for that, to see into a step.
+        self._hold_graph = self._hold if run_eagerly else model_function(self._hold)
         self._move_graph = self._move if run_eagerly else model_function(self._move)
         # One graph for `evaluate_losses` and `train_step`, bound to this optimizer.
         self._evaluate_graph = (
@@ -165,16 +199,28 @@ class StyleTransfer(keras.Model):
 
     def fit(
         self,
+        x: None = None,
+        y: None = None,
         *,
         epochs: int = 1,
         steps_per_epoch: int = 1,
-        verbose: int = 0,
+        verbose: str | int = "auto",
+        callbacks: Iterable[keras.callbacks.Callback] | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """Take `epochs * steps_per_epoch` steps; callbacks report at an epoch's end.
 
-        Other arguments (`callbacks`, `initial_epoch`, …) are `keras.Model.fit`'s.
+        x, y: no data is needed, and none is taken.
+        verbose: "auto" or 1: a progress bar; 2: one line an epoch; 0: nothing. Other
+            arguments (`initial_epoch`, …) are those of `keras.Model.fit`.
+        Raises: ConfigError: data are given, or the model is not compiled.
         """
+        check_no_data({"x": x, "y": y, **kwargs})
+        callbacks = list(keras.tree.flatten(callbacks or ()))
+        if verbose and not any(
+            isinstance(c, keras.callbacks.ProgbarLogger) for c in callbacks
+        ):
+            callbacks.append(ProgressLine())
         self.initial_losses = self.evaluate_losses()
         with no_retracing_warning():
             return super().fit(
@@ -182,9 +228,26 @@ class StyleTransfer(keras.Model):
                 epochs=epochs,
                 steps_per_epoch=steps_per_epoch,
                 verbose=verbose,
+                callbacks=callbacks,
                 shuffle=False,
                 **kwargs,
             )
+
+    def evaluate(
+        self, x: None = None, *, return_dict: bool = False, **kwargs: Any
+    ) -> float | dict[str, float]:
+        """The total loss of the picture as it is, or all losses with `return_dict`.
+
+        x: no data is needed, and none is taken; other arguments are ignored.
+        Raises: ConfigError: data are given.
+        """
+        if x is not None:
+            raise ConfigError(
+                "evaluate() of a StyleTransfer takes no data: it returns the loss of "
+                "its own picture. Call evaluate(), or evaluate(return_dict=True)."
+            )
+        losses = {name: float(value) for name, value in self.measure_losses().items()}
+        return losses if return_dict else losses["loss"]
 
     def make_train_function(self, force: bool = False) -> None:
         """Make `train_step` a graph for `fit`.
@@ -211,13 +274,17 @@ class StyleTransfer(keras.Model):
 
     def measure_losses(self) -> dict[str, tf.Tensor]:
         """The losses of the picture as it is, without their gradient."""
+        self._check_targets()
         return self.evaluator.losses(self.image_tensor())
 
     def evaluate_losses(self) -> dict[str, tf.Tensor]:
         """The losses of the picture as it is; their gradient is kept for a move."""
         if not self.compiled:
-            raise ValueError("Call compile() before evaluate_losses() or fit().")
-        return self._evaluate_graph()
+            raise ConfigError("Call compile() before evaluate_losses() or fit().")
+        self._check_targets()
+        losses = self._evaluate_graph()
+        self._held_losses.assign(self._stack_losses(losses))
+        return losses
 
     def _evaluate(self):
         losses, gradient = self.evaluator.losses_and_gradient(
@@ -229,10 +296,34 @@ class StyleTransfer(keras.Model):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Move once, then evaluate. Returns the losses and the picture's `change`.
 
-        `change` is the mean absolute one of the pixels in 0..255; `data` is not used.
+        `change` is the mean absolute one of the pixels in 0..255 by the move, whether
+        or not L-BFGS takes it back; `data` is not used.
         """
         change = self._move_graph()
-        return {**self._evaluate_graph(), "change": change}
+        losses = self._evaluate_graph()
+        if isinstance(self.optimizer, LBFGS):
+            losses = self._hold_graph(losses)
+        return {**losses, "change": change}
+
+    def _hold(self, losses):
+        """Take back a move that L-BFGS rejects; return the losses of what is kept."""
+        rejected = self.optimizer.rejects_last_step()
+        tf.cond(rejected, self._restore_accepted, lambda: None)
+        held = tf.where(rejected, self._held_losses, self._stack_losses(losses))
+        self._held_losses.assign(held)
+        return dict(zip(self._loss_names(), tf.unstack(held), strict=True))
+
+    def _restore_accepted(self):
+        point, gradient = self.optimizer.accepted_point()
+        self.image.assign(tf.reshape(point, self.image.shape))
+        self.gradient.assign(tf.reshape(gradient, self.image.shape))
+
+    def _loss_names(self):
+        tags = [term.tag for term in self.terms]
+        return ["loss", *tags, *(f"raw/{tag}" for tag in tags)]
+
+    def _stack_losses(self, losses):
+        return tf.stack([losses[name] for name in self._loss_names()])
 
     def _move(self):
         before = tf.identity(self.image.value)
@@ -254,3 +345,78 @@ class StyleTransfer(keras.Model):
         """The picture: float32 `(height, width, 3)` in [0, 1]."""
         pixels = zeros_in_tf_memory(self.image.shape[1:], "float32")
         return np.clip(variable_values(self.image)[0], 0.0, 1.0, out=pixels)
+
+    def get_config(self) -> dict[str, Any]:
+        """What a model of the same shape is made from; the arrays are its weights."""
+        return {
+            "extractor": keras.saving.serialize_keras_object(self.extractor),
+            "terms": [serialize_term(term) for term in self.terms],
+            "size": list(self.image.shape[1:3]),
+            "targets": {tag: describe_array(x) for tag, x in self.targets.items()},
+            "tile": self.tile,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "StyleTransfer":
+        """Make a model of the same shape, without its picture and its targets."""
+        empty = np.zeros((*config["size"], 3), "float32")
+        model = cls(
+            keras.saving.deserialize_keras_object(config["extractor"], custom_objects),
+            [deserialize_term(term, custom_objects) for term in config["terms"]],
+            *(empty, empty),
+            targets={tag: empty_array(x) for tag, x in config["targets"].items()},
+            tile=config["tile"],
+        )
+        model._targets_are_known = False
+        return model
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """What `compile` was called with, as JSON has it."""
+        if not self.compiled:
+            return {}
+        optimizer = keras.saving.serialize_keras_object(self.optimizer)
+        return {"optimizer": optimizer, "jit_compile": bool(self.jit_compile)}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as `get_compile_config` says."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def save_own_variables(self, store: Any) -> None:
+        """Put the picture, the targets and the step into a file of weights."""
+        store["image"] = self.image.numpy()
+        store["global_step"] = np.array(self.global_step)
+        for tag, target in self.targets.items():
+            store[f"target/{tag}".replace("/", ":")] = ops.convert_to_numpy(target)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Take the picture, the targets and the step from a file of weights.
+
+        Raises: ConfigError: it is the file of a model of other sizes or terms.
+        """
+        names = {tag: f"target/{tag}".replace("/", ":") for tag in self.targets}
+        wanted = {"image", "global_step", *names.values()}
+        if set(store.keys()) != wanted or store["image"].shape != self.image.shape:
+            raise ConfigError(
+                "The file is of a StyleTransfer of another size or with other terms "
+                f"than this one: {tuple(self.image.shape)}, {', '.join(names)}."
+            )
+        self.image.assign(store["image"])
+        self.global_step = int(np.asarray(store["global_step"]))
+        self.evaluator.set_targets(
+            {
+                tag: np.asarray(store[name], self.targets[tag].dtype)
+                for tag, name in names.items()
+            }
+        )
+        self._targets_are_known = True
+
+    def _check_targets(self):
+        """Refuse to compute losses of a model that `from_config` has made."""
+        if not self._targets_are_known:
+            raise ConfigError(
+                "This copy of a StyleTransfer has no picture and no targets, as "
+                "clone_model copies no weights. Use copy.deepcopy(model), or "
+                "model.save and keras.models.load_model."
+            )

@@ -1,0 +1,94 @@
+"""Checks of what a `StyleTransfer` is made of and called with, before any work."""
+
+import collections
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kstyle.errors import ConfigError
+from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.content import ContentLoss
+from kstyle.losses.regularization import TotalVariationLoss
+from kstyle.losses.style import GramLoss
+
+SOURCES = ("content", "style", None)
+TILED_LOSSES = (ContentLoss, GramLoss, TotalVariationLoss)
+# Arguments of `keras.Model.fit` that are about data.
+DATA_ARGUMENTS = (
+    *("x", "y", "batch_size", "validation_data", "validation_split"),
+    *("validation_steps", "validation_batch_size", "class_weight", "sample_weight"),
+)
+
+
+def check_terms(
+    terms: Iterable[LossTerm], extractor: keras.Model, *, tiled: bool
+) -> tuple[LossTerm, ...]:
+    """Return the terms of a loss, checked.
+
+    tiled: whether the picture is evaluated in tiles.
+    Raises: ConfigError: there is no term, two have the same tag, one is at a layer that
+        the extractor lacks, has an unknown source, or cannot be computed in tiles.
+    """
+    terms, layers = tuple(terms), tuple(extractor.output)
+    if not terms:
+        raise ConfigError("There is no loss term. Make some with kstyle.loss_terms.")
+    for term in terms:
+        if not isinstance(term, LossTerm):
+            raise ConfigError(
+                "Expected terms from kstyle.loss_terms, or kstyle.LossTerm objects. "
+                f"Received: {term!r}."
+            )
+        if term.layer != IMAGE and term.layer not in layers:
+            raise ConfigError(
+                f"{term.tag!r} is at the layer {term.layer!r}, and the extractor has "
+                f"{', '.join(layers)}. Give build_extractor the layers of all terms."
+            )
+        if term.source not in SOURCES:
+            raise ConfigError(
+                f"{term.tag!r} has the source {term.source!r}: it must be 'content', "
+                "'style' or None."
+            )
+        if tiled and not isinstance(term.loss, TILED_LOSSES):
+            raise ConfigError(
+                f"The loss of {term.tag!r}, {type(term.loss).__name__}, cannot be "
+                "computed in tiles. Leave out `tile`."
+            )
+    tag, count = collections.Counter(term.tag for term in terms).most_common(1)[0]
+    if count > 1:
+        raise ConfigError(f"{count} terms have the tag {tag!r}. Give each its own.")
+    return terms
+
+
+def check_no_strategy() -> None:
+    """Refuse to make a model inside a distribution strategy. Raises: ConfigError."""
+    if tf.distribute.has_strategy():
+        name = type(tf.distribute.get_strategy()).__name__
+        raise ConfigError(
+            f"A StyleTransfer optimises one picture on one device, and {name} "
+            "distributes batches. Make the model outside of strategy.scope(); run "
+            "several pictures as several processes."
+        )
+
+
+def check_no_data(arguments: Mapping[str, Any]) -> None:
+    """Refuse data as arguments of `fit`. Raises: ConfigError."""
+    for name in DATA_ARGUMENTS:
+        value = arguments.get(name)
+        if value is not None and not (name == "validation_split" and value == 0):
+            raise ConfigError(
+                f"fit() of a StyleTransfer takes no {name}: its pictures were given to "
+                "the constructor, and there is nothing to validate on. Monitor 'loss', "
+                "as in fit(epochs=10, steps_per_epoch=10)."
+            )
+
+
+def check_no_losses(arguments: Mapping[str, Any]) -> None:
+    """Refuse losses and metrics as arguments of `compile`. Raises: ConfigError."""
+    for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+        if arguments.get(name):
+            raise ConfigError(
+                f"compile() of a StyleTransfer takes no {name}: its losses are the "
+                "terms that were given to the constructor, each with its weight."
+            )
