@@ -20,6 +20,7 @@ from kstyle.ops.tf_utils import (
     variable_values,
     zeros_in_tf_memory,
 )
+from kstyle.optimizers.adam import BasisAdam
 from kstyle.optimizers.lbfgs import LBFGS
 from kstyle.optimizers.state import OptimizerSnapshot
 from kstyle.transfer.checks import (
@@ -381,7 +382,9 @@ class StyleTransfer(keras.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` says."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        # Named here, so that it is known in a program that has only loaded the model.
+        classes = {"BasisAdam": BasisAdam}
+        self.compile(**keras.saving.deserialize_keras_object(config, classes))
 
     def save_own_variables(self, store: Any) -> None:
         """Put the picture, the targets and the step into a file of weights."""

@@ -2,6 +2,9 @@
 
 import copy
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +20,7 @@ from kstyle.optimizers.factory import make_optimizer
 from kstyle.optimizers.lbfgs import LBFGS
 from kstyle.transfer.style_transfer import StyleTransfer
 
+ROOT = Path(__file__).parents[2]
 TERMS = loss_terms({"conv1_2": 8}, {"conv1_1": 200, "conv1_2": 100}, tv=3)
 
 
@@ -139,6 +143,23 @@ def test_a_copy_continues_with_the_same_bits(make_model, tmp_path, way, optimize
         each.fit(steps_per_epoch=3, verbose=0)
     np.testing.assert_array_equal(other.pixels(), model.pixels())
     assert other.evaluate() == model.evaluate()
+
+
+@pytest.mark.end_to_end
+def test_a_program_that_imports_the_class_loads_a_model(make_model, tmp_path):
+    adam = make_optimizer("adam", parameterization="pyramid")
+    model = make_model(adam)
+    model.fit(steps_per_epoch=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    program = (
+        "import sys, keras\nfrom kstyle import StyleTransfer\n"
+        "print(repr(keras.models.load_model(sys.argv[1]).evaluate()))"
+    )
+    arguments = [sys.executable, "-c", program, str(tmp_path / "model.keras")]
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, cwd=ROOT, check=True, timeout=300
+    )
+    assert float(done.stdout) == model.evaluate()
 
 
 def test_a_model_in_tiles_with_no_steps_is_saved(make_model, tmp_path):
