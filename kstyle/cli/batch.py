@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from kstyle.cli.common import EXIT_INTERRUPTED, one_line, print_path
+from kstyle.cli.common import one_line, print_path
 from kstyle.cli.progress import watch_run
+from kstyle.cli.signals import ending_signal
 from kstyle.cli.streams import print_to_stderr
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
@@ -74,10 +75,10 @@ def stylize_many(
 
 
 def batch_exit_code(outcomes: Sequence[BatchOutcome]) -> int:
-    """Return 0, 1 after a failure, or that of Ctrl-C."""
+    """Return 0, 1 after a failure, or the exit code of the signal that ended it."""
     statuses = {outcome.status for outcome in outcomes}
     if statuses & {"left", "interrupted"}:
-        return EXIT_INTERRUPTED
+        return ending_signal.exit_code()
     return int("failed" in statuses)
 
 
@@ -148,6 +149,9 @@ def print_outcomes(outcomes: Sequence[BatchOutcome], *, quiet: bool) -> None:
         if outcome.status == "failed":
             name, reason = entry_name(outcome.config), one_line(outcome.error)
             print_to_stderr(f"failed: {name}: {reason}")
+    unfinished = [o for o in outcomes if o.status in ("left", "interrupted")]
+    if any(outcome.config.output for outcome in unfinished) and not quiet:
+        print_to_stderr("Run the same command again to continue.")
     if not quiet:
         statuses: list[str] = [outcome.status for outcome in outcomes]
         counts = {word: statuses.count(status) for status, word in STATUS_WORDS.items()}

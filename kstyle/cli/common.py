@@ -9,25 +9,29 @@ from pathlib import Path
 
 import click
 
+from kstyle.cli.signals import ending_signal, handle_ending_signals
 from kstyle.cli.streams import print_to_stderr
 from kstyle.errors import DivergedError, KStyleError
 
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 MAX_MESSAGE_LENGTH = 1000  # characters
 
 
 @contextlib.contextmanager
-def user_errors() -> Iterator[None]:
+def user_errors(
+    interrupted: str = "Interrupted before there was a picture to keep.",
+) -> Iterator[None]:
     """End the command on a `KStyleError`: a sentence on stderr, the error's exit code.
 
     Other exceptions are bugs and keep their traceback. The path of the picture that a
-    diverged run has written is printed on stdout.
+    diverged run has written is printed on stdout. SIGTERM and SIGHUP interrupt the
+    command as Ctrl-C does; then the sentence `interrupted` is printed.
     """
     try:
-        yield
+        with handle_ending_signals():
+            yield
     except KeyboardInterrupt:
-        print_to_stderr("Interrupted before there was a picture to keep.")
-        sys.exit(EXIT_INTERRUPTED)
+        print_to_stderr(interrupted)
+        sys.exit(ending_signal.exit_code())
     except KStyleError as error:
         if isinstance(error, DivergedError) and error.result is not None:
             print_path(error.result.path)

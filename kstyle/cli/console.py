@@ -148,4 +148,6 @@ def print_result(result: "StyleResult", *, quiet: bool) -> None:
         f"{verb} {one_line(str(result.path))} ({width} x {height}, "
         f"{result.steps} steps, {result.seconds:.1f} s)"
     )
+    if result.interrupted:
+        click.echo(f"kstyle resume {shlex.quote(str(result.folder))}")
     print_tensorboard_command(result.folder)

@@ -11,7 +11,7 @@ from kstyle.cli.common import user_errors
 from kstyle.errors import KStyleError
 from kstyle.hardware import host
 from kstyle.hardware.tensorflow_setup import load_tensorflow
-from kstyle.networks.weights import weights_status
+from kstyle.networks.weights import WeightsStatus, weights_status
 
 # Edges of the square matrices whose product is timed: on a processor the product takes
 # about a second at most; a GPU needs larger ones to be busy.
@@ -39,7 +39,7 @@ class MachineFacts:
     cpu_flags: dict[str, bool | None]
     free_memory: int | None
     has_nvidia: bool
-    weights: list[dict[str, Any]]
+    weights: list[WeightsStatus]
     tensorflow: dict[str, Any] | str
     peaks: dict[str, float]
 

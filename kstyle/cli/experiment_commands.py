@@ -95,7 +95,8 @@ def run_experiment_command(
     built-in experiment or its beginning (08; see `kstyle experiment list`), or all.
     Finished trials are not run again.
     """
-    with user_errors(), show_log(quiet):
+    interrupted = "Interrupted. Run the same command again to continue."
+    with user_errors(interrupted), show_log(quiet):
         check_executor(executor, workers, address)
         plans = plan(files, changes=parse_changes(changes), **choices)
         if list_only:

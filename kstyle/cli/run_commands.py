@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kstyle.cli import console
-from kstyle.cli.common import EXIT_INTERRUPTED, one_line, show_log, user_errors
+from kstyle.cli.common import one_line, show_log, user_errors
 from kstyle.cli.options import overwrite_option, quiet_option
 from kstyle.cli.progress import watch_run
+from kstyle.cli.signals import ending_signal
 from kstyle.cli.streams import print_to_stderr
 from kstyle.errors import KStyleError
 from kstyle.hardware.tensorflow_setup import load_tensorflow
@@ -78,7 +79,7 @@ def run_and_print(job: Job, state: "RunState | None", quiet: bool) -> None:
         result = pipeline.run_job(job, callbacks, state=state)
     console.print_result(result, quiet=quiet)
     if result.interrupted:
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(ending_signal.exit_code())
 
 
 @click.command("verify")

@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from kstyle.cli import batch, console
-from kstyle.cli.common import EXIT_INTERRUPTED, show_log, user_errors
+from kstyle.cli.common import show_log, user_errors
 from kstyle.cli.environment import variable_name
 from kstyle.cli.options import (
     VariableOption,
@@ -21,6 +21,7 @@ from kstyle.cli.options import (
     variable_option,
 )
 from kstyle.cli.progress import watch_run
+from kstyle.cli.signals import ending_signal
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.hardware import host
@@ -136,7 +137,7 @@ def stylize_one_picture(config: StyleConfig, *, overwrite: bool, quiet: bool) ->
             console.print_solved_weights(job.config)
         result = pipeline.run_job(job, callbacks, models)
     console.print_result(result, quiet=quiet)
-    return EXIT_INTERRUPTED if result.interrupted else 0
+    return ending_signal.exit_code() if result.interrupted else 0
 
 
 def print_run_plan(config: StyleConfig, overwrite: bool) -> None:

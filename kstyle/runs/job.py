@@ -33,7 +33,7 @@ from kstyle.runs.inputs import (
     load_config_weights,
     read_pictures,
 )
-from kstyle.runs.provenance import read_run
+from kstyle.runs.provenance import file_hash, read_run, result_hash
 
 MAX_RESIZED_BYTES = 2**28  # of a resized picture; a larger one is not kept
 
@@ -255,7 +255,8 @@ def reopen_run(
 
     The job is `None` where the run is finished; the checkpoint is `None` where there
     is none yet, and the run starts again in its folder.
-    overwrite: whether an existing `config.output` may be replaced.
+    overwrite: whether an existing `config.output` may be replaced, also if it is not
+        the file that this run has written.
     Raises: ConfigError, ImageError, WeightsError: the folder is not a run's or is in
         use, or its options, pictures or weights are not those of the checkpoint.
     """
@@ -273,8 +274,17 @@ def reopen_run(
         if state is not None:
             state = checkpoint.with_tile_option(state, config.tile)
             checkpoint.check_fingerprint(state, config, folder)
+        overwrite = overwrite or has_written_output(folder, config)
         job = prepare(config, overwrite=overwrite, folder=folder, state=state)
     return job, state
+
+
+def has_written_output(folder: Path, config: StyleConfig) -> bool:
+    """Return whether `config.output` is the file that the run in `folder` has written,
+    as Ctrl-C makes it do."""
+    if config.output is None:
+        return False
+    return result_hash(folder) == file_hash(config.output)
 
 
 def is_ended(folder: Path, config: StyleConfig) -> bool:

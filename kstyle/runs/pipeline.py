@@ -31,7 +31,7 @@ from kstyle.runs.initialization import initial_picture, solve_job_weights
 from kstyle.runs.job import Job, job_in_tiles, prepare
 from kstyle.runs.models import ModelCache, build_model, on_device
 from kstyle.runs.progress import check_verbose, show_progress
-from kstyle.runs.provenance import record_run
+from kstyle.runs.provenance import file_hash, record_run, write_run_record
 from kstyle.runs.results import (
     StyleResult,
     exit_word,
@@ -145,6 +145,9 @@ def optimise_job(
                 measured = None
             del model
             picture = write_result(job, pixels, exit_word(interrupted, guard.failure))
+            record["result"] = file_hash(job.output)
+            with contextlib.suppress(OSError):  # a full disk
+                write_run_record(job.folder, record)  # before what could be killed
             seconds = time.perf_counter() - begun
             result = StyleResult(
                 picture=picture,

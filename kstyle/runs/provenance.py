@@ -39,6 +39,8 @@ class RunRecord(TypedDict):
 
     exit: "running", which stays if the process is killed; "finished", "interrupted",
     "diverged" or "failed", the last two with an `error`. begun: UTC, ISO 8601.
+    result: SHA-256 of the picture's file that the run has written; a run that is
+    resumed may replace it.
     guard: what the divergence guard did: dicts of `step`, `reason` and `action`.
     `read_run` makes `config` a `StyleConfig` and adds the run's `folder`.
     """
@@ -55,6 +57,7 @@ class RunRecord(TypedDict):
     steps: int
     seconds: float
     losses: dict[str, float]
+    result: NotRequired[str]
     guard: NotRequired[list[dict[str, Any]]]
     folder: NotRequired[Path]
 
@@ -135,8 +138,10 @@ def record_run(
         "seconds": 0.0,
         "losses": {},
     }
-    path = folder / RUN_FILE
-    write_text(path, json_text(record, indent=1) + "\n")
+    written = result_hash(folder)
+    if written is not None:
+        record["result"] = written
+    write_run_record(folder, record)
     try:
         yield record
     except BaseException as error:
@@ -145,7 +150,20 @@ def record_run(
         raise
     finally:
         with contextlib.suppress(OSError):  # a full disk is reported by its own error
-            write_text(path, json_text(record, indent=1) + "\n")
+            write_run_record(folder, record)
+
+
+def write_run_record(folder: Path, record: RunRecord) -> None:
+    """Write `run.json` into a run's folder. Raises: OSError."""
+    write_text(folder / RUN_FILE, json_text(record, indent=1) + "\n")
+
+
+def result_hash(folder: Path) -> str | None:
+    """Return the SHA-256 of the result that the run in `folder` has written, if any."""
+    try:
+        return read_run(folder).get("result")
+    except ConfigError:
+        return None
 
 
 def shareable_options(config: StyleConfig) -> dict[str, Any]:

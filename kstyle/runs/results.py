@@ -131,12 +131,15 @@ def final_losses(
 ) -> dict[str, float]:
     """Measure the losses of the result in float32, whatever the steps were in.
 
-    pixels: of the result. model: of the last scale, if it is in float32.
+    pixels: of the last scale; an interrupted run may not have reached the others.
+    model: of that scale, if it is in float32.
     """
     if model is None:
         if job.config.tile != "off":
             gc.collect()  # a Keras model is part of a reference cycle
-        scale = job.scales[-1].for_measuring()
+        size = pixels.shape[:2]
+        scale = next(each for each in job.scales if each.content_size == size)
+        scale = scale.for_measuring()
         found = build_model(
             job, scale, models, build_terms(job.config), pixels
         ).measure_losses()

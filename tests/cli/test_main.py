@@ -402,7 +402,9 @@ def test_ctrl_c_keeps_the_picture_and_exits_130(small_run, heard_interrupts):
     assert all(line.startswith("step ") for line in lines), lines  # TensorFlow is quiet
     assert "Traceback" not in err
     found = re.fullmatch(
-        r"interrupted, kept (.*) \(18 x 12, .* s\)\ntensorboard --logdir .*\n", out
+        r"interrupted, kept (.*) \(18 x 12, .* s\)\n"
+        r"kstyle resume .*\ntensorboard --logdir .*\n",
+        out,
     )
     assert found, out
     assert kstyle.load_picture(found[1]).size == (12, 18)

@@ -82,6 +82,41 @@ def steps_of(folder, tag):
     return [event.step for event in accumulator.Tensors(tag)]
 
 
+def interrupted(options, step):
+    """The result of a run in which Ctrl-C came at `step`."""
+    config = StyleConfig(**options)
+    result = pipeline.stylize(config, [KillAt(step, KeyboardInterrupt)])
+    assert result.interrupted
+    return result
+
+
+def test_a_resumed_run_replaces_the_file_that_it_has_written(options, tmp_path):
+    output = tmp_path / "out.png"
+    whole = pipeline.stylize(StyleConfig(**options))
+    result = interrupted(options | {"output": str(output)}, 7)
+    again = go_on(result.folder)
+    assert again.path == output and not again.interrupted
+    np.testing.assert_array_equal(again.picture.pixels, whole.picture.pixels)
+
+
+def test_a_run_resumed_twice_knows_its_file(options, tmp_path):
+    output = tmp_path / "out.png"
+    result = interrupted(options | {"output": str(output)}, 3)
+    job, state = reopen_run(result.folder)
+    with pytest.raises(Killed):  # before it has written anything
+        pipeline.run_job(job, [KillAt(7)], state=state)
+    assert go_on(result.folder).path == output
+
+
+def test_a_resumed_run_does_not_replace_another_file(options, tmp_path, random_picture):
+    output = tmp_path / "out.png"
+    result = interrupted(options | {"output": str(output)}, 7)
+    save_picture(output, random_picture(4, 4))
+    with pytest.raises(ConfigError, match="give --overwrite"):
+        reopen_run(result.folder)
+    assert go_on(result.folder, overwrite=True).path == output
+
+
 # In the first scale; before the second one's first checkpoint; in the second.
 @pytest.mark.parametrize(
     ("optimizer", "moments"),
@@ -414,3 +449,29 @@ def test_a_checkpoint_of_the_old_format_is_resumed(options):
     np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
     assert rows_of(folder) == rows_of(whole.folder)
     assert curve.values["step"] == list(range(12))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_a_run_keeps_picture_and_checkpoint(
+    options, start, tmp_path, number
+):
+    output, logs = tmp_path / "out.png", tmp_path / "logs-of-process"
+    process = start(*stylize_words(options, logs), "-o", output)
+    deadline = time.monotonic() + 240
+    while not list(logs.glob("*/state.npz")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, errors
+    (folder,) = logs.iterdir()
+    kept, command, _ = printed.decode().splitlines()
+    assert kept.startswith("interrupted, kept ")
+    assert command == f"kstyle resume {folder}"
+    state = checkpoint.read_checkpoint(folder)
+    last = steps_of(folder, "loss")[-1]
+    assert int(rows_of(folder)[-1][0]) == last
+    assert last - state.step in (0, 1)  # it may come within a step
+    assert json.loads((folder / "run.json").read_text())["exit"] == "interrupted"
+    assert load_picture(output).size == (12, 18)
+    assert reopen_run(folder)[1].step == state.step

@@ -183,6 +183,15 @@ def test_a_scale_that_is_stopped_early_does_not_skip_steps(small_run):
 
 
 @pytest.mark.parametrize("step", [1, 5])
+def test_ctrl_c_in_any_scale_keeps_a_bfloat16_picture(small_run, step):
+    options = {"scales": "9,18", "scale_steps": 3, "precision": "bfloat16"}
+    result = stylize(StyleConfig(**small_run | options), callbacks=[StopAt(step)])
+    assert (result.interrupted, result.steps) == (True, step)
+    assert result.picture.size == (12, 18)
+    assert result.losses["loss"] > 0
+
+
+@pytest.mark.parametrize("step", [1, 5])
 def test_ctrl_c_keeps_the_picture_and_closes_the_event_file(
     small_run, step, monkeypatch
 ):

@@ -26,6 +26,9 @@ log = logging.getLogger("kstyle")
 
 GRACE_SECONDS = 10.0  # in which a worker may end its step and write a checkpoint
 PROGRESS_SECONDS = 0.2  # between two reports of a trial's progress
+ENDING_SIGNALS = [
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 class ProcessPool(Pool):
@@ -153,7 +156,8 @@ def block_interrupts() -> Iterator[None]:
 def run_worker(pipe: Connection, environment: Mapping[str, str]) -> None:
     """Run trials that come through `pipe` until it is closed."""
     os.environ.update(environment)
-    signal.signal(signal.SIGTERM, raise_interrupt)
+    for number in ENDING_SIGNALS:
+        signal.signal(number, raise_interrupt)
     threading.Thread(target=exit_with_parent, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         load_tensorflow()
@@ -173,8 +177,9 @@ def run_worker(pipe: Connection, environment: Mapping[str, str]) -> None:
 
 
 def raise_interrupt(*_: object) -> NoReturn:
-    """Handle SIGTERM in a worker as Ctrl-C; a second one is ignored."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Handle a signal that ends a worker as Ctrl-C; a second one is ignored."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
