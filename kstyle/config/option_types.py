@@ -1,9 +1,10 @@
 """The types of the options' values: how they may be written, and what is refused."""
 
+import contextlib
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -142,9 +143,19 @@ def validation_error(
     wanted = first["msg"].removeprefix("Value error, ")
     if len({part["loc"] for part in error.errors() if part["loc"][0] == name}) > 1:
         # The value fits none of several types.
-        place, wanted = name, f"expected {fields[name].description}"
+        place, wanted = name, f"not a valid value ({fields[name].description})"
     sentence = f"{place}: {wanted[0].lower()}{wanted[1:]}. Received: {value!r}"
     return ConfigError(sentence, option=name)
+
+
+@contextlib.contextmanager
+def named_option(name: str) -> Iterator[None]:
+    """Begin the message of a `ConfigError` with the name of the option it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        sentence = str(error).removeprefix(f"{name}: ")
+        raise ConfigError(f"{name}: {sentence}", option=name) from None
 
 
 def name_hint(name: str, known: Iterable[str]) -> str:

@@ -29,6 +29,7 @@ from kstyle.config.option_types import (
     Weight,
     as_integer,
     empty_as_none,
+    named_option,
     validation_error,
 )
 from kstyle.config.strict_yaml import read_options
@@ -233,7 +234,9 @@ class StyleConfig(pydantic.BaseModel):
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         architecture = get_architecture(self.net)
-        architecture.check_layers((*self.content_layers, *self.style_layers))
+        for name in ("content_layers", "style_layers"):
+            with named_option(name):
+                architecture.check_layers(tuple(getattr(self, name)))
         if not self.layers():
             raise ConfigError("No layers: give content_layers or style_layers.")
         if not self.has_weight():
@@ -241,9 +244,11 @@ class StyleConfig(pydantic.BaseModel):
         if self.average and self.optimizer != "adam":
             raise ConfigError("average is Adam's. Leave it out, or use optimizer adam.")
         if self.style_crop is not None:
-            parse_crop(self.style_crop)
+            with named_option("style_crop"):
+                parse_crop(self.style_crop)
         if self.style_weights is not None:
-            parse_balance_method(self.style_weights)
+            with named_option("style_weights"):
+                parse_balance_method(self.style_weights)
         return self
 
     def layers(self) -> tuple[str, ...]:

@@ -176,7 +176,11 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
     "a size of nothing": ({"size": 0}, 2, "size"),
     "a method that is none": ({"style_weights": "equal"}, 2, "not a method"),
     "a share of more than all": ({"style_weights": "equal-loss:2"}, 2, "between 0 and"),
-    "a wrong crop": ({"style_crop": "middle"}, 2, "'middle' is not a crop"),
+    "a wrong crop": (
+        {"style_crop": "middle"},
+        2,
+        "Error: --style-crop: 'middle' is not a crop",
+    ),
     "far too many scales": ({"scales": 1000}, 2, "1000 scales are too many"),
     "an address for a content": (
         {"content": "https://example.org/a.png"},

@@ -70,7 +70,7 @@ def test_a_layer_named_twice_is_refused(value):
 @pytest.mark.parametrize("option", ["content_layers", "style_layers"])
 def test_an_unknown_layer_is_refused_with_the_close_name(option):
     message = refusal(**{option: "conv11"})
-    assert message == "vgg19 has no layer 'conv11'. Did you mean 'conv1_1'?"
+    assert message == f"{option}: vgg19 has no layer 'conv11'. Did you mean 'conv1_1'?"
 
 
 def test_a_layer_of_the_other_network_is_refused():

@@ -380,7 +380,7 @@ def refusal(read, text, *arguments, **choices):
         ("trials: [avg]", "trials.0: give a mapping, such as {name: value}. Received"),
         (
             "findings: [a, b]",
-            "findings: expected a list of mappings, each with a claim",
+            "findings: not a valid value (a list of mappings, each with a claim",
         ),
         ("findings: {a: b}", "findings: input should be a valid list. Received: {'a'"),
         ("title: 5", "title: input should be a valid string. Received: 5"),
