@@ -82,24 +82,35 @@ def load_weights(
         "builtin": f"kstyle's own {net} weights",
         "keras": f"Keras's {net} weights",
     }
-    with open_source(net, source) as file:
+    with open_builtin(net) if source == "builtin" else open_file(net, source) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if source == "builtin":
-            check_builtin(net, digest)
         file.seek(0)
         pairs = read_weight_file(file, names.get(str(source), str(source)), net, shapes)
     return NetWeights(pairs, str(source), digest)
 
 
-def open_source(net: str, source: str | Path) -> io.BufferedIOBase:
-    """Open the weights file. Raises: WeightsError: it cannot be opened."""
-    if source == "builtin":
-        try:
-            return io.BytesIO((BUILTIN_FOLDER / f"{net}.npz").read_bytes())
-        except OSError as error:
-            raise WeightsError(
-                f"kstyle's own {net} weights are missing ({error}). Reinstall kstyle."
-            ) from error
+def open_builtin(net: str, folder: Traversable = BUILTIN_FOLDER) -> io.BytesIO:
+    """Read the package's file of `net`.
+
+    Raises: WeightsError: it is missing, or not the one that was released.
+    """
+    try:
+        content = (folder / f"{net}.npz").read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"kstyle's own {net} weights are missing ({error}). Reinstall kstyle."
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != BUILTIN_SHA256[net]:
+        raise WeightsError(
+            f"kstyle's own {net} weights are damaged: SHA-256 is {digest}, expected "
+            f"{BUILTIN_SHA256[net]}. Reinstall kstyle."
+        )
+    return io.BytesIO(content)
+
+
+def open_file(net: str, source: str | Path) -> io.BufferedReader:
+    """Open Keras's file of `net`, or a user's. Raises: WeightsError."""
     path = keras_file(net) if source == "keras" else Path(source)
     try:
         path = path.expanduser()
@@ -111,18 +122,6 @@ def open_source(net: str, source: str | Path) -> io.BufferedIOBase:
             f"The weights {str(source)!r} cannot be opened ({error}). Expected "
             f"'builtin', 'keras' or the path of a file. {WEIGHT_FORMS}"
         ) from error
-
-
-def check_builtin(net: str, digest: str) -> None:
-    """Refuse a file of the package with another SHA-256 than the released one.
-
-    Raises: WeightsError.
-    """
-    if digest != BUILTIN_SHA256[net]:
-        raise WeightsError(
-            f"kstyle's own {net} weights are damaged: SHA-256 is {digest}, expected "
-            f"{BUILTIN_SHA256[net]}. Reinstall kstyle."
-        )
 
 
 def keras_path(net: str) -> Path:

@@ -193,8 +193,8 @@ def check_output_folder(
         )
     if any(Path(path).parent.resolve() == folder.resolve() for path in contents):
         raise ConfigError(
-            f"The results would be among the contents in {folder}, and be painted next "
-            "time. Name another folder."
+            f"The results would be among the contents in {folder}, and be contents the "
+            "next time. Name another folder."
         )
 
 

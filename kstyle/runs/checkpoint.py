@@ -119,7 +119,7 @@ def read_checkpoint(folder: str | Path) -> RunState | None:
             )
     except DAMAGE_ERRORS as error:
         raise ConfigError(
-            f"{path} is not a state that kstyle can go on from ({error}). Remove it to "
+            f"{path} is not a checkpoint that can be resumed ({error}). Remove it to "
             "start the run again from its config.yaml."
         ) from None
 

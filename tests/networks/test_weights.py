@@ -142,18 +142,16 @@ def test_builtin_reads_only_the_layers_that_are_asked_for():
     assert list(load_weights("vgg19", layers=["conv1_1"]).layers) == ["conv1_1"]
 
 
-def test_damaged_builtin_file_is_refused_before_it_is_opened(tmp_path, monkeypatch):
+def test_damaged_builtin_file_is_refused_before_it_is_opened(tmp_path):
     (tmp_path / "vgg16.npz").write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
-    monkeypatch.setattr(weights, "BUILTIN_FOLDER", tmp_path)
     with pytest.raises(WeightsError, match=r"damaged: SHA-256.*Reinstall kstyle"):
-        load_weights("vgg16")
+        weights.open_builtin("vgg16", tmp_path)
     assert not (tmp_path / "ran").exists()
 
 
-def test_missing_builtin_file_says_reinstall(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "BUILTIN_FOLDER", tmp_path)
+def test_missing_builtin_file_says_reinstall(tmp_path):
     with pytest.raises(WeightsError, match="missing.*Reinstall kstyle"):
-        load_weights("vgg19")
+        weights.open_builtin("vgg19", tmp_path)
 
 
 def test_unknown_net_and_layer_are_config_errors():

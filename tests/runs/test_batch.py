@@ -11,7 +11,12 @@ from click.testing import CliRunner
 
 import kstyle
 from kstyle import StyleConfig, save_picture, stylize
-from kstyle.cli.batch import BatchLines, batch_exit_code, print_outcomes
+from kstyle.cli.batch import (
+    BatchLines,
+    batch_exit_code,
+    print_batch_estimate,
+    print_outcomes,
+)
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError, DivergedError, ImageError
 from kstyle.images.reading import picture_size
@@ -359,13 +364,9 @@ def test_one_style_by_its_flag_is_a_single_run(folder, config):
     assert "style: " + str(folder / "a.png") in (run / "config.yaml").read_text()
 
 
-def test_a_dry_run_prints_the_total_and_writes_nothing(folder, config, monkeypatch):
-    monkeypatch.setattr(
-        "kstyle.planning.calibration.seconds_per_gflop", lambda precision: 1.0
-    )
-    result = invoke(config, "--content-dir", folder, "--dry-run")
-    assert result.exit_code == 0, result.output
-    head, total = result.stdout.splitlines()
+def test_a_dry_run_prints_the_total_and_writes_nothing(folder, config, capsys):
+    print_batch_estimate(planned(config, folder), 0, lambda precision: 1.0)
+    head, total = capsys.readouterr().out.splitlines()
     assert head.startswith("3 pictures: 3 to stylize")
     assert re.fullmatch(
         r"in all: 2 sizes, 6 steps, \d+:\d\d, [\d.]+ GB, estimated", total

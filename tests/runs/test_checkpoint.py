@@ -228,15 +228,15 @@ def test_a_file_that_is_no_state_is_refused(options):
     for size in (0, 10, len(whole) // 2, len(whole) - 1):
         with open(path, "wb") as file:
             file.write(whole[:size])
-        refused(folder, "is not a state that kstyle can go on from")
+        refused(folder, "is not a checkpoint that can be resumed")
     for arrays in ({"image": np.zeros(3)}, {"about": pickled}, {"about": np.zeros(2)}):
         np.savez(path, **arrays)
-        refused(folder, "is not a state that kstyle can go on from")
+        refused(folder, "is not a checkpoint that can be resumed")
     np.savez_compressed(path, about=np.arange(999))
     with open(path, "r+b") as file:  # what zlib refuses, not the archive
         file.seek(60)
         file.write(b"\xff" * 40)
-    refused(folder, "is not a state that kstyle can go on from")
+    refused(folder, "is not a checkpoint that can be resumed")
     for other in (
         {"step": 9},
         {"scale": 1},

@@ -17,6 +17,9 @@ from kstyle import StyleConfig, load_picture, save_picture, stylize
 from kstyle.config.style_config import PATH_OPTIONS
 from kstyle.images.picture import Picture, resize
 from kstyle.images.writing import read_metadata
+from kstyle.runs.job import prepare
+from kstyle.runs.models import ModelCache
+from kstyle.runs.pipeline import run_job
 
 
 def rows_of(folder):
@@ -220,13 +223,17 @@ def open_descriptors():
     return os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []
 
 
-def test_ctrl_c_before_there_is_a_picture_is_not_swallowed(small_run, monkeypatch):
-    def interrupt(job, content):
+class InterruptedModels(ModelCache):
+    """Presses Ctrl-C before there is a model."""
+
+    def get_extractor(self, *args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kstyle.runs.pipeline.initial_picture", interrupt)
+
+def test_ctrl_c_before_there_is_a_picture_is_not_swallowed(small_run):
+    job = prepare(StyleConfig(**small_run))
     with pytest.raises(KeyboardInterrupt):
-        stylize(StyleConfig(**small_run))
+        run_job(job, models=InterruptedModels())
 
 
 def test_a_standard_keras_callback_can_stop_the_run(small_run):
