@@ -132,10 +132,8 @@ def stylize_one_picture(config: StyleConfig, *, overwrite: bool, quiet: bool) ->
     with watch_run(job, quiet=quiet) as callbacks:
         if config.all_losses:
             console.print_losses(initialization.layer_losses(job, models))
-        job = initialization.solve_job_weights(job, models)
-        if config.style_weights is not None and not quiet:
-            console.print_solved_weights(job.config)
-        result = pipeline.run_job(job, callbacks, models)
+        on_solved = None if quiet else console.print_solved_weights
+        result = pipeline.run_job(job, callbacks, models, on_solved=on_solved)
     console.print_result(result, quiet=quiet)
     return ending_signal.exit_code() if result.interrupted else 0
 

@@ -30,6 +30,7 @@ class TrialResult(TypedDict, total=False):
     losses: dict[str, float]  # final weighted losses; "loss" is the total
     weights: dict[str, float]  # weight of every loss term, as optimised
     curve: Curve
+    fitted: dict[str, Any]  # options changed to fit the memory, and their values
     table: LossTable | None  # unweighted initial losses
 
 

@@ -5,7 +5,7 @@ import copy
 import gc
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import keras
@@ -85,6 +85,8 @@ def run_job(
     callbacks: Callbacks = (),
     models: ModelCache | None = None,
     state: RunState | None = None,
+    *,
+    on_solved: Callable[[StyleConfig], None] | None = None,
 ) -> StyleResult:
     """Run a `Job`. Ctrl-C ends it early and keeps the picture so far.
 
@@ -92,6 +94,8 @@ def run_job(
     checkpoint or, without one, from its first step.
     models: those of several runs, so that nothing is built or measured twice.
     state: of this job, from which it is resumed; `None` starts at its first step.
+    on_solved: called before the first step with the config that has numbers in place of
+        `style_weights`, if there were any to solve.
     Raises: ConfigError: another process uses the run's folder.
         DivergedError: as `stylize`.
         OutOfMemoryError: and the run has tiles already, or may not have any.
@@ -103,7 +107,10 @@ def run_job(
     ]
     while True:
         try:
-            job = solve_job_weights(job, models)
+            if job.config.style_weights is not None:
+                job = solve_job_weights(job, models)
+                if on_solved is not None:
+                    on_solved(job.config)
             return optimise_job(job, callbacks, models, state)
         except OutOfMemoryError:
             tiled = job_in_tiles(job)
@@ -157,6 +164,7 @@ def optimise_job(
                 seconds=seconds,
                 losses=final_losses(job, pixels, measured, models),
                 interrupted=interrupted,
+                config=job.config,
             )
             record.update(run_outcome(result, guard.failure))
         if not interrupted:  # last of all: until then the run can be resumed

@@ -10,6 +10,7 @@ from typing import TypedDict
 import keras
 import numpy as np
 
+from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.images import writing
 from kstyle.images.picture import Picture, resize
@@ -33,6 +34,8 @@ class StyleResult:
 
     losses: `{"loss", tag, "raw/" + tag: float}` of the picture, in float32.
     interrupted: whether Ctrl-C ended the run early.
+    config: what was run, with the layer weights that were solved and the options that
+        were fitted to the memory.
     """
 
     picture: Picture
@@ -42,6 +45,7 @@ class StyleResult:
     seconds: float
     losses: dict[str, float]
     interrupted: bool
+    config: StyleConfig
 
     def __repr__(self) -> str:
         height, width = self.picture.size

@@ -218,6 +218,16 @@ def test_the_config_in_the_folder_holds_plain_numbers(make_job):
     assert solve_job_weights(job) is job
 
 
+def test_a_run_tells_the_weights_that_it_has_solved(make_job):
+    told = []
+    options = {"steps": 0, "snapshot_every": 0}
+    result = run_job(make_job(**options, **method("auto")), on_solved=told.append)
+    assert told == [result.config]
+    assert result.config.style_weights is None
+    run_job(make_job(**options), on_solved=told.append)
+    assert len(told) == 1  # there was nothing to solve
+
+
 def test_solved_weights_repeat_the_run_bit_for_bit(make_job):
     first = run_job(make_job(init="noise", steps=2, snapshot_every=0, **method("auto")))
     yaml = (first.folder / "config.yaml").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """One trial: run, resumed, or copied from an identical one."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from kstyle.lru_cache import LRUCache
 from kstyle.runs import pipeline
 from kstyle.runs.callbacks.periodic import LossCurve, ProgressReport
 from kstyle.runs.checkpoint import RunState
-from kstyle.runs.initialization import layer_losses, solve_job_weights
+from kstyle.runs.initialization import layer_losses
 from kstyle.runs.job import Job, prepare
 from kstyle.runs.many_runs import Attempt, find_unfinished_state
 from kstyle.runs.models import MAX_MODEL_BYTES, ModelCache
@@ -85,7 +86,6 @@ def run_trial(
         else:
             job = prepare(trial.config, folder=folder, state=state)
             record = {**record, "fitted": job.fitted_options()}
-            job = solve_job_weights(job, context.models)
             if trial.kind == "table":
                 result, error = measure_table(job, context.models), None
             else:
@@ -141,8 +141,9 @@ def run_picture_trial(
         "steps": result.steps,
         "seconds": result.seconds,
         "losses": result.losses,
-        "weights": {term.tag: term.weight for term in build_terms(job.config)},
+        "weights": {term.tag: term.weight for term in build_terms(result.config)},
         "curve": curve.values,
+        "fitted": dataclasses.replace(job, config=result.config).fitted_options(),
     }
     return measured, sentence
 
