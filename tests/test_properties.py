@@ -1,4 +1,4 @@
-"""What holds for any config, text, size, crop and tiling, tried on many (Hypothesis).
+"""Properties of configs, texts, sizes, crops and tilings, tried with Hypothesis.
 
 The examples are the same in every run.
 """
@@ -40,7 +40,8 @@ edges = st.integers(1, 65_535)
 nets = st.sampled_from(sorted(NETWORKS))
 sizes = st.tuples(st.integers(1, 9000), st.integers(1, 9000))
 numbers = st.one_of(
-    *(st.integers(0, 10**9 - 1).map(str), st.integers(0, 100).map("{}%".format)),
+    st.integers(0, 10**9 - 1).map(str),
+    st.integers(0, 100).map("{}%".format),
     st.floats(0, 1e6, **finite).map("{:.3f}".format),
 )
 crops = st.sampled_from(["left", "center", "right"]) | st.tuples(*[numbers] * 4).map(
@@ -118,7 +119,7 @@ def resolve(context, **_):
 
 
 def flags(config):
-    """`config` as somebody would type it."""
+    """`config` as typed on the command line."""
     words = []
     for name, value in config.model_dump(exclude={"content", "style"}).items():
         flag = name.replace("_", "-")
@@ -151,7 +152,12 @@ def only_config_errors(make, *arguments):
 
 
 scalars = st.one_of(
-    *(st.none(), st.booleans(), st.integers(), st.floats(), st.dates(), texts),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.dates(),
+    texts,
     st.binary(max_size=5),
 )
 anything = st.recursive(
@@ -312,11 +318,11 @@ def test_tiles_compute_every_position_once_as_the_whole_does(net, length, edge, 
     signal = np.random.default_rng(length).integers(0, 2**62, length, dtype=np.uint64)
     for number, stage in enumerate(split_stages(architecture.trunk([deepest]))):
         names = [layer.name for layer in stage]
-        looked_at = data.draw(st.sets(st.sampled_from(names))) | {names[-1]}
+        needed = data.draw(st.sets(st.sampled_from(names))) | {names[-1]}
         whole = run_layers(stage, signal, (1, 1), padding)
         size = stage_edge(edge, number, stage)
-        cut = axis_spans(stage, len(signal), size, padding, sorted(looked_at))
-        for layer in looked_at:
+        cut = axis_spans(stage, len(signal), size, padding, sorted(needed))
+        for layer in needed:
             ends = [span.inside[layer] for span in cut]
             assert ends[0][0] == 0 and ends[-1][1] == len(whole[layer])
             assert all(a < b for a, b in ends)
@@ -326,7 +332,7 @@ def test_tiles_compute_every_position_once_as_the_whole_does(net, length, edge, 
             assert 0 <= start < stop <= len(signal)
             assert borders == (start == 0, stop == len(signal))
             found = run_layers(stage, signal[start:stop], borders, padding)
-            for layer in looked_at:
+            for layer in needed:
                 part = found[layer][slice(*span.crop[layer])]
                 assert (
                     part.tolist() == whole[layer][slice(*span.inside[layer])].tolist()

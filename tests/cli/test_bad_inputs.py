@@ -1,4 +1,4 @@
-"""A corpus of broken and strange files: one sentence, exit code 1 or 2, nothing left.
+"""A corpus of broken and unusual files: one sentence, exit code 1 or 2, no files.
 
 Importing TensorFlow raises an error in these tests: input is refused without it.
 """
@@ -30,7 +30,7 @@ def entries(*tables):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """The current folder: a good picture, and the odd files that configs name."""
+    """Make a current folder with a good picture and unusual files."""
     monkeypatch.chdir(tmp_path)
     valid(Path("good.png"), "png")
     Path("words.txt").write_text("only words")
@@ -43,7 +43,7 @@ def place(tmp_path, monkeypatch):
 
 
 def refusal(place, *words):
-    """The one sentence that `kstyle WORDS` ends in, once all else is as promised."""
+    """Run `kstyle WORDS`, check how it ends, and return its one sentence."""
     before = {path: path.lstat().st_mtime_ns for path in place.rglob("*")}
     begun = time.perf_counter()
     result = CliRunner().invoke(cli, list(map(str, words)))

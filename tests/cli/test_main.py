@@ -23,12 +23,12 @@ PICTURES = ("content", "style")
 
 
 def invoke(*arguments, env=None):
-    """The outcome of `kstyle ARGUMENTS`, run in this process."""
+    """Run `kstyle ARGUMENTS` in this process; return the result of the runner."""
     return CliRunner().invoke(cli, list(map(str, arguments)), env=env)
 
 
 def command(options, *more):
-    """The words of `stylize` for `options`, a mapping of the config's names."""
+    """Return the words of `kstyle stylize` for options by their names in a config."""
     words = [options[name] for name in PICTURES if name in options]
     for name, value in options.items():
         if name not in PICTURES:
@@ -37,7 +37,7 @@ def command(options, *more):
 
 
 def run_python(*arguments, **kwargs):
-    """A real process, with what a user's machine would have."""
+    """Start Python with a user's environment; return the process."""
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
@@ -173,8 +173,8 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
     "a negative layer weight": ({"style_layers": "conv1_1:-2"}, 2, "conv1_1"),
     "a weight that is no number": ({"tv_weight": "nan"}, 2, "--tv-weight: "),
     "a word for a number": ({"steps": "many"}, 2, "Received: 'many'"),
-    "a size of nothing": ({"size": 0}, 2, "size"),
-    "a method that is none": ({"style_weights": "equal"}, 2, "not a method"),
+    "a size of 0": ({"size": 0}, 2, "size"),
+    "an unknown method": ({"style_weights": "equal"}, 2, "not a method"),
     "a share of more than all": ({"style_weights": "equal-loss:2"}, 2, "between 0 and"),
     "a wrong crop": (
         {"style_crop": "middle"},
@@ -208,7 +208,7 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
     "an output below a file": ({"output": "text.png/out.png"}, 1, "not a folder"),
     "a run's folder below a file": ({"logdir": "text.png"}, 2, "--logdir"),
     "weights that are missing": ({"weights": "nothing.npz"}, 1, "nothing.npz"),
-    "weights that are none": ({"weights": "text.png"}, 1, "text.png"),
+    "a text for weights": ({"weights": "text.png"}, 1, "text.png"),
     "a picture too small": ({"padding": "valid", "size": 9}, 2, "need 10 each way"),
     "a missing config": ({"config": "nothing.yaml"}, 2, "nothing.yaml"),
     "an unknown key in a config": (
@@ -223,7 +223,7 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
 
 @pytest.fixture
 def bad_files(tmp_path, monkeypatch):
-    """The files that `BAD_INPUT` names, in the current folder."""
+    """Make the files that `BAD_INPUT` names in the current folder."""
     monkeypatch.chdir(tmp_path)
     texts = {
         "text.png": "no picture",

@@ -1,4 +1,4 @@
-"""One list of options: flag before environment before YAML before default."""
+"""The order of sources: flag, environment variable, YAML file, default."""
 
 import click
 import pytest
@@ -43,19 +43,19 @@ LAYERS = {
 @click.option("--config", "config_file")
 @click.pass_context
 def resolve(context, config_file, **_):
-    """Prints the config that the options make."""
+    """Print the config of the options."""
     click.echo(StyleConfig(**merge_options(context, config_file)).to_yaml())
 
 
 def config(*arguments, env=None):
-    """The `StyleConfig` that a command line and an environment make."""
+    """Return the `StyleConfig` of a command line and an environment."""
     result = CliRunner().invoke(resolve, arguments, env=env, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return StyleConfig.from_yaml(result.stdout)
 
 
 def arguments_for(name, value):
-    """`value` as the flag of `name`; pictures are arguments, told apart by place."""
+    """Return the words that set an option; pictures are positional arguments."""
     if name == "style":
         return ["sample:chelsea", value]
     return [value] if name == "content" else [f"--{name.replace('_', '-')}", value]
@@ -81,7 +81,7 @@ def test_flag_beats_environment_beats_yaml_beats_default(name, tmp_path):
 
 
 def yaml_value(text):
-    """YAML makes numbers of what looks like one; a choice of numbers needs that."""
+    """Return `text` as YAML reads it: digits as a number."""
     return int(text) if text.isdecimal() else text
 
 
