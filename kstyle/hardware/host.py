@@ -111,13 +111,6 @@ def has_bfloat16(text: str | None = None) -> bool:
     return bool(has) and onednn_enabled()
 
 
-@functools.cache
-def has_avx2_alone() -> bool:
-    """Return whether the processor has AVX2 without AVX-512, and there is no GPU."""
-    flags = cpu_flags()
-    return bool(flags["AVX2"]) and not flags["AVX-512F"] and not has_nvidia()
-
-
 def onednn_enabled() -> bool:
     """Return whether the environment leaves oneDNN's kernels on."""
     return os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"

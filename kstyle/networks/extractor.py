@@ -12,8 +12,8 @@ from kstyle.errors import ConfigError
 from kstyle.networks.architecture import PADDINGS, POOLS, RGB_CHANNELS, Layer
 from kstyle.networks.registry import get_architecture
 from kstyle.networks.weights import NetWeights, load_weights
-from kstyle.ops import padding as padding_module
 from kstyle.ops.convolution import Convolution
+from kstyle.ops.padding import EDGE_MODES, pad_features
 
 # Mean RGB of the training pictures in 0..255, which the Caffe networks expect to be
 # taken off (and no division): Simonyan and Zisserman 2015, section 2.1.
@@ -43,7 +43,7 @@ class EdgePadding(keras.layers.Layer):
         self.mode = mode
 
     def call(self, features):
-        return padding_module.pad_features(features, self.mode)
+        return pad_features(features, self.mode)
 
     def compute_output_shape(self, shape):
         return (shape[0], *(n and n + 2 for n in shape[1:3]), shape[3])
@@ -133,7 +133,7 @@ def pooling_layer(pool, layer, precision):
 
 def convolution_layer(x, layer, padding, precision):
     """Apply a convolution with its ReLU to the features `x`."""
-    if padding in padding_module.EDGE_MODES:
+    if padding in EDGE_MODES:
         x = EdgePadding(padding, name=f"{layer.name}_padding", dtype=precision)(x)
     conv = Convolution(
         layer.channels,

@@ -8,13 +8,14 @@ one into the other.
 """
 
 import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kstyle.hardware import host
-from kstyle.hardware.tensorflow_setup import has_onednn
-from kstyle.ops import padding as padding_module
+from kstyle.hardware.devices import has_onednn
 from kstyle.ops.tf_utils import override_gradient
 
 STRIDES = (1, 1, 1, 1)
@@ -25,82 +26,116 @@ CONVOLUTION_GRADIENT = "KStyleConvolution"
 class Convolution(keras.layers.Conv2D):
     """`keras.layers.Conv2D` with stride 1, computed by `convolve`."""
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         return convolve(inputs, kernel, self.padding)
 
 
-def convolve(x, kernel, padding):
-    """`(batch, H, W, in)` with a `(3, 3, in, out)` kernel; padding: "same", "valid"."""
-    x, kernel, padding = *map(tf.convert_to_tensor, (x, kernel)), padding.upper()
-    if x.dtype != tf.float32 or not uses_input_gradients():
+def convolve(
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    padding: str,
+    by_input_gradient: bool | None = None,
+) -> tf.Tensor:
+    """Convolve `(batch, H, W, in)` with a `(3, 3, in, out)` kernel.
+
+    padding: "same" or "valid". by_input_gradient: whether float32 is computed as the
+        gradient of another convolution; `None`: where that is faster.
+    """
+    x, kernel = tf.convert_to_tensor(x), tf.convert_to_tensor(kernel)
+    padding = padding.upper()
+    if by_input_gradient is None:
+        by_input_gradient = uses_input_gradients()
+    if x.dtype != tf.float32 or not by_input_gradient:
         return tf.nn.conv2d(x, kernel, 1, padding)
     y = convolve_by_input_gradient(x, kernel, padding)
     if tf.executing_eagerly():
         return y
-    # A tape goes through `turned`: to the same numbers, by way of the slow kernel.
+    # A tape goes through the ops that made `y`: the same numbers, by the slow kernel.
     return override_gradient(CONVOLUTION_GRADIENT + padding, y, x, kernel)
 
 
 @functools.cache
-def uses_input_gradients():
+def uses_input_gradients() -> bool:
     """Whether gradients of convolutions are faster here than convolutions."""
-    return host.has_avx2_alone() and bool(has_onednn())
+    return input_gradients_are_faster(host.cpu_flags(), has_onednn(), host.has_nvidia())
 
 
-def convolve_by_input_gradient(x, kernel, padding):
-    """The convolution as the gradient of another."""
+def input_gradients_are_faster(
+    cpu_flags: Mapping[str, bool | None], onednn: bool | None, gpu: bool
+) -> bool:
+    """Whether that is so on a processor with AVX2 alone, with oneDNN, without a GPU.
+
+    cpu_flags: from `host.cpu_flags`. onednn: `None` where TensorFlow does not tell.
+    """
+    avx2_alone = bool(cpu_flags["AVX2"]) and not cpu_flags["AVX-512F"]
+    return avx2_alone and bool(onednn) and not gpu
+
+
+def convolve_by_input_gradient(
+    x: tf.Tensor, kernel: tf.Tensor, padding: str
+) -> tf.Tensor:
+    """Compute the convolution as the gradient of another; padding in capitals."""
     mirrored = tf.transpose(tf.reverse(kernel, (0, 1)), (0, 1, 3, 2))
-    size = tf.concat([tf.shape(x)[:3], kernel.shape[-1:]], 0)
-    # TensorFlow gives oneDNN a "SAME" one; what "VALID" has not is cut off.
-    y = input_gradient(size, mirrored, x, "SAME")
-    if padding == "VALID":  # by `slice`, as in `losses.differences`
-        y = tf.slice(y, (0, 1, 1, 0), size - (0, 2, 2, 0))
-    less = {"SAME": 0, "VALID": 2}[padding]
-    height, wide = (n and n - less for n in x.shape[1:3])
-    return tf.ensure_shape(y, (x.shape[0], height, wide, kernel.shape[-1]))
+    shape = tf.concat([tf.shape(x)[:3], kernel.shape[-1:]], 0)
+    # TensorFlow gives oneDNN a "SAME" one; what "VALID" does not have is cut off.
+    y = input_gradient(shape, mirrored, x, "SAME")
+    trimmed = 0
+    if padding == "VALID":
+        # By `slice`: the gradient of `y[...]` is computed in one thread.
+        trimmed = 2
+        y = tf.slice(y, (0, 1, 1, 0), shape - (0, trimmed, trimmed, 0))
+    height, width = (n and n - trimmed for n in x.shape[1:3])
+    return tf.ensure_shape(y, (x.shape[0], height, width, kernel.shape[-1]))
 
 
-def input_gradient(size, kernel, up, padding):
+def input_gradient(
+    shape: tf.Tensor, kernel: tf.Tensor, output_gradient: tf.Tensor, padding: str
+) -> tf.Tensor:
+    """The gradient at a convolution's input, of `shape`, from that at its output."""
     return tf.raw_ops.Conv2DBackpropInput(
-        input_sizes=size,
+        input_sizes=shape,
         filter=kernel,
-        out_backprop=up,
+        out_backprop=output_gradient,
         strides=STRIDES,
         padding=padding,
     )
 
 
-def convolution_gradients(padding):
-    """Of what `convolve` returns, at what its node takes."""
+def register_gradient(padding: str) -> None:
+    """Register the gradient that `convolve` gives its result."""
 
-    def found(op, up, *_):
+    @tf.RegisterGradient(CONVOLUTION_GRADIENT + padding)
+    def gradient(op, output_gradient, *_):
         _, x, kernel = op.inputs
         at_kernel = tf.raw_ops.Conv2DBackpropFilter(
             input=x,
             filter_sizes=tf.shape(kernel),
-            out_backprop=up,
+            out_backprop=output_gradient,
             strides=STRIDES,
             padding=padding,
         )
-        return None, input_gradient(tf.shape(x), kernel, up, padding), at_kernel
-
-    return found
-
-
-for padding in ("SAME", "VALID"):
-    tf.RegisterGradient(CONVOLUTION_GRADIENT + padding)(convolution_gradients(padding))
+        at_x = input_gradient(tf.shape(x), kernel, output_gradient, padding)
+        return None, at_x, at_kernel
 
 
-def value_and_gradient(losses, x, *, jit=False):
-    """What `losses(x)` returns beside the number that comes first, and the gradient of
-    that number at `x`: in a graph by the fast ways of `convolve` and `edges.pad`, the
-    latter where the graph is not for XLA, which does not know it."""
+for conv_padding in ("SAME", "VALID"):
+    register_gradient(conv_padding)
+
+
+def value_and_gradient(
+    function: Callable[[tf.Tensor], tuple[tf.Tensor, Any]], x: tf.Tensor
+) -> tuple[Any, tf.Tensor]:
+    """The gradient at `x` of the scalar that `function(x)` returns first.
+
+    In a graph by the gradients that `convolve`, `pad_features` and `gram_matrix` give
+    their results, which a tape does not use.
+    Returns: what else `function` returned, and the gradient.
+    """
     if tf.executing_eagerly():
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
-            total, found = losses(x)
-        return found, tape.gradient(total, x)
-    with padding_module.written_in_place(not jit):
-        total, found = losses(x)
-    (slope,) = tf.gradients(total, x)
-    return found, slope
+            scalar, other = function(x)
+        return other, tape.gradient(scalar, x)
+    scalar, other = function(x)
+    (gradient,) = tf.gradients(scalar, x)
+    return other, gradient

@@ -12,8 +12,8 @@ from kstyle.losses.base import LossTerm
 from kstyle.losses.style import GramLoss, gram_matrix
 from kstyle.networks.architecture import RGB_CHANNELS, Layer
 from kstyle.networks.extractor import extractor_padding
-from kstyle.ops import padding
 from kstyle.ops.convolution import convolve, input_gradient, value_and_gradient
+from kstyle.ops.padding import pad_features, padding_gradient
 from kstyle.ops.tf_utils import model_function, pixel_spec, zeros_in_tf_memory
 from kstyle.tiling.geometry import Stage, layer_lengths, recomputed_layers
 from kstyle.tiling.signs import (
@@ -75,7 +75,7 @@ class StageLayers:
             return keras_layer(x)
         x = tf.cast(x, keras_layer.compute_dtype)
         if self.padding != "valid":
-            x = padding.pad_features(x, self.padding, paddings)
+            x = pad_features(x, self.padding, paddings)
         x = convolve(x, keras_layer.kernel.value, "valid")
         return tf.nn.relu(tf.nn.bias_add(x, keras_layer.bias.value))
 
@@ -118,7 +118,7 @@ class StageLayers:
         gradient = tf.ensure_shape(gradient, (None, None, None, channels))
         if self.padding == "valid":
             return gradient
-        return padding.padding_adjoint(gradient, self.padding, paddings)
+        return padding_gradient(gradient, self.padding, paddings)
 
 
 def run_after(done: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
@@ -229,11 +229,9 @@ class StageGraphs:
         and `{layer: signs}` for `gradient`.
         """
         x = self._preprocess(x)
-        with padding.written_in_place():
-            features = self.recomputed.features(x, borders)
-            end, signs = self.signed.output_and_signs(
-                last_features(features, x), borders
-            )
+        features = self.recomputed.features(x, borders)
+        last = last_features(features, x)
+        end, signs = self.signed.output_and_signs(last, borders)
         if self.output:
             features[self.output] = end
         own = self._crop(features, crops)

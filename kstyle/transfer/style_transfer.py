@@ -289,7 +289,7 @@ class StyleTransfer(keras.Model):
 
     def _evaluate(self):
         losses, gradient = self.evaluator.losses_and_gradient(
-            self.image_tensor(), self.optimizer.scale_loss, self.jit_compile
+            self.image_tensor(), self.optimizer.scale_loss
         )
         self.gradient.assign(gradient)
         return losses

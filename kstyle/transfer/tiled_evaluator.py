@@ -68,12 +68,8 @@ class TiledEvaluator:
         self,
         image: tf.Tensor,
         scale_loss: Callable[[tf.Tensor], tf.Tensor],
-        jit_compile: bool = False,
     ) -> tuple[dict[str, tf.Tensor], np.ndarray]:
-        """The losses, and the gradient of `scale_loss` of their total at the picture.
-
-        jit_compile: ignored; XLA would compile each size of tile anew.
-        """
+        """The losses, and the gradient at the picture of their `scale_loss`ed total."""
         pixels = np.asarray(image)
         losses, grams, stage_inputs = self._forward(pixels, for_gradient=True)
         with tf.GradientTape() as tape:

@@ -56,19 +56,15 @@ class WholeEvaluator:
         self,
         image: tf.Tensor,
         scale_loss: Callable[[tf.Tensor], tf.Tensor],
-        jit_compile: bool = False,
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """The losses, and the gradient of `scale_loss` of their total at the picture.
-
-        jit_compile: whether the caller's graph is compiled by XLA.
-        """
+        """The losses, and the gradient at the picture of their `scale_loss`ed total."""
 
         def scaled_total(image):
             features = {**self.extractor(image), IMAGE: image}
             losses = compute_losses(self.terms, features, self.targets)
             return scale_loss(losses["loss"]), losses
 
-        return value_and_gradient(scaled_total, image, jit=jit_compile)
+        return value_and_gradient(scaled_total, image)
 
     def gradient_norms(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """`{tag: 2-norm of the weighted term's gradient at the picture}`.
