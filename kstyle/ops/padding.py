@@ -74,8 +74,13 @@ def edge_positions(mode: str) -> tf.types.experimental.PolymorphicFunction:
     def positions(shape, paddings):
         pixels = tf.reshape(tf.range(tf.reduce_prod(shape[:3])), shape[:3])
         sources = tf.pad(pixels, paddings[:3], PAD_MODES[mode])
-        is_edge = tf.pad(tf.zeros_like(pixels), paddings[:3], constant_values=1)
-        edges = tf.where(tf.reshape(is_edge, (-1,)))[:, 0]
+        # Rows first, then what is beside them: the order in which a corner's gradients
+        # are added decides its last bit.
+        kinds = tf.zeros_like(pixels)
+        kinds = tf.pad(kinds, paddings[:3] * [[0], [0], [1]], constant_values=2)
+        kinds = tf.pad(kinds, paddings[:3] * [[0], [1], [0]], constant_values=1)
+        flat_kinds = tf.reshape(kinds, (-1,))
+        edges = tf.concat([tf.where(flat_kinds == kind)[:, 0] for kind in (1, 2)], 0)
         return edges, tf.gather(tf.reshape(sources, (-1,)), edges)
 
     signature = (tf.TensorSpec((4,), tf.int32), tf.TensorSpec((4, 2), tf.int32))
