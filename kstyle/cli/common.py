@@ -43,8 +43,11 @@ class LogPrinter(logging.Handler):
     """Print log records on stderr, above a progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.levelno < logging.ERROR:  # an error has the traceback of a bug
+            text = one_line(text)
         with contextlib.suppress(OSError):
-            print(one_line(record.getMessage()), file=sys.stderr)
+            print(text, file=sys.stderr)
 
 
 @contextlib.contextmanager

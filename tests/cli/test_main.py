@@ -1,6 +1,7 @@
 """The command line: what it prints, what it refuses, and with which exit code."""
 
 import hashlib
+import logging
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import kstyle
-from kstyle.cli.common import user_errors
+from kstyle.cli.common import show_log, user_errors
 from kstyle.cli.main import cli
 from kstyle.config.style_config import StyleConfig
 from kstyle.networks.registry import NETWORKS
@@ -95,7 +96,7 @@ def test_the_short_flag_prints_the_version():
     assert invoke("-V").stdout == f"kstyle, version {kstyle.__version__}\n"
 
 
-def test_the_built_in_experiments_are_listed_with_their_questions():
+def test_the_built_in_experiments_are_listed():
     lines = invoke("experiment", "list").stdout.splitlines()
     (row,) = (line for line in lines if "08_pooling" in line)
     assert "Average or maximum?" in row
@@ -257,6 +258,15 @@ def test_an_unknown_option_or_command_is_refused():
         assert result.exit_code == 2
         assert "Traceback" not in result.output
     assert "--steps" in invoke("stylize", "--stepz", "3").stderr
+
+
+def test_the_log_shows_names_in_one_line_and_tracebacks_in_full(capsys):
+    log = logging.getLogger("kstyle")
+    with show_log(quiet=False):
+        log.info("%s is read", "a\nb.png")
+        log.error("a.png failed:\n%s", "Traceback ...\n  line")
+    expected = "a\\nb.png is read\na.png failed:\nTraceback ...\n  line\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_a_bug_keeps_its_traceback():
