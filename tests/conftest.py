@@ -22,9 +22,13 @@ with warnings.catch_warnings():
     import tensorflow  # noqa: E402, F401
 
 import kstyle  # noqa: E402
+from kstyle.hardware.machine import Machine  # noqa: E402
 from kstyle.losses.terms import loss_terms  # noqa: E402
 from kstyle.networks.extractor import build_extractor  # noqa: E402
 from kstyle.optimizers.factory import make_optimizer  # noqa: E402
+from kstyle.planning.estimates import peak_bytes  # noqa: E402
+from kstyle.planning.scales import plan_scales_of_run  # noqa: E402
+from kstyle.runs.inputs import read_pictures  # noqa: E402
 from kstyle.transfer.style_transfer import StyleTransfer  # noqa: E402
 
 
@@ -121,19 +125,13 @@ def small_run(tmp_path, tiny_weights, random_picture):
 
 
 @pytest.fixture
-def room(monkeypatch):
-    """A function that sets how many pairs of L-BFGS the memory suffices for; in tiles
-    it does for any number."""
+def machine_for():
+    """A function from a config to a machine whose memory just suffices for its run."""
 
-    def make(most):
-        monkeypatch.setattr(
-            "kstyle.planning.memory_fit.memory_shortage",
-            lambda config, *_: (
-                "Too little."
-                if config.history > most and config.tile == "off"
-                else None
-            ),
-        )
+    def make(config):
+        scales = plan_scales_of_run(config, *read_pictures(config).sizes)
+        need = peak_bytes(config, scales)
+        return Machine(available_bytes=lambda device: need)
 
     return make
 

@@ -24,7 +24,6 @@ from kstyle.runs.batch_plan import (
     make_batch_plan,
 )
 from kstyle.runs.checkpoint import CHECKPOINT_FILE, RunState
-from kstyle.runs.inputs import InputCache
 from kstyle.runs.job import Job, prepare, run_name
 from kstyle.runs.many_runs import Attempt, find_unfinished_state
 from kstyle.runs.models import MAX_MODEL_BYTES, ModelCache
@@ -81,7 +80,7 @@ def run_batch(plan: BatchPlan, watch: SilentBatchWatch) -> list[BatchOutcome]:
     todo = plan.todo()
     watch.begin(plan, todo)
     for entry in todo:
-        outcome = outcomes[id(entry)] = run_entry(entry, plan.inputs, models, watch)
+        outcome = outcomes[id(entry)] = run_entry(entry, plan, models, watch)
         watch.end(entry, outcome)
         if outcome.status in ("interrupted", "left"):
             break
@@ -95,7 +94,7 @@ def skipped_outcome(entry: BatchEntry) -> BatchOutcome:
 
 
 def run_entry(
-    entry: BatchEntry, inputs: InputCache, models: ModelCache, watch: SilentBatchWatch
+    entry: BatchEntry, plan: BatchPlan, models: ModelCache, watch: SilentBatchWatch
 ) -> BatchOutcome:
     """Run an entry, or resume it where an earlier batch was interrupted."""
     try:
@@ -106,8 +105,9 @@ def run_entry(
                 requested_config=entry.requested_config,
                 overwrite=entry.replaces,
                 folder=folder,
-                inputs=inputs,
+                inputs=plan.inputs,
                 state=state,
+                machine=plan.machine,
             )
             with watch.running(job) as callbacks:
                 result = pipeline.run_job(job, callbacks, models, state)

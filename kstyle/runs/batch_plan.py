@@ -66,6 +66,7 @@ class BatchPlan:
 
     entries: tuple[BatchEntry, ...]
     inputs: InputCache
+    machine: Machine = THIS_MACHINE
 
     def todo(self) -> list[BatchEntry]:
         """Return the entries to run, grouped so that one's models serve the next."""
@@ -269,7 +270,7 @@ def make_batch_plan(
         entries.append(check_entry(config, size, available, overwrite))
     for config in requested:
         explain_precision(config.precision, config.device, machine)
-    return BatchPlan(tuple(entries), inputs)
+    return BatchPlan(tuple(entries), inputs, machine)
 
 
 def check_entry(

@@ -249,14 +249,14 @@ def safe_stem(path: str) -> str:
 
 
 def reopen_run(
-    folder: str | Path, *, overwrite: bool = False
+    folder: str | Path, *, overwrite: bool = False, machine: Machine = THIS_MACHINE
 ) -> tuple[Job | None, RunState | None]:
     """Return the job and the checkpoint with which to continue the run in `folder`.
 
     The job is `None` where the run is finished; the checkpoint is `None` where there
     is none yet, and the run starts again in its folder.
     overwrite: whether an existing `config.output` may be replaced, also if it is not
-        the file that this run has written.
+        the file that this run has written. machine: as for `prepare`.
     Raises: ConfigError, ImageError, WeightsError: the folder is not a run's or is in
         use, or its options, pictures or weights are not those of the checkpoint.
     """
@@ -275,7 +275,9 @@ def reopen_run(
             state = checkpoint.with_tile_option(state, config.tile)
             checkpoint.check_fingerprint(state, config, folder)
         overwrite = overwrite or has_written_output(folder, config)
-        job = prepare(config, overwrite=overwrite, folder=folder, state=state)
+        job = prepare(
+            config, overwrite=overwrite, folder=folder, state=state, machine=machine
+        )
     return job, state
 
 

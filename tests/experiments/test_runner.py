@@ -16,7 +16,10 @@ import kstyle
 from kstyle import experiments
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError, ExperimentError
+from kstyle.experiments.definition.experiment_file import read_experiment
+from kstyle.experiments.execution.trial import LocalExecutor, WorkerContext
 from kstyle.experiments.plans import plan
+from kstyle.experiments.runner import run_plans
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.files import lock_folder
 from kstyle.runs import checkpoint
@@ -292,13 +295,18 @@ def test_an_experiment_in_use_is_not_run_a_second_time(pools, tmp_path):
 
 def run_until(path, place, step):
     """Run `path` in `place` and end it at a step, as if the process were killed."""
+    with pytest.raises(SystemExit):
+        run(path, place, watch=StepCounter(end_at(step)))
+
+
+def end_at(step):
+    """A function that ends the process when a trial has taken `step` steps."""
 
     def end(trial, done):
         if done == step:
             raise SystemExit
 
-    with pytest.raises(SystemExit):
-        run(path, place, watch=StepCounter(end))
+    return end
 
 
 def resume(path, place):
@@ -334,17 +342,27 @@ def test_a_killed_trial_is_resumed_to_the_same_result(pools, tmp_path, solved):
     assert record["curve"]["seconds"] == sorted(record["curve"]["seconds"])
 
 
-@pytest.mark.parametrize("most", [10, 3])
-def test_a_resumed_trial_keeps_its_number_of_pairs(pools, tmp_path, room, most):
+def run_on(machine, path, place, watch):
+    """Run `path` in `place` on `machine`; return the rows."""
+    plans, context = plan(path, logdir=place / "logs"), WorkerContext(machine)
+    return run_plans(plans, watch, context, LocalExecutor(context))
+
+
+@pytest.mark.parametrize("tight", [False, True])
+def test_a_resumed_trial_keeps_its_number_of_pairs(pools, tmp_path, machine_for, tight):
     path = pools(base={"steps": 4, "checkpoint_every": "1"}, axes={"pool": ["avg"]})
-    room(5)
-    (whole,) = run(path, tmp_path / "whole")
-    run_until(path, tmp_path, step=3)
-    room(most)
-    (row,), steps = resume(path, tmp_path)
+    config = read_experiment(path).trials[0].config
+    small = machine_for(config.replace(history=5))
+    (whole,) = run_on(small, path, tmp_path / "whole", StepCounter())
+    with pytest.raises(SystemExit):
+        run_on(small, path, tmp_path, StepCounter(end_at(3)))
+    watch = StepCounter()
+    machine = machine_for(config.replace(tile="whole", history=5)) if tight else small
+    (row,) = run_on(machine, path, tmp_path, watch)
+    steps = [done for _, done in watch.steps]
     assert steps == [2, 3, 4]
     assert (row["status"], row["loss"]) == ("finished", whole["loss"])
-    used = {"history": 5} if most > 5 else {"history": 5, "tile": "whole"}
+    used = {"history": 5, "tile": "whole"} if tight else {"history": 5}
     folder = tmp_path / "logs/pools/pool=avg"
     record, about = (
         json.loads((folder / name).read_text()) for name in ("record.json", "run.json")

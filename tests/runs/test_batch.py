@@ -259,14 +259,15 @@ def test_an_interrupted_batch_is_resumed(folder, config, tmp_path, changes):
     assert [x.status for x in third] == ["there"] * 3
 
 
-def test_a_resumed_picture_keeps_its_number_of_pairs(folder, config, tmp_path, room):
+def test_a_resumed_picture_keeps_its_number_of_pairs(
+    folder, config, tmp_path, machine_for
+):
     config = config.replace(checkpoint_every="1", steps=3)
-    options = {"contents": [folder / "c.jpg"], "output": tmp_path / "out"}
-    room(5)
-    (first,) = kstyle.stylize_batch(config, **options, watch=Seen("c.jpg"))
+    configs = batch_configs(config, [folder / "c.jpg"], output=tmp_path / "out")
+    tight = machine_for(configs[0].replace(history=5))
+    (first,) = run_batch(make_batch_plan(configs, machine=tight), Seen("c.jpg"))
     assert (first.status, first.config.history) == ("interrupted", 5)
-    room(10)
-    (again,) = kstyle.stylize_batch(config, **options)
+    (again,) = kstyle.stylize_batch(configs)
     assert (again.status, again.steps) == ("finished", 3)
     assert again.folder == first.folder
     assert read_run(again.folder)["config"].history == 5

@@ -147,12 +147,11 @@ def test_a_scale_that_ended_early_stays_ended(options):
     np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
 
 
-def test_a_resumed_run_that_took_tiles_can_be_killed_again(options, room):
+def test_a_resumed_run_that_took_tiles_can_be_killed_again(options, machine_for):
     folder = killed(options, 4)
-    room(1)  # too little for its pairs
-    job, _ = reopen_run(folder)
+    tight = machine_for(StyleConfig(**options | {"tile": "whole"}))
+    job, _ = reopen_run(folder, machine=tight)
     assert job.config.tile == "whole"  # and the process ends before it is kept
-    room(10)
     job, state = reopen_run(folder)
     assert (job.config.tile, job.requested_config.tile) == ("whole", "off")
     assert pipeline.run_job(job, state=state).steps == 11

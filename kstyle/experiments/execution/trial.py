@@ -22,6 +22,7 @@ from kstyle.experiments.records import (
 from kstyle.experiments.reporting.summary import score_trial
 from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import write_text
+from kstyle.hardware.machine import THIS_MACHINE, Machine
 from kstyle.losses.terms import build_terms
 from kstyle.lru_cache import LRUCache
 from kstyle.runs import pipeline
@@ -34,9 +35,13 @@ from kstyle.runs.models import MAX_MODEL_BYTES, ModelCache
 
 
 class WorkerContext:
-    """What a process keeps from one trial to the next: models and a scorer."""
+    """What a process keeps from one trial to the next: models and a scorer.
 
-    def __init__(self) -> None:
+    machine: the facts that decide how the trials fit into the memory.
+    """
+
+    def __init__(self, machine: Machine = THIS_MACHINE) -> None:
+        self.machine = machine
         self.models = ModelCache(MAX_MODEL_BYTES)
         self.scorers: LRUCache[Scorer] = LRUCache(1)
 
@@ -84,7 +89,9 @@ def run_trial(
         if twin is not None:
             record = copy_identical_trial(twin, folder, record)
         else:
-            job = prepare(trial.config, folder=folder, state=state)
+            job = prepare(
+                trial.config, folder=folder, state=state, machine=context.machine
+            )
             record = {**record, "fitted": job.fitted_options()}
             if trial.kind == "table":
                 result, error = measure_table(job, context.models), None
