@@ -60,7 +60,7 @@ def check_writable(
         file exists and `overwrite` is false. ImageError: `path` is a folder, or its
         folder can neither be written to nor made.
     """
-    if is_web_address(path):
+    if is_web_address(os.fspath(path)):
         raise ConfigError(f"{path} is a web address. Name a file for the result.")
     path = Path(path)
     _check_type(path, bits)
