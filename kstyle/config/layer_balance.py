@@ -1,18 +1,19 @@
-"""Layer weights found from the start picture: `--style-weights METHOD[:NUMBER]`.
+"""Solve layer weights from the initial picture: `--style-weights METHOD[:NUMBER]`.
 
-Solved once, before the first step, into plain numbers that repeat the run. Arithmetic
-only; what is measured at the start comes from `start.solve_weights`.
+They are solved once, before the first step, and are plain numbers from then on, so that
+the run can be repeated. Arithmetic only: `runs/initialization.py` measures the losses
+and gradient norms.
 
-- `init-loss:FLOOR`, the reference's: a style layer whose unweighted initial loss is
-  below FLOOR gets the weight FLOOR / loss; the others keep theirs, and so does a 0.
-- `equal-loss[:SHARE]`: every style layer has the same weighted initial loss.
-- `equal-gradient[:SHARE]`: every style layer's weighted loss has a gradient of the same
-  2-norm at the start picture.
+- `init-loss:FLOOR`, as the reference does: a style layer whose unweighted initial loss
+  is below FLOOR gets the weight FLOOR / loss. Other layers and weights of 0 stay.
+- `equal-loss[:SHARE]`: every style layer gets the same weighted initial loss.
+- `equal-gradient[:SHARE]`: the gradients of the style layers' weighted losses get the
+  same 2-norm at the initial picture.
 
-The last two keep the sum over the layers (of losses, of norms), so `style_weight` means
-what it meant. With a SHARE in (0, 1), `content_weight` is solved as well: style has
-that share of the sum over style and content. Content is measured where it is missing:
-at the start picture, or at grey noise where the start is the content itself.
+The last two keep the sum over the layers (of losses or norms), so that `style_weight`
+keeps its meaning. With a SHARE in (0, 1), `content_weight` is solved as well, so that
+style has that share of the sum of style and content. Content is measured at the initial
+picture, or at grey noise if the run starts from the content, which has no content loss.
 `auto` is `equal-gradient:0.8`.
 """
 

@@ -1,4 +1,4 @@
-"""Layer weights from the start: each rule with numbers that can be worked by hand."""
+"""Solved layer weights: each rule with numbers that can be worked out by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""`StyleConfig`: what it takes, what it refuses and how it says so, and YAML."""
+"""`StyleConfig`: valid and refused values, YAML, and the flags of the options."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where a run is computed, and what is said where its device cannot do it."""
+"""The choice of the device, and the errors of a device that is missing or full."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What is read of a machine, from files as Linux has them."""
+"""Facts about the machine, read from files as Linux has them."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""bfloat16 in the network alone: where it is chosen, what it changes and what not."""
+"""The precision of the network: its choice, and its effect on losses and runs."""
 
 import logging
 

@@ -98,7 +98,7 @@ VGG16 = {"net": "vgg16", "content_layers": "conv2_2", "style_layers": "conv3_1"}
 BFLOAT16 = {"precision": "bfloat16"}
 
 
-# Bytes of runs of 2 to 13 steps of the samples, each in a process of its own.
+# Bytes of runs of 2 to 13 steps of the samples, each in a new process.
 @pytest.mark.parametrize(
     ("options", "measured"),
     [

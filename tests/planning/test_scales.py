@@ -1,4 +1,4 @@
-"""The scales of a run: which sizes, in which order, how many steps at each."""
+"""The scales of a run: sizes, order and steps."""
 
 import pytest
 

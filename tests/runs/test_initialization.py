@@ -1,4 +1,4 @@
-"""The start of a run: its first picture, the losses there, and weights from them."""
+"""The start of a run: initial picture, initial losses, solved weights."""
 
 import numpy as np
 import pytest

@@ -19,7 +19,7 @@ from kstyle.runs.job import prepare, safe_stem
 
 @pytest.fixture
 def options(tmp_path, random_picture):
-    """Options of a small run in a folder of its own: content 24 x 48, style 40 x 30."""
+    """Options of a small run in its own folder: content 24 x 48, style 40 x 30."""
     save_picture(tmp_path / "content.png", random_picture(24, 48))
     save_picture(tmp_path / "style.png", random_picture(40, 30, seed=1))
     return {

@@ -1,4 +1,4 @@
-"""What runs have in common is made once, is the same, and is never another's."""
+"""Extractors, targets and models are shared by equal runs, and only by these."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What a run leaves: its last losses, and the memory in which they are measured."""
+"""The end of a run: the last losses, and the memory in which they are measured."""
 
 import weakref
 
