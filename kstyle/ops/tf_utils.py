@@ -1,16 +1,17 @@
-"""Graphs of one model alone, and quiet about being traced once each."""
+"""Helpers for TensorFlow's graphs: tracing, signatures, gradients, values."""
 
 import contextlib
 import functools
 import logging
-import math
+from collections.abc import Callable, Iterator
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 
 @contextlib.contextmanager
-def no_retracing_warning():
+def no_retracing_warning() -> Iterator[None]:
     """Keep TensorFlow from warning that Keras's step is traced too often.
 
     Each model has to be traced once, but TensorFlow counts all models together, and
@@ -29,8 +30,10 @@ def no_retracing_warning():
         logger.removeFilter(wanted)
 
 
-def model_function(method, signature=None, jit_compile=None):
-    """`method` as a `tf.function` of one model alone.
+def model_function(
+    method: Callable, signature: tuple | None = None, jit_compile: bool | None = None
+) -> tf.types.experimental.PolymorphicFunction:
+    """Make `method` a `tf.function` that belongs to one model.
 
     TensorFlow counts traces by code object and warns of too many; the models of a
     run's scales share the code, but each has to be traced. A partial has no code.
@@ -43,39 +46,29 @@ def model_function(method, signature=None, jit_compile=None):
     )
 
 
-def override_gradient(gradient, y, *inputs):
-    """`y`, made of `inputs` in a graph, with the gradient registered as `gradient`.
+def override_gradient(gradient: str, y: tf.Tensor, *inputs: tf.Tensor) -> tf.Tensor:
+    """Give `y`, made of `inputs` in a graph, the gradient registered as `gradient`.
 
-    `tf.gradients` alone hears of it: a tape goes the way that `y` was made. Nothing is
-    kept of a graph, as `tf.custom_gradient` does.
+    Only `tf.gradients` uses it: a tape goes through the ops that made `y`. No graph is
+    kept alive, as `tf.custom_gradient` does.
     gradient: of an op with the inputs `y, *inputs`; for `y` it returns `None`.
     """
     with y.graph.gradient_override_map({"IdentityN": gradient}):
         return tf.identity_n([y, *inputs])[0]
 
 
-def pixel_spec(channels, dtype="float32", shape=(None, None, None)):
-    """So many channels of any batch, height and width, or of `shape`, for a graph's
-    signature."""
+def pixel_spec(
+    channels: int,
+    dtype: str | np.dtype | type = "float32",
+    shape: tuple[int | None, ...] = (None, None, None),
+) -> tf.TensorSpec:
+    """The signature of so many channels of any batch, height and width, or `shape`."""
     return tf.TensorSpec((*shape, channels), dtype)
 
 
-def zeros_in_tf_memory(shape, dtype):
-    """A NumPy array of zeros to be filled by tiles, in TensorFlow's memory.
+def variable_values(variable: keras.Variable) -> np.ndarray:
+    """The values of a Keras variable, which must not be written to.
 
-    Its allocator never gives back what it has taken for the optimiser, the tiles or the
-    scale before, so an array of NumPy's own would come on top of it.
+    On a CPU nothing is copied; the array stays as it is when the variable is assigned.
     """
-    dtype = np.dtype(dtype)
-    # What NumPy sees of a tensor in bfloat16 is the tensor, and may be written to.
-    numbers = tf.zeros(math.prod(shape) * dtype.itemsize // 2, tf.bfloat16)
-    held = np.asarray(numbers)
-    if not held.flags.writeable:
-        return np.zeros(shape, dtype)
-    return held.view(dtype).reshape(shape)
-
-
-def variable_values(variable):
-    """What a Keras variable holds now: an array that is not to be written to. On a CPU
-    it is no copy; where the variable is assigned to, it stays as it is."""
     return np.asarray(tf.convert_to_tensor(variable.value))

@@ -14,7 +14,7 @@ from kstyle.networks.architecture import RGB_CHANNELS, Layer
 from kstyle.networks.extractor import extractor_padding
 from kstyle.ops.convolution import convolve, input_gradient, value_and_gradient
 from kstyle.ops.padding import pad_features, padding_gradient
-from kstyle.ops.tf_utils import model_function, pixel_spec, zeros_in_tf_memory
+from kstyle.ops.tf_utils import model_function, pixel_spec
 from kstyle.tiling.geometry import Stage, layer_lengths, recomputed_layers
 from kstyle.tiling.signs import (
     BITS_PER_BYTE,
@@ -203,7 +203,7 @@ class StageGraphs:
 
     def empty_output(self, stage_input: np.ndarray) -> np.ndarray:
         """Make an array for the output of the stage for its whole input."""
-        return zeros_in_tf_memory(self._output_shape(stage_input), self.dtype)
+        return np.zeros(self._output_shape(stage_input), self.dtype)
 
     def zero_output_gradient(self, stage_input: np.ndarray) -> np.ndarray:
         """The gradient at the output if no deeper term has one."""

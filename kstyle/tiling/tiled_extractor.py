@@ -17,7 +17,6 @@ import tensorflow as tf
 
 from kstyle.losses.base import LossTerm
 from kstyle.networks.extractor import extractor_layers, extractor_padding
-from kstyle.ops.tf_utils import zeros_in_tf_memory
 from kstyle.tiling.geometry import Tile, make_tiles, split_stages, stage_edge
 from kstyle.tiling.stage import StageGraphs
 
@@ -121,7 +120,7 @@ class TiledExtractor:
                 continue
             if output_gradient is None:
                 output_gradient = graphs.zero_output_gradient(whole)
-            gradient = zeros_in_tf_memory(whole.shape, whole.dtype)
+            gradient = np.zeros(whole.shape, whole.dtype)
             for tile, tile_signs in zip(self.tiles(number, whole), signs, strict=True):
                 gradient[tile.read] += graphs.gradient(
                     *tile_arguments(whole, tile, graphs.used_layers),

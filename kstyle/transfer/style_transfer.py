@@ -18,7 +18,6 @@ from kstyle.ops.tf_utils import (
     model_function,
     no_retracing_warning,
     variable_values,
-    zeros_in_tf_memory,
 )
 from kstyle.optimizers.adam import BasisAdam
 from kstyle.optimizers.lbfgs import LBFGS
@@ -344,8 +343,7 @@ class StyleTransfer(keras.Model):
 
     def pixels(self) -> np.ndarray:
         """The picture: float32 `(height, width, 3)` in [0, 1]."""
-        pixels = zeros_in_tf_memory(self.image.shape[1:], "float32")
-        return np.clip(variable_values(self.image)[0], 0.0, 1.0, out=pixels)
+        return np.clip(variable_values(self.image)[0], 0.0, 1.0)
 
     def get_config(self) -> dict[str, Any]:
         """What a model of the same shape is made from; the arrays are its weights."""

@@ -9,7 +9,7 @@ from keras import ops
 
 from kstyle.losses.base import IMAGE, LossTerm
 from kstyle.losses.terms import weight_losses
-from kstyle.ops.tf_utils import model_function, pixel_spec, zeros_in_tf_memory
+from kstyle.ops.tf_utils import model_function, pixel_spec
 from kstyle.tiling.tiled_extractor import TiledExtractor
 
 
@@ -164,7 +164,7 @@ class TiledEvaluator:
                 stage_inputs, gram_gradients, weights, self.targets
             )
         if gradient is None:
-            gradient = zeros_in_tf_memory(pixels.shape, "float32")
+            gradient = np.zeros(pixels.shape, "float32")
         image_weights = {t.tag: np.float32(weights[t.tag]) for t in self.image_terms}
         if any(image_weights.values()):
             for place, rows, row_below in self._strips(pixels):
@@ -191,7 +191,7 @@ def tiled_representations(
             shape = (len(features), *tile.sizes[layers[tag]], features.shape[-1])
             # In the network's precision: float32 would be no more exact.
             dtype = features.dtype.as_numpy_dtype
-            representations[tag] = zeros_in_tf_memory(shape, dtype)
+            representations[tag] = np.zeros(shape, dtype)
         representations[tag][tile.place(layers[tag])] = features
 
     grams, _ = TiledExtractor(extractor, terms, tile).forward(picture, collect)
