@@ -27,6 +27,10 @@ class ImageError(KStyleError, OSError):
     """A picture file cannot be read or written."""
 
 
+class StorageError(KStyleError, OSError):
+    """A file of a run cannot be written: the disk is full, or a quota is reached."""
+
+
 class WeightsError(KStyleError, ValueError):
     """Weights of a network are missing, damaged, or of another network."""
 

@@ -15,13 +15,15 @@ from typing import Any
 import filelock
 import pydantic_core
 
-from kstyle.errors import ConfigError
+from kstyle.errors import ConfigError, KStyleError, StorageError
 
 log = logging.getLogger("kstyle")
 
 LOCK_FILE = ".lock"
 # Errors of file systems without locks, such as some network file systems.
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK)
+# Errors of a disk that is full, of a quota, of `ulimit -f`, of a read-only disk.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 MAX_FOLDERS = 10_000  # of the same name
 WEB_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # `Path` drops the second slash
 
@@ -121,6 +123,21 @@ def new_folder(parent: str | Path, name: str) -> Path:
             folder.mkdir(parents=True)
             return folder
     raise FileExistsError(f"{Path(parent) / name}: ten thousand runs of this name")
+
+
+@contextlib.contextmanager
+def explained_storage_errors(folder: str | Path) -> Iterator[None]:
+    """Raise a `StorageError` that names `folder` where there is no room left."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM or isinstance(error, KStyleError):
+            raise
+        raise StorageError(
+            f"The files of the run in {folder} cannot be written "
+            f"({os.strerror(error.errno)}). Make room, or name another folder with "
+            "--logdir."
+        ) from error
 
 
 @contextlib.contextmanager

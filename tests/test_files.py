@@ -9,8 +9,15 @@ import threading
 
 import pytest
 
-from kstyle.errors import ConfigError
-from kstyle.files import atomic_path, json_text, lock_folder, new_folder, write_text
+from kstyle.errors import ConfigError, StorageError
+from kstyle.files import (
+    atomic_path,
+    explained_storage_errors,
+    json_text,
+    lock_folder,
+    new_folder,
+    write_text,
+)
 
 try:
     import fcntl
@@ -151,3 +158,11 @@ def test_a_file_system_without_locks_gets_a_warning(tmp_path, monkeypatch, caplo
     with lock_folder(tmp_path):
         pass
     assert "No locks available): run one process at a time" in caplog.text
+
+
+def test_an_error_of_a_full_disk_names_the_folder():
+    with pytest.raises(StorageError, match="in logs/run cannot be written .No space"):
+        with explained_storage_errors("logs/run"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(FileNotFoundError), explained_storage_errors("logs/run"):
+        raise FileNotFoundError(errno.ENOENT, "No such file")

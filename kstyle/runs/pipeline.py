@@ -6,14 +6,14 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import keras
 import tensorflow as tf
 
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import DivergedError, OutOfMemoryError
-from kstyle.files import lock_folder
+from kstyle.files import explained_storage_errors, lock_folder
 from kstyle.hardware import devices
 from kstyle.hardware.keras_setup import check_run_settings
 from kstyle.images.picture import resize
@@ -141,7 +141,7 @@ def optimise_job(
     """
     begun = time.perf_counter() - (state.seconds if state else 0.0)
     guard = DivergenceGuard(job.weights.source, (job.content.pixels, job.style))
-    with lock_folder(job.folder):
+    with lock_folder(job.folder), explained_storage_errors(job.folder):
         with record_run(job.config, job.weights.source, job.folder) as record:
             record["guard"] = guard.events
             model, interrupted = run_scales(job, callbacks, models, state, guard)
@@ -236,9 +236,10 @@ def open_logs(
     if state is not None:
         columns = checkpoint.truncate_loss_csv(path, state.step)
     tensorboard.truncate_events(job.folder, state.step if state else None)
-    file = stack.enter_context(open(path, "a" if state else "w", newline=""))
+    file = open(path, "a" if state else "w", newline="")
+    stack.callback(close_file, file)
     writer = tf.summary.create_file_writer(str(job.folder))
-    stack.callback(writer.close)
+    stack.callback(tensorboard.close_writer, writer)
     if state is None:
         last, terms = job.scales[-1], build_terms(config)
         content = job.content_at(last.content_size)
@@ -253,6 +254,12 @@ def open_logs(
             writer, job.folder / "snapshots", config.snapshot_every
         ),
     ]
+
+
+def close_file(file: TextIO) -> None:
+    """Close a file; what does not fit on the disk any more is lost."""
+    with contextlib.suppress(OSError):
+        file.close()
 
 
 def build_scale_model(

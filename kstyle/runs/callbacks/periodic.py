@@ -5,6 +5,7 @@ logs.
 """
 
 import csv
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ import keras
 from kstyle.images.writing import save_picture
 from kstyle.planning.scales import Scale, ScalePlan
 
+log = logging.getLogger("kstyle")
+
 Clock = Callable[[], float]  # returns seconds
 
 
@@ -25,9 +28,12 @@ class EverySteps(keras.callbacks.Callback):
     `every` counts global steps; 0 means never. No step is reported twice, so the
     next scale of a run continues where the last one ended.
     state_name: the callback's key in the checkpoint; `None`: it is not kept there.
+    writes_files: whether an `OSError`, as on a full disk, ends the reports with a
+        warning, and not the run.
     """
 
     state_name: str | None = None
+    writes_files = False
 
     def __init__(self, every: int) -> None:
         super().__init__()
@@ -64,7 +70,15 @@ class EverySteps(keras.callbacks.Callback):
         step = self.model.global_step
         if self.every and step != self.reported:
             self.reported = step
-            self.report(step, {name: float(value) for name, value in logs.items()})
+            values = {name: float(value) for name, value in logs.items()}
+            try:
+                self.report(step, values)
+            except OSError as error:
+                if not self.writes_files:
+                    raise
+                self.every = 0
+                name = str(self.state_name).replace("_", " ")
+                log.warning("no %s from step %d on: %s", name, step, error)
 
 
 class LossCSV(EverySteps):
@@ -75,6 +89,7 @@ class LossCSV(EverySteps):
     """
 
     state_name = "loss_csv"
+    writes_files = True
 
     def __init__(self, file: TextIO, every: int, columns: Sequence[str] = ()) -> None:
         super().__init__(every)
@@ -94,6 +109,7 @@ class SnapshotFiles(EverySteps):
     """Writes the picture as `step_000050.png` into `folder`."""
 
     state_name = "snapshots"
+    writes_files = True
 
     def __init__(self, folder: Path, every: int) -> None:
         super().__init__(every)

@@ -1,6 +1,7 @@
 """TensorBoard events of a run: scalars, pictures, the config, a chart layout."""
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar.summary import scalar_pb
 
 from kstyle.config.style_config import StyleConfig
-from kstyle.files import atomic_path
+from kstyle.files import NO_ROOM, atomic_path
 from kstyle.losses.terms import LossTerm
 from kstyle.runs.callbacks.periodic import Clock, EverySteps, SnapshotFiles
 from kstyle.runs.provenance import shareable_options
@@ -32,6 +33,7 @@ class ScalarEvents(EverySteps):
     """
 
     state_name = "scalar_events"
+    writes_files = True
 
     def __init__(
         self,
@@ -63,9 +65,9 @@ class ScalarEvents(EverySteps):
         if self.gradients:
             for tag, norm in self.model.gradient_norms().items():
                 logs[f"gradient/{tag}"] = float(norm)
-        with self.writer.as_default(step=step):
+        with event_errors(), self.writer.as_default(step=step):
             tf.summary.experimental.write_raw_pb(serialize_scalars(logs))
-        self.writer.flush()
+            self.writer.flush()
 
 
 class SnapshotEvents(SnapshotFiles):
@@ -82,9 +84,30 @@ class SnapshotEvents(SnapshotFiles):
         height, width = self.model.image.shape[1:3]
         image = [str(width), str(height), self.path(step).read_bytes()]
         metadata = image_metadata.create_summary_metadata(None, None)
-        with self.writer.as_default(step=step):
+        with event_errors(), self.writer.as_default(step=step):
             tf.summary.write("snapshot", tf.constant(image), metadata=metadata)
-        self.writer.flush()
+            self.writer.flush()
+
+
+@contextlib.contextmanager
+def event_errors() -> Iterator[None]:
+    """Raise an `OSError` where TensorFlow's event writer finds no room on the disk.
+
+    TensorFlow has the same error for a full disk as for a full memory.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for number in NO_ROOM:
+            if os.strerror(number) in error.message:
+                raise OSError(number, os.strerror(number)) from None
+        raise
+
+
+def close_writer(writer: tf.summary.SummaryWriter) -> None:
+    """Close an event file; what does not fit on the disk any more is lost."""
+    with contextlib.suppress(OSError), event_errors():
+        writer.close()
 
 
 def serialize_scalars(values: Mapping[str, float]) -> bytes:
@@ -106,13 +129,13 @@ def write_header(
     style: np.ndarray,
 ) -> None:
     """Write both pictures, the config as text, and the custom-scalars layout."""
-    with writer.as_default(step=0):
+    with event_errors(), writer.as_default(step=0):
         tf.summary.image("source/content", content[None])
         tf.summary.image("source/style", style[None])
         tf.summary.text("config", config_markdown(config))
         layout = custom_scalar.pb(chart_layout(terms)).SerializeToString()
         tf.summary.experimental.write_raw_pb(layout, step=0)
-    writer.flush()
+        writer.flush()
 
 
 def truncate_events(folder: Path, step: int | None) -> None:
@@ -125,7 +148,7 @@ def truncate_events(folder: Path, step: int | None) -> None:
         if step is None:
             path.unlink()
             continue
-        with atomic_path(path) as temporary:
+        with event_errors(), atomic_path(path) as temporary:
             with tf.io.TFRecordWriter(str(temporary)) as writer:
                 for record in read_intact_records(path):
                     if event_pb2.Event.FromString(record).step <= step:

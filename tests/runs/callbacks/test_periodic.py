@@ -129,6 +129,21 @@ def test_snapshot_every_0_makes_no_folder(make_model, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+class FullFile(io.StringIO):
+    """A file on a full disk."""
+
+    def flush(self):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_ends_the_reports_and_not_the_run(make_model, caplog):
+    others = Recorder(1)
+    make_model().fit(steps_per_epoch=3, callbacks=[LossCSV(FullFile(), 1), others])
+    assert [step for step, _ in others.rows] == [0, 1, 2, 3]
+    (record,) = caplog.records
+    assert "no loss csv from step 0 on: [Errno 28] No space left" in record.getMessage()
+
+
 def test_progress_estimates_the_time_left_by_pixels(make_model):
     times = itertools.count(step=2)  # seconds; every report is 2 s after the last
     told, scales = [], (Scale(edge=10, steps=5), Scale(edge=20, steps=3))

@@ -1,5 +1,6 @@
 """The event file of a run, read back with TensorBoard's own reader."""
 
+import errno
 import functools
 import re
 
@@ -16,6 +17,7 @@ from kstyle.losses.terms import build_terms
 from kstyle.runs.callbacks.tensorboard import (
     ScalarEvents,
     SnapshotEvents,
+    event_errors,
     read_intact_records,
     write_header,
 )
@@ -226,3 +228,12 @@ def test_kerass_own_tensorboard_callback_works_beside_ours(make_model, tmp_path)
     make_model().fit(epochs=2, steps_per_epoch=1, callbacks=[board])
     accumulator = EventAccumulator(str(tmp_path / "train")).Reload()
     assert {f"epoch_{tag}" for tag in LOSSES} <= set(accumulator.Tags()["tensors"])
+
+
+def test_a_full_disk_is_told_from_a_full_memory():
+    full = "logs/events.out; No space left on device"
+    with pytest.raises(OSError) as caught, event_errors():
+        raise tf.errors.ResourceExhaustedError(None, None, full)
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(tf.errors.ResourceExhaustedError), event_errors():
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
