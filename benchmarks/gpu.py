@@ -24,6 +24,7 @@ import tensorflow as tf
 import kstyle
 from kstyle.hardware import devices
 from kstyle.planning import calibration, footprint
+from kstyle.planning.scales import ScalePlan
 from kstyle.runs.job import prepare
 
 
@@ -60,12 +61,11 @@ def measured(net, size, precision, jit, steps, repeat):
 
 
 def estimated(net, size, precision):
-    """GB that a step's tensors are reckoned to take."""
+    """Return the estimated GB of a step's features."""
     content, style = (picture.shape[:2] for picture in common.pictures(size))
-    layers = {"content_layers": common.CONTENT_LAYER}
-    layers["style_layers"] = ",".join(common.STYLE_LAYERS)
-    config = kstyle.StyleConfig(net=net, size=size, padding="same", **layers)
-    return footprint.scale_bytes(config, content, style, precision)[0] / 1e9
+    layers = (common.CONTENT_LAYER, *common.STYLE_LAYERS)
+    plan = ScalePlan(content, style, steps=1, precision=precision)
+    return footprint.feature_bytes(net, "same", layers, plan) / 1e9
 
 
 def torch_figures(net, size, steps):

@@ -114,9 +114,8 @@ def callbacks(size, steps):
         )
         job = prepare(config)
         others = [LossCurve(), ProgressReport(lambda *_: None, 1, job.scales)]
-        watchers = pipeline.open_callbacks(
-            stack, job, None, others, DivergenceGuard(job)
-        )
+        guard = DivergenceGuard(job.weights.source, (job.content.pixels, job.style))
+        watchers = pipeline.open_callbacks(stack, job, None, others, guard)
         model = pipeline.build_scale_model(job, job.scales[0], shared, None)
         spent = {type(each).__name__: timed(each) for each in watchers}
         model.fit(steps_per_epoch=steps + 1, callbacks=[clock, *watchers], verbose=0)

@@ -55,7 +55,7 @@ def problem(net, init):
     style = resize(kstyle.load_picture("sample:night").pixels, (50, 64))
     config = kstyle.StyleConfig(net=net)
     extractor = kstyle.build_extractor(net, config.layers(), padding=config.padding)
-    start = noise_picture(content.shape, seed=0) if init == "noise" else content
+    start = noise_picture((48, 64), seed=0) if init == "noise" else content
     model = kstyle.StyleTransfer(extractor, build_terms(config), content, style, start)
     model.compile(kstyle.LBFGS())
     return model
