@@ -20,7 +20,7 @@ from kstyle.losses.terms import build_terms
 from kstyle.optimizers.lbfgs import LBFGS
 from kstyle.optimizers.parameterization import Fourier, Pixels, Pyramid
 from kstyle.runs.job import prepare
-from kstyle.runs.models import ModelCache, build_model
+from kstyle.runs.model_cache import ModelCache, build_model
 
 
 def losses(job, shared, basis, steps):

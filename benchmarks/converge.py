@@ -24,7 +24,7 @@ from kstyle.losses.terms import build_terms
 from kstyle.runs import pipeline
 from kstyle.runs.callbacks.periodic import EverySteps
 from kstyle.runs.job import prepare
-from kstyle.runs.models import ModelCache, build_model
+from kstyle.runs.model_cache import ModelCache, build_model
 
 ONE = {"scales": 1, "precision": "float32"}
 LOW = {"scales": 1, "precision": "bfloat16"}

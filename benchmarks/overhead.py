@@ -26,7 +26,7 @@ from kstyle.runs import pipeline, results
 from kstyle.runs.callbacks.divergence import DivergenceGuard
 from kstyle.runs.callbacks.periodic import LossCurve, ProgressReport
 from kstyle.runs.job import prepare
-from kstyle.runs.models import ModelCache
+from kstyle.runs.model_cache import ModelCache
 
 # What each callback does anew when it reports, and how often it does by default.
 DEFAULTS = kstyle.StyleConfig()

@@ -15,7 +15,7 @@ import kstyle.lru_cache
 import kstyle.networks.weights
 import kstyle.planning.memory_fit
 import kstyle.runs.batch_plan
-import kstyle.runs.checkpoint
+import kstyle.runs.checkpoint_file
 import kstyle.runs.job
 import kstyle.runs.provenance
 """

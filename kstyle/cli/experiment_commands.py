@@ -12,7 +12,7 @@ from kstyle.cli.options import dry_run_option, overwrite_option, quiet_option
 from kstyle.config.strict_yaml import read_yaml
 from kstyle.errors import ConfigError
 from kstyle.experiments.definition.experiment_file import read_experiment
-from kstyle.experiments.execution.pool import EXECUTORS, check_executor
+from kstyle.experiments.execution.executors import EXECUTORS, check_executor
 from kstyle.experiments.plans import (
     ExperimentPlan,
     builtin_experiments,

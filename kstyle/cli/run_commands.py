@@ -23,7 +23,7 @@ from kstyle.runs.provenance import (
 )
 
 if TYPE_CHECKING:
-    from kstyle.runs.checkpoint import RunState
+    from kstyle.runs.checkpoint_file import RunState
 
 MAX_CURVE_ROWS = 10  # rows of a table of losses by step
 

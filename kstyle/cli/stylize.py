@@ -126,7 +126,7 @@ def stylize_one_picture(config: StyleConfig, *, overwrite: bool, quiet: bool) ->
     job = prepare(config, overwrite=overwrite)
     load_tensorflow()
     from kstyle.runs import initialization, pipeline
-    from kstyle.runs.models import ModelCache
+    from kstyle.runs.model_cache import ModelCache
 
     models = ModelCache()
     with watch_run(job, quiet=quiet) as callbacks:

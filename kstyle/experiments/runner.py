@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kstyle.errors import ExperimentError
-from kstyle.experiments.execution.pool import Task, check_executor
+from kstyle.experiments.execution.executors import Task, check_executor
 from kstyle.experiments.execution.trial import LocalExecutor, WorkerContext
 from kstyle.experiments.plans import ExperimentPlan, plan
 from kstyle.experiments.progress import Silent

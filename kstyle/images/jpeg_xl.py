@@ -10,8 +10,8 @@ from pathlib import Path
 import imagecodecs
 from PIL import Image
 
-from kstyle.images.box_types import boxes, import_extra, split_samples
-from kstyle.images.stored import Header, StoredPicture, check_floats, check_size
+from kstyle.images.decoded import Header, StoredPicture, check_floats, check_size
+from kstyle.images.isobmff_formats import boxes, import_extra, split_samples
 
 BOXES, STREAM = b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a"
 STREAM_BOXES = (b"jxlc", b"jxlp")  # the whole stream, or a part of it

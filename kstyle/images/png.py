@@ -16,7 +16,7 @@ from PIL import Image
 
 from kstyle.errors import ImageError
 from kstyle.images import color_profiles
-from kstyle.images.stored import (
+from kstyle.images.decoded import (
     ORIENTATION,
     Header,
     StoredPicture,

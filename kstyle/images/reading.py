@@ -20,13 +20,13 @@ from PIL import Image
 from kstyle.errors import ImageError
 from kstyle.files import why_unreadable
 from kstyle.images import (
-    bitmap,
-    box_types,
+    bmp,
     color_profiles,
+    decoded,
+    isobmff_formats,
     jpeg_xl,
-    pillow_types,
+    pillow_formats,
     png,
-    stored,
     tiff,
 )
 from kstyle.images.picture import Picture
@@ -63,8 +63,8 @@ class FileType(NamedTuple):
     read_record: the text that `save_picture` put into the file, or `None`.
     """
 
-    read_header: Callable[[Path], stored.Header]
-    read: Callable[[Path], stored.StoredPicture]
+    read_header: Callable[[Path], decoded.Header]
+    read: Callable[[Path], decoded.StoredPicture]
     read_record: Callable[[Path], str | None]
 
 
@@ -73,18 +73,18 @@ def _no_record(path: Path) -> None:
 
 
 PILLOW = FileType(
-    pillow_types.read_pillow_header,
-    pillow_types.read_with_pillow,
-    pillow_types.read_pillow_record,
+    pillow_formats.read_pillow_header,
+    pillow_formats.read_with_pillow,
+    pillow_formats.read_pillow_record,
 )
 PNG = FileType(png.read_png_header, png.read_png, png.read_png_record)
 TIFF = FileType(tiff.read_tiff_header, tiff.read_tiff, tiff.read_tiff_record)
 BITMAP = FileType(
-    bitmap.read_bitmap_header, bitmap.read_bitmap, pillow_types.read_pillow_record
+    bmp.read_bitmap_header, bmp.read_bitmap, pillow_formats.read_pillow_record
 )
-AVIF = PILLOW._replace(read=box_types.read_avif)
-HEIF = FileType(box_types.read_heif_header, box_types.read_heif, _no_record)
-JPEG_2000 = PILLOW._replace(read=box_types.read_jpeg2000)
+AVIF = PILLOW._replace(read=isobmff_formats.read_avif)
+HEIF = FileType(isobmff_formats.read_heif_header, isobmff_formats.read_heif, _no_record)
+JPEG_2000 = PILLOW._replace(read=isobmff_formats.read_jpeg2000)
 JPEG_XL = FileType(jpeg_xl.read_jpeg_xl_header, jpeg_xl.read_jpeg_xl, _no_record)
 
 
@@ -102,12 +102,12 @@ def load_picture(path: str | os.PathLike[str]) -> Picture:
     with reading(path):
         found = _file_type(path).read(path)
         colours = color_profiles.to_srgb(found.levels, found.profile)
-    turned = stored.turn_upright(colours, found.orientation)
+    turned = decoded.turn_upright(colours, found.orientation)
     pixels = np.broadcast_to(turned, (*turned.shape[:2], 3))
     alpha = found.alpha
     if alpha is not None:
         alpha = color_profiles.to_unit_range(alpha)
-        alpha = np.ascontiguousarray(stored.turn_upright(alpha, found.orientation))
+        alpha = np.ascontiguousarray(decoded.turn_upright(alpha, found.orientation))
     return Picture(np.ascontiguousarray(pixels, np.float32), alpha)
 
 
@@ -119,7 +119,7 @@ def picture_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     path = regular_file(picture_file(path))
     with reading(path):
         header = _file_type(path).read_header(path)
-        stored.check_size(header.height, header.width)
+        decoded.check_size(header.height, header.width)
     return header.upright_size
 
 
@@ -144,20 +144,20 @@ def _file_type(path: Path) -> FileType:
         return PNG
     if head.startswith(tiff.SIGNATURES):
         return TIFF
-    if head.startswith(bitmap.SIGNATURE):
+    if head.startswith(bmp.SIGNATURE):
         return BITMAP
     if head.startswith(jpeg_xl.SIGNATURES):
         return JPEG_XL
-    if head.startswith(box_types.JP2_SIGNATURES):
+    if head.startswith(isobmff_formats.JP2_SIGNATURES):
         return JPEG_2000
     if head.startswith(tiff.OTHER_RAW) or head[4:12] == b"ftypcrx ":
         raise tiff.camera_raw_error()
     if head[4:8] == b"ftyp":
         size = int.from_bytes(head[:4])
         brands = [head[i : i + 4] for i in (8, *range(16, min(size, len(head)), 4))]
-        if any(brand in box_types.AVIF_BRANDS for brand in brands):
+        if any(brand in isobmff_formats.AVIF_BRANDS for brand in brands):
             return AVIF
-        if any(brand in box_types.HEIF_BRANDS for brand in brands):
+        if any(brand in isobmff_formats.HEIF_BRANDS for brand in brands):
             return HEIF
     return PILLOW
 
@@ -192,7 +192,7 @@ def _quiet_decoders(path: Path) -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)  # the error says it, in one sentence
-    Image.MAX_IMAGE_PIXELS = None  # stored.check_size has a limit of its own
+    Image.MAX_IMAGE_PIXELS = None  # decoded.check_size has a limit of its own
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -212,7 +212,7 @@ def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return f"{path} may not be read by you. Change its permissions."
     unidentified = isinstance(error, Image.UnidentifiedImageError)
-    kind = pillow_types.unsupported_kind(path.read_bytes()) if unidentified else None
+    kind = pillow_formats.unsupported_kind(path.read_bytes()) if unidentified else None
     if kind is not None:
         error = NotImplementedError(kind)
     words = " ".join(str(error).split())

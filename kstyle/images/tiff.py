@@ -13,9 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from kstyle.errors import ImageError
 from kstyle.images import color_profiles
-from kstyle.images.jpeg_xl import parse_header
-from kstyle.images.pillow_types import read_with_pillow
-from kstyle.images.stored import (
+from kstyle.images.decoded import (
     COLOR_SPACE,
     DESCRIPTION,
     MAX_PIXELS,
@@ -28,6 +26,8 @@ from kstyle.images.stored import (
     divide_by_alpha,
     profile_of_tags,
 )
+from kstyle.images.jpeg_xl import parse_header
+from kstyle.images.pillow_formats import read_with_pillow
 
 # How such a file begins, and the newer kind for more than 4 GB.
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

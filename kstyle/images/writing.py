@@ -17,9 +17,9 @@ from kstyle.errors import ConfigError, ImageError
 from kstyle.files import atomic_path, is_web_address
 from kstyle.images import color_profiles, png
 from kstyle.images.arrays import as_picture
+from kstyle.images.decoded import DESCRIPTION, SOFTWARE
 from kstyle.images.picture import Picture
 from kstyle.images.reading import read_record
-from kstyle.images.stored import DESCRIPTION, SOFTWARE
 
 log = logging.getLogger("kstyle")
 

@@ -7,8 +7,8 @@ from typing import Self
 
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
+from kstyle.images.decoded import MAX_PIXELS
 from kstyle.images.picture import fit_long_edge, scale_size
-from kstyle.images.stored import MAX_PIXELS
 from kstyle.networks.registry import get_architecture
 
 COARSEST_EDGE = 128  # px: below it VGG's deep layers have too few positions

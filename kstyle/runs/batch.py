@@ -23,12 +23,12 @@ from kstyle.runs.batch_plan import (
     batch_configs,
     make_batch_plan,
 )
-from kstyle.runs.checkpoint import CHECKPOINT_FILE, RunState
+from kstyle.runs.checkpoint_file import CHECKPOINT_FILE, RunState
 from kstyle.runs.job import Job, prepare, run_name
 from kstyle.runs.many_runs import Attempt, find_unfinished_state
-from kstyle.runs.models import MAX_MODEL_BYTES, ModelCache
+from kstyle.runs.model_cache import MAX_MODEL_BYTES, ModelCache
 from kstyle.runs.progress import show_progress
-from kstyle.runs.stored_pictures import as_picture_files
+from kstyle.runs.saved_inputs import as_picture_files
 
 
 class ProgressBatchWatch(SilentBatchWatch):

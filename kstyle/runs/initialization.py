@@ -13,7 +13,7 @@ from kstyle.losses.terms import loss_terms
 from kstyle.networks.registry import get_architecture
 from kstyle.planning.scales import Size
 from kstyle.runs.job import Job
-from kstyle.runs.models import ModelCache, build_model, on_device
+from kstyle.runs.model_cache import ModelCache, build_model, on_device
 from kstyle.transfer.style_transfer import StyleTransfer
 
 

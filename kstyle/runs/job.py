@@ -25,8 +25,8 @@ from kstyle.images.picture import Picture, resize
 from kstyle.networks.weights import NetWeights
 from kstyle.planning.memory_fit import fit_memory, tile_after_memory_error
 from kstyle.planning.scales import ScalePlan, Size, plan_scales_of_run
-from kstyle.runs import checkpoint
-from kstyle.runs.checkpoint import RunState
+from kstyle.runs import checkpoint_file
+from kstyle.runs.checkpoint_file import RunState
 from kstyle.runs.inputs import (
     InputCache,
     InputPictures,
@@ -146,7 +146,7 @@ def prepare(
         inputs=inputs,
     )
     if state is not None:
-        checkpoint.check_checkpoint_fits(state, scales, folder)
+        checkpoint_file.check_checkpoint_fits(state, scales, folder)
     explain_precision(wanted, config.device, machine)
     return job
 
@@ -268,12 +268,12 @@ def reopen_run(
     with lock_folder(folder):
         remove_leftovers(folder)
         config = StyleConfig(**read_config_file(folder / "config.yaml"))
-        state = checkpoint.read_checkpoint(folder)
+        state = checkpoint_file.read_checkpoint(folder)
         if is_ended(folder, config):
             return None, None
         if state is not None:
-            state = checkpoint.with_tile_option(state, config.tile)
-            checkpoint.check_fingerprint(state, config, folder)
+            state = checkpoint_file.with_tile_option(state, config.tile)
+            checkpoint_file.check_fingerprint(state, config, folder)
         overwrite = overwrite or has_written_output(folder, config)
         job = prepare(
             config, overwrite=overwrite, folder=folder, state=state, machine=machine

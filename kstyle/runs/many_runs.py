@@ -16,7 +16,7 @@ from typing import Self
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError, KStyleError, error_sentence
 from kstyle.files import lock_folder, remove_leftovers
-from kstyle.runs.checkpoint import (
+from kstyle.runs.checkpoint_file import (
     CHECKPOINT_FILE,
     RunState,
     check_fingerprint,

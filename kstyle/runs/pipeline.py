@@ -20,16 +20,16 @@ from kstyle.images.picture import resize
 from kstyle.losses.terms import build_terms
 from kstyle.optimizers.state import warm_start
 from kstyle.planning.scales import ScalePlan
-from kstyle.runs import checkpoint
+from kstyle.runs import checkpoint_file
 from kstyle.runs.callbacks import tensorboard
 from kstyle.runs.callbacks.checkpoint import Checkpoint, stateful_callbacks
 from kstyle.runs.callbacks.divergence import DivergenceGuard
 from kstyle.runs.callbacks.periodic import LossCSV
 from kstyle.runs.callbacks.stopping import InterruptRelay, make_stoppers
-from kstyle.runs.checkpoint import RunState
+from kstyle.runs.checkpoint_file import RunState
 from kstyle.runs.initialization import initial_picture, solve_job_weights
 from kstyle.runs.job import Job, job_in_tiles, prepare
-from kstyle.runs.models import ModelCache, build_model, on_device
+from kstyle.runs.model_cache import ModelCache, build_model, on_device
 from kstyle.runs.progress import check_verbose, show_progress
 from kstyle.runs.provenance import file_hash, record_run, write_run_record
 from kstyle.runs.results import (
@@ -40,7 +40,7 @@ from kstyle.runs.results import (
     run_outcome,
     write_result,
 )
-from kstyle.runs.stored_pictures import check_config, pictures_as_files
+from kstyle.runs.saved_inputs import check_config, pictures_as_files
 from kstyle.transfer.style_transfer import StyleTransfer
 
 Callbacks = Sequence[keras.callbacks.Callback]
@@ -119,7 +119,7 @@ def run_job(
         # Outside of `except`, where the error still refers to the model that failed.
         release_model(callbacks)
         gc.collect()
-        job, state = tiled, checkpoint.read_checkpoint(job.folder)
+        job, state = tiled, checkpoint_file.read_checkpoint(job.folder)
         if state is None:
             for callback, initial_state in initial_states:
                 callback.set_state(initial_state)
@@ -168,7 +168,7 @@ def optimise_job(
             )
             record.update(run_outcome(result, guard.failure))
         if not interrupted:  # last of all: until then the run can be resumed
-            (job.folder / checkpoint.CHECKPOINT_FILE).unlink(missing_ok=True)
+            (job.folder / checkpoint_file.CHECKPOINT_FILE).unlink(missing_ok=True)
     if guard.failure is not None:
         raise DivergedError(guard.failure, result)
     return result
@@ -190,7 +190,7 @@ def run_scales(
     with contextlib.ExitStack() as stack:
         callbacks = open_callbacks(stack, job, state, callbacks, guard)
         try:
-            for scale, steps in checkpoint.remaining_scales(job.scales, state):
+            for scale, steps in checkpoint_file.remaining_scales(job.scales, state):
                 model = build_scale_model(job, scale, models, model, state)
                 fit_scale(model, steps, job.config.report_every, callbacks)
                 guard.end_scale()
@@ -234,7 +234,7 @@ def open_logs(
     """
     config, path, columns = job.config, job.folder / "losses.csv", []
     if state is not None:
-        columns = checkpoint.truncate_loss_csv(path, state.step)
+        columns = checkpoint_file.truncate_loss_csv(path, state.step)
     tensorboard.truncate_events(job.folder, state.step if state else None)
     file = open(path, "a" if state else "w", newline="")
     stack.callback(close_file, file)

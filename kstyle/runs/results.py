@@ -21,7 +21,7 @@ from kstyle.runs.callbacks.divergence import DivergenceGuard
 from kstyle.runs.callbacks.periodic import EverySteps
 from kstyle.runs.inputs import load_config_weights, read_pictures
 from kstyle.runs.job import Job, result_path
-from kstyle.runs.models import ModelCache, build_model
+from kstyle.runs.model_cache import ModelCache, build_model
 from kstyle.runs.provenance import RunRecord, shareable_options
 from kstyle.transfer.style_transfer import StyleTransfer
 

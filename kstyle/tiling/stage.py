@@ -16,7 +16,7 @@ from kstyle.ops.convolution import convolve, input_gradient, value_and_gradient
 from kstyle.ops.padding import pad_features, padding_gradient
 from kstyle.ops.tf_utils import model_function, pixel_spec
 from kstyle.tiling.geometry import Stage, layer_lengths, recomputed_layers
-from kstyle.tiling.signs import (
+from kstyle.tiling.relu_signs import (
     BITS_PER_BYTE,
     pack_signs,
     pooling_gradient,

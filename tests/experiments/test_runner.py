@@ -22,7 +22,7 @@ from kstyle.experiments.plans import plan
 from kstyle.experiments.runner import run_plans
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.files import lock_folder
-from kstyle.runs import checkpoint
+from kstyle.runs import checkpoint_file
 
 
 def run(path, tmp_path, **choices):
@@ -324,7 +324,7 @@ def test_a_killed_trial_is_resumed_to_the_same_result(pools, tmp_path, solved):
 
     run_until(path, tmp_path, step=5)
     folder = tmp_path / "logs" / "pools" / "pool=avg"
-    assert checkpoint.read_checkpoint(folder).step == 4
+    assert checkpoint_file.read_checkpoint(folder).step == 4
     config = (folder / "config.yaml").read_text()
     assert ("were solved by" in config) == (solved is not None)
     (row,), steps = resume(path, tmp_path)

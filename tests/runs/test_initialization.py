@@ -17,7 +17,7 @@ from kstyle.runs.initialization import (
     solve_job_weights,
 )
 from kstyle.runs.job import prepare
-from kstyle.runs.models import ModelCache, build_model
+from kstyle.runs.model_cache import ModelCache, build_model
 from kstyle.runs.pipeline import run_job
 
 STYLE, CONTENT = ("style/conv1_1", "style/conv2_1"), "content/conv1_2"

@@ -18,7 +18,7 @@ from kstyle.config.style_config import PATH_OPTIONS
 from kstyle.images.picture import Picture, resize
 from kstyle.images.writing import read_metadata
 from kstyle.runs.job import prepare
-from kstyle.runs.models import ModelCache
+from kstyle.runs.model_cache import ModelCache
 from kstyle.runs.pipeline import run_job
 
 

@@ -7,7 +7,7 @@ import pytest
 from kstyle import StyleConfig, stylize
 from kstyle.runs.callbacks.periodic import EverySteps
 from kstyle.runs.job import prepare
-from kstyle.runs.models import ModelCache
+from kstyle.runs.model_cache import ModelCache
 from kstyle.runs.pipeline import run_job
 
 

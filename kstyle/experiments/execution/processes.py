@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-from kstyle.experiments.execution.pool import (
+from kstyle.experiments.execution.executors import (
     Outcome,
     Pool,
     ReportStep,

@@ -11,7 +11,7 @@ from typing import Any
 
 from kstyle.errors import ConfigError, KStyleError
 from kstyle.experiments.execution import ray_worker
-from kstyle.experiments.execution.pool import (
+from kstyle.experiments.execution.executors import (
     Outcome,
     Pool,
     ReportStep,
@@ -22,7 +22,7 @@ from kstyle.experiments.execution.pool import (
 from kstyle.experiments.execution.ray_worker import pack_folder, unpack_folder
 from kstyle.experiments.plans import ExperimentPlan
 from kstyle.hardware.host import cpu_cores
-from kstyle.runs.checkpoint import CHECKPOINT_FILE
+from kstyle.runs.checkpoint_file import CHECKPOINT_FILE
 
 POLL_SECONDS = 0.5  # between two readings of the workers' progress
 # Keeps a Ray that we start private to this machine: its ports are open on loopback

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from kstyle._version import __version__
 from kstyle.errors import ConfigError, ExperimentError
 from kstyle.experiments.definition.experiment_file import Trial
-from kstyle.experiments.execution.pool import Task, throttled
+from kstyle.experiments.execution.executors import Task, throttled
 from kstyle.experiments.execution.resources import (
     check_trial_devices,
     thread_variables,
@@ -31,7 +31,7 @@ from kstyle.experiments.plans import ExperimentPlan
 from kstyle.experiments.records import TrialRecord
 from kstyle.files import LOCK_FILE
 from kstyle.hardware.tensorflow_setup import KERNEL_VARIABLES, load_tensorflow
-from kstyle.runs.checkpoint import CHECKPOINT_FILE
+from kstyle.runs.checkpoint_file import CHECKPOINT_FILE
 from kstyle.runs.provenance import file_hash
 
 if TYPE_CHECKING:  # it imports TensorFlow

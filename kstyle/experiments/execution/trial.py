@@ -8,7 +8,7 @@ from typing import Self
 
 from kstyle.errors import DivergedError, error_sentence
 from kstyle.experiments.definition.experiment_file import Trial
-from kstyle.experiments.execution.pool import ReportStep, Task, write_failure
+from kstyle.experiments.execution.executors import ReportStep, Task, write_failure
 from kstyle.experiments.records import (
     LossTable,
     TrialRecord,
@@ -27,11 +27,11 @@ from kstyle.losses.terms import build_terms
 from kstyle.lru_cache import LRUCache
 from kstyle.runs import pipeline
 from kstyle.runs.callbacks.periodic import LossCurve, ProgressReport
-from kstyle.runs.checkpoint import RunState
+from kstyle.runs.checkpoint_file import RunState
 from kstyle.runs.initialization import layer_losses
 from kstyle.runs.job import Job, prepare
 from kstyle.runs.many_runs import Attempt, find_unfinished_state
-from kstyle.runs.models import MAX_MODEL_BYTES, ModelCache
+from kstyle.runs.model_cache import MAX_MODEL_BYTES, ModelCache
 
 
 class WorkerContext:

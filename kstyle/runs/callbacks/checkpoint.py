@@ -12,7 +12,7 @@ from kstyle.config.option_types import parse_interval
 from kstyle.errors import ConfigError
 from kstyle.ops.tf_utils import variable_values
 from kstyle.runs.callbacks.periodic import Clock
-from kstyle.runs.checkpoint import RunState, write_checkpoint
+from kstyle.runs.checkpoint_file import RunState, write_checkpoint
 from kstyle.runs.job import Job
 from kstyle.runs.provenance import run_fingerprint
 from kstyle.transfer.style_transfer import StyleTransfer

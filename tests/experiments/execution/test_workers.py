@@ -25,7 +25,7 @@ from kstyle.errors import ConfigError
 from kstyle.experiments.execution import ray as ray_module
 from kstyle.experiments.execution.trial import WorkerContext
 from kstyle.experiments.runner import run_plans
-from kstyle.runs import checkpoint
+from kstyle.runs import checkpoint_file
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/locks"),
@@ -69,14 +69,14 @@ def when(ready):
 
 def at_work(folder, past=0):
     """The process at work in a trial's folder, once its checkpoint is past a step."""
-    state = checkpoint.read_checkpoint(folder)
+    state = checkpoint_file.read_checkpoint(folder)
     return state is not None and state.step > past and holder(folder)
 
 
 def kill_one(folder, left):
     """SIGKILL the process at work in `folder`; append the state that is left there."""
     os.kill(when(lambda: at_work(folder)), signal.SIGKILL)
-    left.append(checkpoint.read_checkpoint(folder))
+    left.append(checkpoint_file.read_checkpoint(folder))
 
 
 def run_and_kill(experiment, logdir, **choices):
@@ -161,7 +161,7 @@ def test_workers_end_with_their_parent_and_leave_checkpoints(
         assert parent.returncode == code, errors
         assert b"Traceback" not in errors
         when(lambda gone=worker: is_gone(gone))
-        before, step = step, checkpoint.read_checkpoint(folder).step
+        before, step = step, checkpoint_file.read_checkpoint(folder).step
         assert step > before
 
 
@@ -214,7 +214,7 @@ def test_a_ray_worker_without_our_folder_sends_its_files(
     folder, left = Path("logs/pools/pool=avg"), []
 
     def kill():
-        kept = when(lambda: checkpoint.read_checkpoint(folder))
+        kept = when(lambda: checkpoint_file.read_checkpoint(folder))
         places = Path(tempfile.gettempdir()).glob(f"kstyle-*/{folder}")
         (place,) = [place for place in places if holder(place)]
         os.kill(holder(place), signal.SIGKILL)

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from kstyle import StyleConfig, load_picture, save_picture
 from kstyle.cli.main import cli
 from kstyle.errors import DivergedError
-from kstyle.runs import checkpoint, pipeline
+from kstyle.runs import checkpoint_file, pipeline
 from kstyle.runs.callbacks.divergence import (
     DivergenceGuard,
     max_free_gradient,
@@ -24,7 +24,7 @@ from kstyle.runs.callbacks.divergence import (
     subsample,
 )
 from kstyle.runs.job import prepare, reopen_run
-from kstyle.runs.models import ModelCache
+from kstyle.runs.model_cache import ModelCache
 
 KNOWN = StyleConfig.model_fields
 PRECISIONS = [{}] + [{"precision": "bfloat16"}] * ("precision" in KNOWN)
@@ -362,7 +362,7 @@ def test_a_run_killed_after_a_restart_has_the_same_bits(options, optimizer, mome
         with pytest.raises(ZeroDivisionError):
             run(options, Poison(2, 3), KillAt(step))
         (folder,) = set(logs.iterdir()) - before
-        assert checkpoint.read_checkpoint(folder).step == kept
+        assert checkpoint_file.read_checkpoint(folder).step == kept
         job, state = reopen_run(folder)
         result = pipeline.run_job(job, [Poison(2, 3)], state=state)
         np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
@@ -379,7 +379,7 @@ class ReadCheckpoints(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         (folder,) = self.logdir.iterdir()
-        state = checkpoint.read_checkpoint(folder)
+        state = checkpoint_file.read_checkpoint(folder)
         if state is not None:
             self.states[state.step] = state
 

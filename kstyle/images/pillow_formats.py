@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from kstyle.images import color_profiles
-from kstyle.images.stored import (
+from kstyle.images.decoded import (
     DESCRIPTION,
     SOFTWARE,
     Header,

@@ -22,11 +22,11 @@ from kstyle import StyleConfig, load_picture, save_picture
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError
 from kstyle.files import lock_folder
-from kstyle.runs import checkpoint, pipeline
+from kstyle.runs import checkpoint_file, pipeline
 from kstyle.runs.callbacks.checkpoint import Checkpoint
 from kstyle.runs.callbacks.periodic import LossCurve
 from kstyle.runs.job import prepare, reopen_run
-from kstyle.runs.models import ModelCache
+from kstyle.runs.model_cache import ModelCache
 
 
 class Killed(Exception):
@@ -128,7 +128,7 @@ def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(options, optimizer, m
     assert not (whole.folder / "state.npz").exists()
     for step, kept in moments:
         folder = killed(options, step)
-        assert checkpoint.read_checkpoint(folder).step == kept
+        assert checkpoint_file.read_checkpoint(folder).step == kept
         result = go_on(folder)
         np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
         assert result.losses == whole.losses
@@ -177,7 +177,9 @@ def test_ctrl_c_leaves_a_state_of_its_last_step(options):
                 raise KeyboardInterrupt
 
     result = pipeline.stylize(StyleConfig(**options), [Press()])
-    assert result.interrupted and checkpoint.read_checkpoint(result.folder).step == 7
+    assert (
+        result.interrupted and checkpoint_file.read_checkpoint(result.folder).step == 7
+    )
     again = go_on(result.folder)
     np.testing.assert_array_equal(again.picture.pixels, whole.picture.pixels)
 
@@ -223,7 +225,7 @@ def test_a_file_that_is_no_state_is_refused(options):
     with open(path, "rb") as file:
         whole = file.read()
     pickled = np.array([{}], dtype=object)
-    state = checkpoint.read_checkpoint(folder)
+    state = checkpoint_file.read_checkpoint(folder)
     for size in (0, 10, len(whole) // 2, len(whole) - 1):
         with open(path, "wb") as file:
             file.write(whole[:size])
@@ -242,7 +244,7 @@ def test_a_file_that_is_no_state_is_refused(options):
         {"scale": 7},
         {"image": state.image[:, 1:]},
     ):
-        checkpoint.write_checkpoint(folder, dataclasses.replace(state, **other))
+        checkpoint_file.write_checkpoint(folder, dataclasses.replace(state, **other))
         refused(folder, "is of other sizes or steps than the run")
 
 
@@ -277,7 +279,7 @@ def test_a_full_disk_costs_the_checkpoint_but_not_the_run(options, caplog):
     job = fit_with_checkpoints(options, write=full)
     assert "no checkpoint at step 2: [Errno 28] No space left" in caplog.text
     assert "no checkpoint at step 6" in caplog.text
-    assert checkpoint.read_checkpoint(job.folder) is None
+    assert checkpoint_file.read_checkpoint(job.folder) is None
 
 
 def test_an_interval_in_seconds_goes_by_the_clock(options):
@@ -300,7 +302,7 @@ def test_an_interval_is_steps_or_seconds(text):
 
 def cut_and_bytes(tmp_path, text):
     (tmp_path / "losses.csv").write_bytes(text)
-    checkpoint.truncate_loss_csv(tmp_path / "losses.csv", 20)
+    checkpoint_file.truncate_loss_csv(tmp_path / "losses.csv", 20)
     return (tmp_path / "losses.csv").read_bytes()
 
 
@@ -351,7 +353,7 @@ def test_a_process_killed_twice_ends_with_the_same_pixels(options, start, tmp_pa
     logs, whole = tmp_path / "killed", tmp_path / "whole"
 
     def step():
-        found = [checkpoint.read_checkpoint(folder) for folder in logs.glob("*")]
+        found = [checkpoint_file.read_checkpoint(folder) for folder in logs.glob("*")]
         return found[0].step if found and found[0] else 0
 
     unbroken = start(*stylize_words(options, whole))
@@ -386,7 +388,7 @@ def test_a_run_killed_between_two_scales_loses_nothing(options):
     with pytest.raises(Killed):
         pipeline.stylize(StyleConfig(**options), [KillAtScale()])
     (folder,) = set(folders(options)) - {str(whole.folder)}
-    assert checkpoint.read_checkpoint(folder).step == 5
+    assert checkpoint_file.read_checkpoint(folder).step == 5
     result = go_on(folder)
     np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
     assert rows_of(folder) == rows_of(whole.folder)
@@ -403,7 +405,7 @@ def test_a_checkpoint_that_was_not_renamed_is_removed(options):
 
 def write_format_3(folder):
     """Rewrite the checkpoint in `folder` as kstyle wrote it before format 4."""
-    state = checkpoint.read_checkpoint(folder)
+    state = checkpoint_file.read_checkpoint(folder)
     guard = dict(state.callbacks["divergence_guard"])
     best = guard.pop("best")
     still = state.callbacks.get("stop_when_still", {"changes": []})
@@ -437,9 +439,9 @@ def test_a_checkpoint_of_the_old_format_is_resumed(options):
     with pytest.raises(Killed):
         pipeline.stylize(StyleConfig(**options), [LossCurve(), KillAt(10)])
     (folder,) = set(folders(options)) - {str(whole.folder)}
-    new = checkpoint.read_checkpoint(folder)
+    new = checkpoint_file.read_checkpoint(folder)
     write_format_3(folder)
-    old = checkpoint.read_checkpoint(folder)
+    old = checkpoint_file.read_checkpoint(folder)
     assert old.callbacks.keys() == new.callbacks.keys()
     for name in ("divergence_guard", "stop_when_still", "loss_curve"):
         np.testing.assert_equal(old.callbacks[name], new.callbacks[name])
@@ -467,7 +469,7 @@ def test_a_signal_that_ends_a_run_keeps_picture_and_checkpoint(
     kept, command, _ = printed.decode().splitlines()
     assert kept.startswith("interrupted, kept ")
     assert command == f"kstyle resume {folder}"
-    state = checkpoint.read_checkpoint(folder)
+    state = checkpoint_file.read_checkpoint(folder)
     last = steps_of(folder, "loss")[-1]
     assert int(rows_of(folder)[-1][0]) == last
     assert last - state.step in (0, 1)  # it may come within a step

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kstyle.errors import ImageError
 from kstyle.images import color_profiles
-from kstyle.images.box_types import boxes, primary_properties
+from kstyle.images.isobmff_formats import boxes, primary_properties
 from kstyle.images.reading import load_picture, picture_size
 
 P3 = color_profiles.cicp_profile(12, 13)

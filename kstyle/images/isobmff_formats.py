@@ -20,14 +20,14 @@ from PIL import Image
 
 from kstyle.errors import ImageError
 from kstyle.images import color_profiles
-from kstyle.images.pillow_types import read_with_pillow
-from kstyle.images.stored import (
+from kstyle.images.decoded import (
     Header,
     StoredPicture,
     check_size,
     exif_orientation,
     exif_profile,
 )
+from kstyle.images.pillow_formats import read_with_pillow
 
 AVIF_BRANDS = (b"avif", b"avis")
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kstyle.tiling.signs import (
+from kstyle.tiling.relu_signs import (
     pack_signs,
     pooling_gradient,
     selected_features,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kstyle.images.pillow_types import read_pillow_header, read_with_pillow
-from kstyle.images.stored import Header, StoredPicture, check_size
+from kstyle.images.decoded import Header, StoredPicture, check_size
+from kstyle.images.pillow_formats import read_pillow_header, read_with_pillow
 
 SIGNATURE = b"BM"
 WITH_MASKS, WITH_ALPHA_MASK = 3, 6  # compressions

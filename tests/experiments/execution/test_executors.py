@@ -12,7 +12,7 @@ import kstyle
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError, ExperimentError
 from kstyle.experiments.execution import ray_worker, resources
-from kstyle.experiments.execution.pool import MAX_RETRIES, Pool, Task, WorkerLost
+from kstyle.experiments.execution.executors import MAX_RETRIES, Pool, Task, WorkerLost
 from kstyle.experiments.execution.ray_worker import pack_folder, unpack_folder
 from kstyle.experiments.plans import plan
 

@@ -9,7 +9,7 @@ from kstyle.losses.terms import build_terms
 from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs import pipeline
 from kstyle.runs.job import prepare
-from kstyle.runs.models import (
+from kstyle.runs.model_cache import (
     MAX_MODEL_BYTES,
     ModelCache,
     build_model,
