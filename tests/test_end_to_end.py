@@ -63,7 +63,7 @@ def problem(net, init):
 
 # All four pairs, at 256 px, are in benchmarks/lbfgs.py.
 @pytest.mark.parametrize(("net", "init"), [("vgg16", "noise"), ("vgg19", "content")])
-def test_lbfgs_is_within_5_percent_of_scipys_after_100_evaluations(net, init):
+def test_lbfgs_loss_is_within_5_percent_of_scipys(net, init):
     ours, theirs = problem(net, init), problem(net, init)
     ours.fit(steps_per_epoch=99)  # and one evaluation of the start
     values = []

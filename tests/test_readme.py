@@ -31,7 +31,7 @@ def test_the_python_of_the_readme_paints_a_picture(tmp_path, monkeypatch):
     assert np.abs(painted.pixels - variables["content"]).mean() > 0.02
 
 
-def test_the_two_commands_are_there_as_ci_looks_for_them():
+def test_the_two_commands_are_in_the_form_that_ci_runs():
     assert re.search(
         r'^pip install "\.\[test\]" && pytest$', README, flags=re.MULTILINE
     )
@@ -48,7 +48,7 @@ def test_the_configs_are_valid_and_every_line_is_explained(name):
     assert len(explained) >= 0.7 * len(options)
 
 
-def test_public_names_are_listed_and_can_be_had():
+def test_public_names_are_listed_and_can_be_imported():
     for name in kstyle.__all__:
         assert getattr(kstyle, name) is not None
     assert issubclass(kstyle.StyleTransfer, keras.Model)

@@ -10,6 +10,7 @@ arrays on the host.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -74,8 +75,9 @@ class TiledExtractor:
         Returns: `{tag: Gram matrix of the whole layer}` in float64, and a `StageInput`
             of each stage, or none.
         """
-        grams = {tag: 0.0 for graphs in self.graphs for tag in graphs.grams}
-        stage_inputs, whole = [], picture
+        grams: dict[str, Any] = {k: 0.0 for graphs in self.graphs for k in graphs.grams}
+        stage_inputs: list[StageInput] = []
+        whole = picture
         for number, graphs in enumerate(self.graphs):
             output = graphs.empty_output(whole) if graphs.output else None
             signs = []
@@ -88,11 +90,12 @@ class TiledExtractor:
                     grams[tag] += tile.share(term.layer) * np.float64(tile_grams[tag])
                 for tag, term in graphs.others.items():
                     receive(tag, tile, features[term.layer])
-                if graphs.output:
+                if output is not None:
                     output[tile.place(graphs.output)] = features[graphs.output]
             if for_gradient:
                 stage_inputs.append((whole, signs))
-            whole = output
+            if output is not None:
+                whole = output
         return grams, stage_inputs
 
     def backward(

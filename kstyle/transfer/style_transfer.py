@@ -1,7 +1,7 @@
 """`StyleTransfer`: a picture as the only trainable weight of a Keras model."""
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -71,6 +71,8 @@ class StyleTransfer(keras.Model):
     Raises: ImageError, ConfigError: a picture or the terms cannot be used.
     """
 
+    train_function: Callable | None
+
     def __init__(
         self,
         extractor: keras.Model,
@@ -96,7 +98,8 @@ class StyleTransfer(keras.Model):
                 f"`init` must be of the content's shape {shape[1:]}: {start.shape[1:]}."
             )
         self.image = self._add_array("image", start, constraint=PixelRange())
-        self.gradient = None  # made by `compile`: measuring alone needs none
+        # A `keras.Variable` from `compile` on: measuring alone needs no gradient.
+        self.gradient: Any = None
         self.global_step = int(start_step)
         self._targets_are_known = True
         if targets is None:

@@ -1,6 +1,7 @@
 """What the terms of the loss compare the picture with."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,17 +16,19 @@ def compute_targets(
     terms: Iterable[LossTerm],
     pictures: Mapping[str, np.ndarray],
     tile: int | None = None,
-) -> dict[str, np.ndarray]:
-    """What each term compares with, computed once a run: `{tag: array or tensor}`.
+) -> dict[str, Any]:
+    """Compute what each term compares with: `{tag: array or tensor}`.
 
     pictures: `{"content": …, "style": …}`, each `(height, width, 3)` in [0, 1].
     tile: largest edge in pixels of the tiles that a picture is cut into; `None`: a
         picture goes through the network as a whole.
     """
-    terms = [term for term in terms if term.source]
-    targets = {}
-    for source in dict.fromkeys(term.source for term in terms):
-        own = [term for term in terms if term.source == source]
+    by_source: dict[str, list[LossTerm]] = {}
+    for term in terms:
+        if term.source:
+            by_source.setdefault(term.source, []).append(term)
+    targets: dict[str, Any] = {}
+    for source, own in by_source.items():
         picture = as_batch(pictures[source])
         if tile:
             targets |= tiled_representations(extractor, own, picture, tile)

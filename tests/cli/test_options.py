@@ -102,7 +102,7 @@ def test_a_flag_that_says_the_default_still_beats_the_file(tmp_path):
     assert result == StyleConfig(size=64)
 
 
-def test_an_empty_environment_variable_is_as_good_as_none():
+def test_an_empty_environment_variable_counts_as_unset():
     assert config(env={"KSTYLE_STEPS": "", "KSTYLE_LOGDIR": ""}) == StyleConfig()
 
 

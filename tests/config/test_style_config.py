@@ -180,7 +180,7 @@ def test_an_unknown_style_weights_method_is_refused(bad):
     assert "Expected auto, init-loss:FLOOR" in message
 
 
-def test_none_is_spelt_none_for_what_may_be_left_out():
+def test_optional_options_accept_the_word_none():
     config = StyleConfig(style_crop="none", style_size="", style_weights="none")
     assert config.style_crop is None
     assert config.style_size is None

@@ -26,7 +26,7 @@ def system(tmp_path):
     return make
 
 
-def test_a_processor_is_told_by_name_and_flags():
+def test_a_processor_is_identified_by_name_and_flags():
     assert host.cpu_name(CPUINFO) == "Some Processor 9000"
     flags = host.cpu_flags(CPUINFO)
     assert flags == {
@@ -93,7 +93,7 @@ def test_no_limit_of_the_address_space_is_no_number(system):
     assert host.free_memory(root) is None
 
 
-def test_what_the_process_holds_is_read_in_bytes(system):
+def test_memory_of_the_process_is_read_in_bytes(system):
     root = system({"proc/self/status": "Name: python\nVmRSS:\t  2 kB\n"})
     assert host.resident_memory(root) == 2048
 
@@ -121,7 +121,7 @@ def nvidia_smi(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the driver's command is a script")
-def test_a_gpus_memory_is_asked_once_by_its_visible_name(nvidia_smi, monkeypatch):
+def test_gpu_memory_is_queried_once_by_its_visible_name(nvidia_smi, monkeypatch):
     nvidia_smi('[ "$2" = 0 ] && echo 1024 || echo 512')
     assert host.gpu_memory(0) == 2**30
     nvidia_smi("echo 1")  # this process has taken the rest

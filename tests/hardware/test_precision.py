@@ -241,7 +241,7 @@ def test_adam_begins_anew_at_a_finer_scale():
     assert int(after.iterations) == 0
 
 
-def test_adam_goes_on_with_its_moments():
+def test_adam_keeps_its_moments_in_another_precision():
     picture = keras.Variable(np.ones(3, "float32"))
     before, after = (make_optimizer("adam") for _ in range(2))
     before.build([picture])

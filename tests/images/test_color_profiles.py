@@ -112,13 +112,13 @@ def test_a_broken_profile_counts_as_srgb_and_is_logged(tmp_path, depth, caplog):
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P"])
-def test_a_grey_profile_holds_for_grey_of_every_kind(tmp_path, mode):
+def test_a_grey_profile_applies_to_every_kind_of_grey(tmp_path, mode):
     image = Image.new("L", (2, 2), 55).convert(mode)
     path = saved(tmp_path, image, icc_profile=color_profiles.gray_profile(1.0))
     np.testing.assert_allclose(load_picture(path).pixels * 255, 128, atol=0.1)
 
 
-def test_a_grey_profile_holds_for_a_tiff_with_alpha(tmp_path):
+def test_a_grey_profile_applies_to_a_tiff_with_alpha(tmp_path):
     tags = [profile_tag(color_profiles.gray_profile(1.0))]
     path = tmp_path / "in.tif"
     tifffile.imwrite(

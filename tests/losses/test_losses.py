@@ -17,7 +17,7 @@ def features(rows):
     return np.array([rows], "float32")
 
 
-def test_gram_matrix_of_channels_that_never_meet_is_diagonal():
+def test_gram_matrix_of_disjoint_channels_is_diagonal():
     x = features([[[1.0, 0.0]], [[0.0, 2.0]]])  # H 2, W 1, C 2
     np.testing.assert_allclose(gram_matrix(x), [[[0.5, 0.0], [0.0, 2.0]]])
 
@@ -27,7 +27,7 @@ def test_gram_matrix_keeps_the_pictures_of_a_batch_apart():
     np.testing.assert_allclose(gram_matrix(x), [[[1.0]], [[9.0]]])
 
 
-def test_gram_matrix_does_not_depend_on_where_or_how_often():
+def test_gram_matrix_ignores_positions_and_repetition():
     x = np.random.default_rng(0).normal(size=(1, 4, 3, 5)).astype("float32")
     tiled = np.tile(x[:, ::-1], (1, 2, 3, 1))
     np.testing.assert_allclose(gram_matrix(x), gram_matrix(tiled), rtol=1e-5)
@@ -44,14 +44,14 @@ def test_content_loss_is_half_the_mean_squared_difference():
     assert float(loss(a, a)) == 0
 
 
-def test_style_loss_has_the_half_the_square_of_the_channels_and_the_hidden_factor():
+def test_style_loss_of_two_gram_matrices_computed_by_hand():
     loss = GramLoss()
     target = loss.represent(features([[[1.0, 0.0]]]))  # Gram [[1, 0], [0, 0]]
     # Gram of (3, 0): [[9, 0], [0, 0]]; difference 8: 1e-4 * 64 / 2 / 2^2.
     assert float(loss(target, features([[[3.0, 0.0]]]))) == pytest.approx(8e-4)
 
 
-def test_the_loss_of_nothing_is_that_of_features_of_zeros():
+def test_zero_loss_is_the_loss_of_features_of_zeros():
     # Content: 5^2 / 2 / 2. Style: Gram [[9, 12], [12, 16]]: 1e-4 * 25^2 / 2 / 2^2.
     for loss, expected in ((ContentLoss(), 6.25), (GramLoss(), 7.8125e-3)):
         target = loss.represent(features([[[3.0, 4.0]]]))
@@ -83,7 +83,7 @@ def test_the_gradient_of_a_gram_matrix_is_that_of_its_formula(graph, dtype):
     np.testing.assert_array_equal(tf.cast(found, "float32"), expected)
 
 
-def test_a_graph_has_one_product_for_a_gram_matrix_and_one_for_its_gradient():
+def test_a_gram_matrix_and_its_gradient_take_one_product_each():
     def losses(x):
         return tf.reduce_sum(gram_matrix(x)), None
 
@@ -109,7 +109,7 @@ def test_gram_sums_of_bfloat16_are_in_float32():
     assert float(gram_matrix(x)[0, 0, 0]) == pytest.approx((129 / 128) ** 2, rel=1e-6)
 
 
-def test_total_variation_is_in_grey_levels_and_counts_both_directions():
+def test_total_variation_sums_both_directions_in_grey_levels():
     # Down: differences 1 and 1 (times 255), mean of squares / 2. Across: none.
     step = np.zeros((1, 2, 2, 3), "float32")
     step[:, 1] = 1.0
@@ -122,7 +122,7 @@ def test_total_variation_is_in_grey_levels_and_counts_both_directions():
     assert float(total_variation(both)[0]) == pytest.approx(255**2 / 2)
 
 
-def test_total_variation_of_rows_with_the_one_below_adds_up_to_the_pictures():
+def test_total_variation_of_rows_adds_up_to_the_pictures():
     picture = np.random.default_rng(0).random((1, 5, 4, 3), "float32")
     loss, size = TotalVariationLoss(), (5, 4)
     parts = [
@@ -137,7 +137,7 @@ def test_total_variation_of_a_single_pixel_is_zero():
     assert float(total_variation(np.full((1, 1, 1, 3), 0.3, "float32"))[0]) == 0
 
 
-def test_terms_carry_the_product_of_the_weights_and_a_tag_a_layer():
+def test_loss_terms_have_a_tag_and_a_weight_per_layer():
     terms = loss_terms({"conv2_2": 8}, {"conv3_1": 200, "conv4_1": 100}, tv=2)
     assert [(t.tag, t.layer, t.weight, t.source) for t in terms] == [
         ("content/conv2_2", "conv2_2", 8.0, "content"),

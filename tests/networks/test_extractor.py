@@ -35,9 +35,7 @@ def random_weights(net, bias=0.1):
 
 
 @pytest.mark.parametrize("net", ["vgg16", "vgg19"])
-def test_every_layer_equals_keras_applications_on_identical_weights(
-    net, random_picture
-):
+def test_every_layer_equals_that_of_keras_applications(net, random_picture):
     weights, picture = random_weights(net), random_picture(48, 40)[None]
     theirs = KERAS_NETS[net](include_top=False, weights=None)
     for name, pair in weights.layers.items():

@@ -138,7 +138,7 @@ def test_builtin_vgg16_is_brought_to_caffe_scale():
     assert 1 < np.abs(kernel).max() < 1.5
 
 
-def test_builtin_reads_only_the_layers_that_are_asked_for():
+def test_builtin_reads_only_the_requested_layers():
     assert list(load_weights("vgg19", layers=["conv1_1"]).layers) == ["conv1_1"]
 
 
@@ -287,7 +287,7 @@ def test_pickle_of_the_text_protocol_named_npz_is_not_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_pth_of_the_old_text_protocol_is_told_how_to_convert(tmp_path):
+def test_pth_of_the_old_protocol_error_says_how_to_convert(tmp_path):
     (tmp_path / "old.PTH").write_bytes(pickle.dumps(Bomb(tmp_path / "ran"), 0))
     with pytest.raises(WeightsError, match="Convert it once to .npz"):
         load_weights("vgg16", tmp_path / "old.PTH")

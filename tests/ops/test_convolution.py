@@ -21,7 +21,7 @@ by_gradient = pytest.mark.parametrize(
 
 @by_gradient
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_single_one_in_the_kernel_moves_the_picture(padding, by_gradient):
+def test_a_kernel_with_a_single_one_shifts_the_picture(padding, by_gradient):
     x = np.arange(20, dtype="float32").reshape(1, 4, 5, 1)
     kernel = np.zeros((3, 3, 1, 1), "float32")
     kernel[0, 2] = 1  # of the neighbour above and to the right

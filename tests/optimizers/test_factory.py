@@ -53,7 +53,7 @@ def test_lbfgs_solves_least_squares_to_float_precision():
     np.testing.assert_allclose(point, expected, atol=1e-4)
 
 
-def test_lbfgs_trains_an_ordinary_keras_model_with_several_variables():
+def test_lbfgs_trains_a_keras_model_with_several_variables():
     generator = np.random.default_rng(0)
     x = generator.normal(size=(64, 3)).astype("float32")
     y = x @ np.array([[1.0], [-2.0], [0.5]], "float32") + 3
@@ -65,7 +65,7 @@ def test_lbfgs_trains_an_ordinary_keras_model_with_several_variables():
     np.testing.assert_allclose(bias, [3], atol=1e-3)
 
 
-def test_a_step_that_made_the_loss_worse_is_taken_back_and_halved():
+def test_a_step_that_raised_the_loss_is_halved():
     optimizer = LBFGS()
     variable = keras.Variable([0.0], dtype="float32")
     optimizer.build([variable])
@@ -82,7 +82,7 @@ def test_a_step_that_made_the_loss_worse_is_taken_back_and_halved():
     assert float(optimizer.point_loss) == 0.5
 
 
-def test_a_loss_that_is_not_finite_is_taken_back_too():
+def test_a_step_to_a_loss_that_is_not_finite_is_halved():
     optimizer = LBFGS()
     variable = keras.Variable([0.0, 0.0], dtype="float32")
     optimizer.build([variable])

@@ -29,7 +29,7 @@ def values(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-def test_an_enlarged_pixel_gives_its_gradient_back_to_the_pixel_it_came_from():
+def test_upsample_adjoint_sums_the_gradients_of_copies():
     flat = tf.ones((1, 1, 1, 3))
     np.testing.assert_array_equal(upsample(flat, (2, 2)), np.ones((1, 2, 2, 3)))
     picture = tf.constant(np.arange(4.0).reshape(1, 2, 2, 1), "float32")
@@ -38,7 +38,7 @@ def test_an_enlarged_pixel_gives_its_gradient_back_to_the_pixel_it_came_from():
 
 @pytest.mark.parametrize("basis", TESTED_BASES, ids=["pyramid", "fourier"])
 @pytest.mark.parametrize("size", [(7, 10), (1, 5), (8, 8)])
-def test_parts_are_the_transpose_of_whole(basis, size):
+def test_apply_transpose_is_the_transpose_of_apply(basis, size):
     gradient = tf.constant(values(1, *size, 3))
     parts = basis.parts(gradient)
     others = [tf.constant(values(*part.shape, seed=1)) for part in parts]
@@ -115,9 +115,7 @@ def levels(basis, start):
     ],
     ids=["lbfgs", "adam"],
 )
-def test_a_basis_moves_the_picture_as_its_coefficients_would(
-    inside, outside, tolerance
-):
+def test_a_basis_equals_optimising_its_coefficients(inside, outside, tolerance):
     basis, start = Pyramid(3, 0.7), values(1, 7, 10, 3)
     ours = minimise(inside(basis), [keras.Variable(start)], lambda x: x[0], 30)
     theirs = minimise(

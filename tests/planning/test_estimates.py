@@ -145,7 +145,7 @@ def test_coarser_scales_leave_their_features_in_memory():
     assert both[0].bytes == peak_bytes(config, [coarse])
 
 
-def test_a_step_holds_copies_of_the_convolutions_outputs():
+def test_a_step_keeps_copies_of_the_convolutions_outputs():
     plan = ScalePlan((4, 4), (2, 2), 1)
     outputs = 4 * 4 * (64 + 64)  # the pooling's output is not kept
     found = footprint.feature_bytes("vgg16", "same", ["pool1"], plan)

@@ -282,7 +282,7 @@ def test_a_full_disk_costs_the_checkpoint_but_not_the_run(options, caplog):
     assert checkpoint_file.read_checkpoint(job.folder) is None
 
 
-def test_an_interval_in_seconds_goes_by_the_clock(options):
+def test_an_interval_in_seconds_follows_the_clock(options):
     written, times = [], iter(range(0, 10_000, 10))
     options |= {"checkpoint_every": "25s", "steps": 9}
     fit_with_checkpoints(

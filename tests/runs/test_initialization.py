@@ -207,7 +207,7 @@ def test_without_a_method_there_is_nothing_to_solve(make_job):
     assert (job.folder / "config.yaml").read_bytes() == before
 
 
-def test_the_config_in_the_folder_holds_plain_numbers(make_job):
+def test_the_config_in_the_folder_has_plain_numbers(make_job):
     job = solve_job_weights(make_job(**method("equal-loss:0.8")))
     text = (job.folder / "config.yaml").read_text(encoding="utf-8")
     assert text.splitlines()[0].endswith(" equal-loss:0.8")

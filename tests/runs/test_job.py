@@ -65,7 +65,7 @@ def test_the_plan_has_the_sizes_of_both_pictures_at_every_scale(options):
     assert [scale.style_size for scale in job.scales] == [(16, 12), (32, 24)]
 
 
-def test_pictures_are_resampled_to_the_size_that_is_asked_for(options):
+def test_pictures_are_resampled_to_the_requested_size(options):
     job = prepare(StyleConfig(**options))
     np.testing.assert_array_equal(
         job.content_at((16, 32)), resize(job.content.pixels, (16, 32))
@@ -103,7 +103,7 @@ def test_only_the_weights_that_are_needed_are_read(options):
     assert len(job.weights.layers) == 13
 
 
-def test_the_folder_holds_the_config_and_is_a_new_one_each_time(options):
+def test_each_run_gets_a_new_folder_with_its_config(options):
     config = StyleConfig(**options)
     first, second = prepare(config), prepare(config)
     assert first.folder != second.folder
@@ -201,7 +201,7 @@ def test_what_cannot_work_is_refused_and_leaves_nothing_behind(
     assert everything(tmp_path) == before
 
 
-def test_an_existing_output_may_be_replaced_when_told_so(options, tmp_path):
+def test_an_existing_output_is_replaced_on_request(options, tmp_path):
     output = tmp_path / "there.png"
     save_picture(output, np.zeros((2, 2, 3)))
     blob = output.read_bytes()

@@ -156,7 +156,7 @@ def test_another_size_is_not_confused(make_job):
     assert shapes == [(1, 12, 18, 64), (1, 6, 9, 64), (1, 12, 18, 64)]
 
 
-def test_pictures_are_told_apart_by_shape_as_well_as_by_bytes():
+def test_pictures_are_distinguished_by_shape_and_bytes():
     picture = np.zeros((2, 3, 3))
     assert picture_digest(picture) == picture_digest(picture.astype("float32"))
     assert picture_digest(picture) != picture_digest(np.zeros((3, 2, 3)))

@@ -158,7 +158,7 @@ def test_16_bits_keep_more_than_8_do(small_run, tmp_path):
     assert np.abs(result.picture.pixels * 255 % 1 - 0.5).min() < 0.4  # not just levels
 
 
-def test_an_output_of_ones_own_is_replaced_only_when_told_so(small_run, tmp_path):
+def test_an_own_output_is_replaced_only_on_request(small_run, tmp_path):
     output = tmp_path / "made" / "for" / "out.png"
     config = StyleConfig(output=str(output), **small_run | {"steps": 0})
     assert stylize(config).path == output
@@ -252,7 +252,7 @@ def test_every_step_is_taken_when_reports_do_not_divide_them(small_run):
     assert rows_of(result.folder)[-1]["step"] == "5"
 
 
-def test_gradients_are_logged_when_asked_for(small_run):
+def test_gradients_are_logged_on_request(small_run):
     options = {"log_gradients": True, "steps": 1}
     result = stylize(StyleConfig(**small_run | options))
     tags = EventAccumulator(str(result.folder)).Reload().Tags()["tensors"]

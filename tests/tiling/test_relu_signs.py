@@ -13,7 +13,7 @@ from kstyle.tiling.relu_signs import (
 )
 
 
-def test_eight_features_are_one_byte_the_first_in_its_lowest_bit():
+def test_eight_signs_make_a_byte_lowest_bit_first():
     row = tf.constant([1.0, -2, 0, 0.5, 0, 0, 0, 3] + [0] * 7 + [1e-30])
     bits = pack_signs(tf.reshape(row, (1, 1, 1, 16)))
     assert bits.numpy().tolist() == [[[[1 + 8 + 128, 128]]]]
@@ -27,7 +27,7 @@ def test_what_is_unpacked_is_one_where_a_feature_was_positive(dtype):
     np.testing.assert_array_equal(found.numpy(), numbers > 0)
 
 
-def test_a_maximum_takes_one_of_four_and_the_first_of_equal_ones():
+def test_a_maximum_is_the_first_of_equal_values():
     x = tf.constant([[1.0, 5, 2], [5, 3, 9]])[None, :, :, None]
     taken = selected_features(x, keras.layers.MaxPooling2D(2))
     assert taken.numpy()[0, :, :, 0].tolist() == [[0, 5, 0], [0, 0, 0]]
@@ -40,7 +40,7 @@ def test_an_average_takes_all():
 
 
 @pytest.mark.parametrize(("kind", "part"), [("Max", 8.0), ("Average", 2.0)])
-def test_a_gradient_is_spread_over_four_and_an_odd_column_gets_none(kind, part):
+def test_a_gradient_is_spread_over_the_four_pooled_values(kind, part):
     pooling = getattr(keras.layers, f"{kind}Pooling2D")(2)
     found = pooling_gradient(tf.fill((1, 1, 1, 1), 8.0), (1, 2, 3, 1), pooling)
     assert found.numpy()[0, :, :, 0].tolist() == [[part, part, 0]] * 2

@@ -59,7 +59,7 @@ def test_losses_and_gradient_are_those_of_the_whole(
 
 
 @pytest.mark.parametrize(("pool", "padding"), [("max", "replicate"), ("avg", "same")])
-def test_layers_that_no_loss_looks_at_pull_by_their_signs(
+def test_layers_without_a_loss_pass_gradients_by_signs(
     make_pair, random_picture, pool, padding
 ):
     deep = {"content": {"conv3_1": 8}, "style": {"conv4_1": 40}}
@@ -110,7 +110,7 @@ def test_targets_are_those_of_the_whole_pictures(make_pair, random_picture):
 # ---------------------------------------------------------------------------- a run
 
 
-def test_a_run_in_tiles_or_with_features_computed_twice_ends_in_the_same_picture(
+def test_tiles_and_recomputation_end_in_the_same_picture(
     small_run, random_picture, tmp_path
 ):
     save_picture(tmp_path / "wide.png", random_picture(20, 140))

@@ -75,9 +75,7 @@ def gram(x):
     return flat.T @ flat / len(flat)
 
 
-def test_all_losses_equal_a_plain_numpy_implementation_in_float64(
-    make_model, random_picture
-):
+def test_all_losses_equal_a_numpy_implementation(make_model, random_picture):
     start = random_picture(9, 8, seed=5)
     model = make_model(init=start)
     content, style, image = (
@@ -225,11 +223,11 @@ def test_a_second_compile_tells_the_new_optimizer_the_loss(make_model):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_xla_takes_the_same_steps_when_asked(make_model, optimizer):
+def test_xla_takes_the_same_steps(make_model, optimizer):
     losses = []
-    for asked in (False, True):
+    for jit_compile in (False, True):
         model = make_model()
-        model.compile(make_optimizer(optimizer), jit_compile=asked)
+        model.compile(make_optimizer(optimizer), jit_compile=jit_compile)
         losses.append(model.fit(epochs=5).history["loss"])
     np.testing.assert_allclose(*losses, rtol=1e-3)
 

@@ -142,7 +142,7 @@ def restore_model(model: StyleTransfer, state: RunState) -> None:
         )
     # `fit` has just evaluated the losses, which has changed both.
     model.image.assign(state.image)
-    model.gradient.assign(state.gradient)  # type: ignore[attr-defined]  # compiled
+    model.gradient.assign(state.gradient)
     for variable, value in zip(variables, state.optimizer, strict=True):
         variable.assign(value)
     if not state.left and int(model.optimizer.iterations):

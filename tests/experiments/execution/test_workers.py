@@ -247,7 +247,7 @@ def test_a_ray_of_our_own_listens_on_loopback_alone(own_ray):
 
 
 @needs_ray
-def test_an_address_where_nobody_answers_is_refused_at_once(monkeypatch):
+def test_an_address_without_an_answer_is_refused_at_once(monkeypatch):
     # Ray itself may be at work for another test, and is not to be loaded before that.
     ray = types.SimpleNamespace(is_initialized=lambda: False)
     for name in ("ray", "ray.util", "ray.util.scheduling_strategies"):

@@ -210,7 +210,7 @@ def test_a_share_is_of_the_losses_of_some_layers(among, kind, expected):
     assert number("share", rule, [table_record()]) == expected
 
 
-def test_a_share_of_a_missing_layer_cannot_be_told():
+def test_a_share_of_a_missing_layer_is_undecided():
     rule = {
         "of": {"init": "noise"},
         "layer": "conv1_1",
@@ -287,7 +287,7 @@ SELECTING = {
 
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
-def test_without_a_needed_trial_a_finding_cannot_be_told(quantity):
+def test_without_a_needed_trial_a_finding_is_undecided(quantity):
     records = pools({"a": 1.0, "b": 2.0, "c": 3.0})
     for some in (failed(records, "b"), [records[0], records[2]], []):
         found = verdict(quantity, SELECTING[quantity], some, lambda *_: 1.0)
@@ -301,14 +301,14 @@ def test_a_failed_repeat_has_no_number_and_the_others_have():
     assert verdict("ratio", of_to("max", "avg"), records)["spread"] == [3]
 
 
-def test_a_missing_score_cannot_be_told():
+def test_a_missing_score_leaves_a_finding_undecided():
     records = pools({"avg": 1.0, "max": 2.0})
     for value in ("style_distance", "end/tv"):
         rule = of_to("max", "avg") | {"value": value}
         assert number("ratio", rule, records) is None
 
 
-def test_a_nan_value_cannot_be_told():
+def test_a_nan_value_leaves_a_finding_undecided():
     records = pools({"avg": 1.0, "max": math.nan})
     assert verdict("ratio", of_to("max", "avg"), records)["verdict"] == "cannot tell"
 

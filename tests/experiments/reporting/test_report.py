@@ -517,7 +517,7 @@ def test_a_loss_equal_to_the_total_is_not_drawn_twice(report):
     assert "Style loss, weighted" in page.text
 
 
-def test_an_embedded_picture_is_small_and_looks_the_same():
+def test_an_embedded_picture_is_small_with_the_same_colors():
     pixels = np.linspace(0, 1, 700 * 30 * 3).reshape(30, 700, 3).astype("float32")
     uri = data_uri(thumbnail(pixels))
     data = base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))

@@ -41,7 +41,7 @@ def test_without_a_curve_there_are_no_scores_of_speed(tmp_path, config, random_p
     assert SCORES.keys() - found.keys() == {"steps_to_near", "seconds_to_near"}
 
 
-def test_the_style_picture_is_compared_at_the_scale_of_the_result(tmp_path, config):
+def test_the_style_is_compared_at_the_scale_of_the_result(tmp_path, config):
     pixels = kstyle.load_picture(config.style).pixels
     kstyle.save_picture(tmp_path / "small.png", resize(pixels, (19, 24)))
     config = config.replace(content=str(tmp_path / "small.png"))

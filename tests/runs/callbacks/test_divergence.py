@@ -386,7 +386,7 @@ class ReadCheckpoints(keras.callbacks.Callback):
     on_train_end = functools.partialmethod(on_train_batch_begin, None)
 
 
-def test_no_checkpoint_holds_a_lost_picture(options):
+def test_no_checkpoint_contains_a_lost_picture(options):
     read = ReadCheckpoints(options["logdir"])
     poison = Poison(*range(3, 99))
     lost(options, poison, read, optimizer="adam", checkpoint_every="1")

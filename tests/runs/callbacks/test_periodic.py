@@ -100,7 +100,7 @@ def test_the_columns_and_rows_of_the_losses(make_model):
     assert first["style/conv1_1"] > 0
 
 
-def test_rows_can_be_read_while_the_run_goes_on(make_model, tmp_path):
+def test_rows_can_be_read_during_the_run(make_model, tmp_path):
     path, seen = tmp_path / "losses.csv", []
 
     class Reader(keras.callbacks.Callback):

@@ -103,7 +103,7 @@ def test_a_run_out_of_time_takes_one_step_per_scale(small_run):
     assert result.picture.size == (16, 24)
 
 
-def test_a_still_run_goes_on_to_the_next_scale(small_run):
+def test_a_still_run_continues_at_the_next_scale(small_run):
     small_run |= {"scales": 2, "steps": 60, "scale_steps": 60}
     # A change of 255 grey levels a step is more than there can be.
     result = stylize(StyleConfig(stop_when_still=255, **small_run))

@@ -230,7 +230,7 @@ def test_kerass_own_tensorboard_callback_works_beside_ours(make_model, tmp_path)
     assert {f"epoch_{tag}" for tag in LOSSES} <= set(accumulator.Tags()["tensors"])
 
 
-def test_a_full_disk_is_told_from_a_full_memory():
+def test_a_full_disk_is_distinguished_from_full_memory():
     full = "logs/events.out; No space left on device"
     with pytest.raises(OSError) as caught, event_errors():
         raise tf.errors.ResourceExhaustedError(None, None, full)
