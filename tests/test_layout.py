@@ -1,7 +1,12 @@
-"""The light modules, which every check before a run imports, load no TensorFlow."""
+"""Light modules load no TensorFlow, and a top-level name has one home."""
 
+import ast
+import collections
 import subprocess
 import sys
+from pathlib import Path
+
+import kstyle
 
 LIGHT = """
 import kstyle.cli.main
@@ -28,3 +33,22 @@ def test_light_modules_load_no_heavy_package():
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def top_level_names(path):
+    """The public functions, classes and constants that a module defines."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (t.id for t in node.targets if isinstance(t, ast.Name))
+
+
+def test_a_top_level_name_has_one_home():
+    homes = collections.defaultdict(set)
+    for path in Path(kstyle.__file__).parent.rglob("*.py"):
+        for name in top_level_names(path):
+            homes[name].add(path.name)
+    several = {name for name, places in homes.items() if len(places) > 1}
+    # Every module may have a logger, and names of its own that begin with "_".
+    assert {name for name in several if name[0] != "_"} - {"log"} == set()

@@ -56,7 +56,7 @@ class MachineProblem:
 def doctor_command() -> None:
     """Check this machine, and print its problems and what to do."""
     with user_errors():
-        code = report_machine(examine_machine())
+        code = print_machine_report(examine_machine())
     sys.exit(code)
 
 
@@ -110,7 +110,7 @@ def default_matrix_size(gpus: int) -> int:
     return GPU_MATRIX_SIZE if gpus else CPU_MATRIX_SIZE
 
 
-def report_machine(facts: MachineFacts) -> int:
+def print_machine_report(facts: MachineFacts) -> int:
     """Print the facts, notes and problems. Returns the exit code: 1 if broken."""
     problems = find_problems(facts)
     for name, value in fact_lines(facts).items():

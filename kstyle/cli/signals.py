@@ -7,9 +7,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-ENDING_SIGNALS = [
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
+from kstyle.hardware.host import ENDING_SIGNALS
 
 
 class EndingSignal:

@@ -91,7 +91,7 @@ def stylize_command(
         options = merge_options(context, config_file)
         options = merge_pictures(context, options, content_dir, styles)
         config = make_config(context, options, config_file)
-        check_device(config.device)
+        check_device_present(config.device)
         if batch.is_batch(content_dir, styles):
             code = batch.stylize_many(
                 config,
@@ -109,7 +109,7 @@ def stylize_command(
     sys.exit(code)
 
 
-def check_device(device: str) -> None:
+def check_device_present(device: str) -> None:
     """Raise `ConfigError` for a GPU that TensorFlow does not see.
 
     TensorFlow is loaded only where the device may be a GPU.

@@ -68,7 +68,7 @@ def no_bool(value: Any) -> Any:
     return value
 
 
-def check_device(value: str) -> str:
+def check_device_text(value: str) -> str:
     """Return a device's name, checked. Raises: ValueError: it is none."""
     if not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,3})?", value):
         raise ValueError("give auto, cpu, gpu or gpu:N")
@@ -120,7 +120,7 @@ EdgeLengths = Annotated[tuple[EdgeLength, ...], Field(min_length=1)]
 ScalesOption = Annotated[
     Literal["auto"] | EdgeLength | EdgeLengths, BeforeValidator(parse_scales)
 ]
-DeviceOption = Annotated[str, AfterValidator(check_device)]
+DeviceOption = Annotated[str, AfterValidator(check_device_text)]
 LayerWeights = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]
 IntervalOption = Annotated[str, BeforeValidator(as_interval)]
 

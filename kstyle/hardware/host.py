@@ -7,11 +7,16 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+# With which the system asks a process to end; not all systems have both.
+ENDING_SIGNALS = [
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 # Our name and that of Linux; matrix products of VGG are fast with these.
 CPU_FLAGS = {
     "AVX2": "avx2",

@@ -48,7 +48,7 @@ def check_keras_backend() -> None:
         backend, setting = os.environ[BACKEND], f"set by {BACKEND}"
     else:
         backend = read_keras_file().get("backend", "tensorflow")
-        setting = f"set in {keras_file()}"
+        setting = f"set in {keras_settings_file()}"
     if backend != "tensorflow":
         raise ConfigError(
             f"Keras has the backend {backend!r} ({setting}), and kstyle needs "
@@ -66,7 +66,8 @@ def check_float_type() -> None:
     if keras.config.floatx() != "float32":
         raise ConfigError(
             f"Keras's float type is {keras.config.floatx()!r}, set by "
-            f"keras.config.set_floatx or in {keras_file()}. kstyle needs 'float32': "
+            f"keras.config.set_floatx or in {keras_settings_file()}. "
+            "kstyle needs 'float32': "
             'call keras.config.set_floatx("float32") first.'
         )
 
@@ -85,7 +86,7 @@ def check_run_settings() -> None:
             )
 
 
-def keras_file() -> Path:
+def keras_settings_file() -> Path:
     """Return the path of Keras's file of settings; it need not exist."""
     return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "keras.json"
 
@@ -93,7 +94,7 @@ def keras_file() -> Path:
 def read_keras_file() -> dict[str, Any]:
     """Return the settings in Keras's file; none if it cannot be read, as in Keras."""
     try:
-        settings = json.loads(keras_file().read_text(encoding="utf-8"))
+        settings = json.loads(keras_settings_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return settings if isinstance(settings, dict) else {}

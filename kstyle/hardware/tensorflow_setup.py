@@ -77,7 +77,7 @@ def load_error(error: Exception) -> KStyleError:
         )
     advice = "`kstyle doctor` says what to do."
     if not isinstance(error, ImportError):
-        advice = f"Is there a wrong value in {keras_setup.keras_file()}?"
+        advice = f"Is there a wrong value in {keras_setup.keras_settings_file()}?"
     return LoadError(f"TensorFlow cannot be loaded ({reason}). {advice}")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from kstyle.images.decoded import Header, StoredPicture, check_size
 from kstyle.images.pillow_formats import read_pillow_header, read_with_pillow
 
-SIGNATURE = b"BM"
+BMP_SIGNATURE = b"BM"
 WITH_MASKS, WITH_ALPHA_MASK = 3, 6  # compressions
 # Bytes of the first header with masks, with alpha's, and with a profile.
 OLD_HEADER, ALPHA_HEADER, PROFILE_HEADER = 40, 56, 124

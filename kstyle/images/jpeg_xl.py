@@ -15,14 +15,14 @@ from kstyle.images.isobmff_formats import boxes, import_extra, split_samples
 
 BOXES, STREAM = b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a"
 STREAM_BOXES = (b"jxlc", b"jxlp")  # the whole stream, or a part of it
-SIGNATURES = (BOXES, STREAM)
+JPEG_XL_SIGNATURES = (BOXES, STREAM)
 LONGEST_HEADER = 64  # bytes, as far as the depth of the samples
 # Width as a part of the height, by its number.
 RATIOS = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 # A number is an offset and some more bits, in one of four ways.
 Ways = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
 EDGE: Ways = ((1, 9), (1, 13), (1, 18), (1, 30))
-PREVIEW_EDGE: Ways = ((1, 6), (65, 8), (321, 10), (1345, 12))
+PREVIEW_SIZE_BITS: Ways = ((1, 6), (65, 8), (321, 10), (1345, 12))
 PREVIEW_EIGHTHS: Ways = ((16, 0), (32, 0), (1, 5), (33, 9))
 TICKS: Ways = ((100, 0), (1000, 0), (1, 10), (1, 30))
 TICK_DIVISOR: Ways = ((1, 0), (1001, 0), (1, 8), (1, 10))
@@ -97,7 +97,7 @@ def _take_extra_fields(bits: "_Bits") -> int:
     if bits.take(1):  # the size at which it is meant to be shown
         bits.take_size()
     if bits.take(1):  # a preview
-        ways = PREVIEW_EIGHTHS if bits.take(1) else PREVIEW_EDGE
+        ways = PREVIEW_EIGHTHS if bits.take(1) else PREVIEW_SIZE_BITS
         bits.take_number(ways)
         if not bits.take(3):
             bits.take_number(ways)

@@ -27,7 +27,7 @@ from kstyle.images.decoded import (
 
 log = logging.getLogger("kstyle")
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 FOR_LIBPNG = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 MAX_TEXT = 2**20  # bytes of a text, unpacked
 MAX_PROFILE = 2**24
@@ -58,7 +58,7 @@ def read_png(path: Path) -> StoredPicture:
     header = _header(chunks)
     check_size(header.height, header.width)
     kept = b"".join(chunk for name, chunk in chunks if name in FOR_LIBPNG)
-    samples = imagecodecs.png_decode(SIGNATURE + kept)
+    samples = imagecodecs.png_decode(PNG_SIGNATURE + kept)
     levels = samples.reshape(header.height, header.width, -1)
     alpha = None
     if levels.shape[2] in (2, 4):
@@ -77,7 +77,7 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 
     The last one is shorter where the file was cut.
     """
-    at, found = len(SIGNATURE), []
+    at, found = len(PNG_SIGNATURE), []
     while at + 8 <= len(data):
         length, name = struct.unpack_from(">I4s", data, at)
         found.append((name, data[at : at + length + 12]))
@@ -233,7 +233,7 @@ def write_png(path: Path, samples: np.ndarray, record: str | None) -> None:
     if record:
         extra += _packed(b"iTXt", RECORD + b"\0\0\0\0\0" + record.encode())
         extra += _packed(b"tEXt", b"Software\0kstyle")
-    after_header = len(SIGNATURE) + 25
+    after_header = len(PNG_SIGNATURE) + 25
     with open(path, "wb") as file:
         file.write(data[:after_header])
         file.write(extra)

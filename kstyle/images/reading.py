@@ -123,7 +123,7 @@ def picture_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     return header.upright_size
 
 
-def read_record(path: Path) -> str | None:
+def read_embedded_record(path: Path) -> str | None:
     """Read the text that `save_picture` put into a file; `None` if there is none.
 
     Raises: ImageError: it is not a picture file that can be read.
@@ -140,13 +140,13 @@ def _file_type(path: Path) -> FileType:
     """
     with open(path, "rb") as file:
         head = file.read(64)
-    if head.startswith(png.SIGNATURE):
+    if head.startswith(png.PNG_SIGNATURE):
         return PNG
-    if head.startswith(tiff.SIGNATURES):
+    if head.startswith(tiff.TIFF_SIGNATURES):
         return TIFF
-    if head.startswith(bmp.SIGNATURE):
+    if head.startswith(bmp.BMP_SIGNATURE):
         return BITMAP
-    if head.startswith(jpeg_xl.SIGNATURES):
+    if head.startswith(jpeg_xl.JPEG_XL_SIGNATURES):
         return JPEG_XL
     if head.startswith(isobmff_formats.JP2_SIGNATURES):
         return JPEG_2000

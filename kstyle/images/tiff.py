@@ -30,7 +30,7 @@ from kstyle.images.jpeg_xl import parse_header
 from kstyle.images.pillow_formats import read_with_pillow
 
 # How such a file begins, and the newer kind for more than 4 GB.
-SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CMYK, YCBCR = 0, 1, 2, 5, 6
 COLOUR_BANDS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, CMYK: 4, YCBCR: 3}
 PLANAR = 2  # one plane after the other
@@ -40,7 +40,7 @@ FAX, OLD_JPEG, JPEG = (2, 3, 4), 6, 7  # compressions
 BOUNDED = (1, 5, 8, 32946, 32773, 34925, 50000)
 # A strip or tile that says itself how large it is: JPEG by three numbers, PNG, WebP,
 # JPEG 2000 by four, JPEG XL by two.
-JPEG_XL = (50002, 52546)
+JPEG_XL_COMPRESSIONS = (50002, 52546)
 SELF_DESCRIBED = (
     JPEG,
     33007,
@@ -51,7 +51,7 @@ SELF_DESCRIBED = (
     33004,
     33005,
     34712,
-    *JPEG_XL,
+    *JPEG_XL_COMPRESSIONS,
 )
 JPEG_END, MOST_FILLING = b"\xff\xd9", 64  # bytes that may follow it
 INNER_TYPES = ("JPEG", "PNG", "WEBP", "JPEG2000")  # as Pillow calls them
@@ -216,7 +216,7 @@ def _check_compression(file: tifffile.FileHandle, page: tifffile.TiffPage) -> No
 
 def _inner_size(data: bytes, compression: int) -> tuple[int, int]:
     """`(height, width)` that a strip or tile says it has."""
-    if compression in JPEG_XL:
+    if compression in JPEG_XL_COMPRESSIONS:
         header = parse_header(data).stored
         return header.height, header.width
     with Image.open(io.BytesIO(data), formats=INNER_TYPES) as image:

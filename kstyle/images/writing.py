@@ -19,7 +19,7 @@ from kstyle.images import color_profiles, png
 from kstyle.images.arrays import as_picture
 from kstyle.images.decoded import DESCRIPTION, SOFTWARE
 from kstyle.images.picture import Picture
-from kstyle.images.reading import read_record
+from kstyle.images.reading import read_embedded_record
 
 log = logging.getLogger("kstyle")
 
@@ -237,7 +237,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises: ImageError: `path` is not a picture file that can be read.
     """
     try:
-        found = json.loads(read_record(Path(path)) or "{}")
+        found = json.loads(read_embedded_record(Path(path)) or "{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

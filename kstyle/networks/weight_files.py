@@ -48,7 +48,7 @@ DAMAGE_ERRORS = (
 )
 
 Shape = tuple[int, ...]
-LayerWeights = dict[str, tuple[np.ndarray, np.ndarray]]  # layer to (kernel, bias)
+KernelsAndBiases = dict[str, tuple[np.ndarray, np.ndarray]]  # layer to (kernel, bias)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ Arrays = dict[str, StoredArray]
 
 def read_weight_file(
     file: io.BufferedIOBase, where: str, net: str, shapes: Mapping[str, Shape]
-) -> LayerWeights:
+) -> KernelsAndBiases:
     """Read `{layer: (kernel, bias)}`, float32, from an open binary file.
 
     where: the file's name for messages. shapes: `{layer: kernel shape}` of the layers
@@ -192,7 +192,7 @@ def list_safetensors(file: io.BufferedIOBase) -> Arrays:
 
 def read_layer_weights(
     arrays: Arrays, where: str, net: str, shapes: Mapping[str, Shape]
-) -> LayerWeights:
+) -> KernelsAndBiases:
     """Read `{layer: (kernel, bias)}` of the layers in `shapes`."""
     held = sorted({key.split("/")[0] for key in arrays})
     missing = [name for name in shapes if name not in held]

@@ -24,7 +24,7 @@ from kstyle.files import why_unreadable
 from kstyle.networks.registry import NETWORKS, get_architecture
 from kstyle.networks.weight_files import (
     WEIGHT_FORMS,
-    LayerWeights,
+    KernelsAndBiases,
     read_weight_file,
 )
 
@@ -57,7 +57,7 @@ class NetWeights:
     source: "builtin", "keras" or the path. sha256: of the whole file.
     """
 
-    layers: LayerWeights
+    layers: KernelsAndBiases
     source: str
     sha256: str
 

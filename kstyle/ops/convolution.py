@@ -101,7 +101,7 @@ def input_gradient(
     )
 
 
-def register_gradient(padding: str) -> None:
+def register_convolution_gradient(padding: str) -> None:
     """Register the gradient that `convolve` gives its result."""
 
     @tf.RegisterGradient(CONVOLUTION_GRADIENT + padding)
@@ -119,7 +119,7 @@ def register_gradient(padding: str) -> None:
 
 
 for conv_padding in ("SAME", "VALID"):
-    register_gradient(conv_padding)
+    register_convolution_gradient(conv_padding)
 
 
 def value_and_gradient(

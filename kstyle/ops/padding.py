@@ -87,7 +87,7 @@ def edge_positions(mode: str) -> tf.types.experimental.PolymorphicFunction:
     return model_function(positions, signature)
 
 
-def register_gradient(mode: str) -> None:
+def register_padding_gradient(mode: str) -> None:
     """Register the gradient that `pad_features` gives its result."""
 
     @tf.RegisterGradient(PADDING_GRADIENT + mode)
@@ -101,4 +101,4 @@ def register_gradient(mode: str) -> None:
 
 
 for edge_mode in EDGE_MODES:
-    register_gradient(edge_mode)
+    register_padding_gradient(edge_mode)

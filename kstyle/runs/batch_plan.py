@@ -23,7 +23,7 @@ from kstyle.hardware.machine import THIS_MACHINE, Machine
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.images import reading, writing
 from kstyle.planning.memory_fit import fit_memory
-from kstyle.planning.scales import ScalePlan, plan_scales_of_run
+from kstyle.planning.scales import ScalePlan, Size, plan_scales_of_run
 from kstyle.runs.inputs import InputCache, load_config_weights, read_style
 from kstyle.runs.job import Job
 
@@ -34,7 +34,6 @@ RESULT_SUFFIX = ".png"  # PNG holds 8 and 16 bits, transparency and the record
 
 
 BatchStatus = Literal["finished", "there", "failed", "interrupted", "left"]
-Size = tuple[int, int]  # (height, width) in pixels
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 

@@ -45,7 +45,7 @@ PROBLEMS = {
 
 
 def test_a_healthy_machine_has_no_problems(capsys):
-    assert doctor.report_machine(HEALTHY) == 0
+    assert doctor.print_machine_report(HEALTHY) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "problems: none"
     for name, value in (("AMX", "unknown"), ("memory free", "2.5 GB")):
@@ -55,7 +55,7 @@ def test_a_healthy_machine_has_no_problems(capsys):
 @pytest.mark.parametrize("case", PROBLEMS)
 def test_a_problem_is_one_line_with_what_to_do(case, capsys):
     changes, advice, broken = PROBLEMS[case]
-    code = doctor.report_machine(dataclasses.replace(HEALTHY, **changes))
+    code = doctor.print_machine_report(dataclasses.replace(HEALTHY, **changes))
     out = capsys.readouterr().out
     (line,) = (x for x in out.splitlines() if x.startswith("problem: "))
     assert advice in line

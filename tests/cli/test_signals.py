@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from kstyle.cli.signals import ENDING_SIGNALS, ending_signal, handle_ending_signals
+from kstyle.cli.signals import ending_signal, handle_ending_signals
+from kstyle.hardware.host import ENDING_SIGNALS
 
 
 @pytest.fixture

@@ -20,15 +20,13 @@ from kstyle.experiments.execution.executors import (
     WorkerLost,
     throttled,
 )
+from kstyle.hardware.host import ENDING_SIGNALS
 from kstyle.hardware.tensorflow_setup import load_tensorflow
 
 log = logging.getLogger("kstyle")
 
 GRACE_SECONDS = 10.0  # in which a worker may end its step and write a checkpoint
 PROGRESS_SECONDS = 0.2  # between two reports of a trial's progress
-ENDING_SIGNALS = [
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
 
 
 class ProcessPool(Pool):
