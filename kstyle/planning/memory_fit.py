@@ -123,17 +123,17 @@ def largest_fitting_size(
     return fitting
 
 
-def tile_after_memory_error(config: StyleConfig, longest: int) -> int | None:
+def tile_after_memory_error(fit: str, tile: str | int, longest: int) -> int | None:
     """Return the tile edge in pixels to continue with after an out-of-memory error.
 
-    longest: the longest edge of the pictures at the scale that failed. Returns:
-        `None` where `fit` is "off", the run has tiles already, or the pictures are
-        too small for tiles.
+    fit, tile: the options. longest: the longest edge of the pictures at the scale that
+        failed. Returns: `None` where `fit` is "off", the run has tiles already, or the
+        pictures are too small for tiles.
     """
-    tile = min(OUT_OF_MEMORY_TILE, longest // 2)
-    if config.fit == "off" or config.tile != "off" or tile < MIN_TILE:
+    edge = min(OUT_OF_MEMORY_TILE, longest // 2)
+    if fit == "off" or tile != "off" or edge < MIN_TILE:
         return None
-    return tile
+    return edge
 
 
 def out_of_memory_advice(size: int, tile: str | int) -> str:

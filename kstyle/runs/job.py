@@ -141,7 +141,7 @@ def prepare(
         weights=weights,
         scales=scales,
         folder=folder,
-        output=result_path(config, folder),
+        output=result_path(config.output, folder),
         requested_config=requested_config,
         inputs=inputs,
     )
@@ -159,7 +159,7 @@ def job_in_tiles(job: Job) -> Job | None:
     """
     last = job.scales[-1]
     longest = max(*last.content_size, *last.style_size)
-    tile = tile_after_memory_error(job.config, longest)
+    tile = tile_after_memory_error(job.config.fit, job.config.tile, longest)
     if tile is None:
         return None
     config = job.config.replace(tile=tile)
@@ -168,9 +168,9 @@ def job_in_tiles(job: Job) -> Job | None:
     return dataclasses.replace(job, config=config, scales=scales)
 
 
-def result_path(config: StyleConfig, folder: str | Path) -> Path:
-    """Return the path of the picture of the run in `folder`."""
-    return Path(config.output) if config.output else Path(folder) / "result.png"
+def result_path(output: str | None, folder: str | Path) -> Path:
+    """Return the path of the picture of the run in `folder`. output: the option."""
+    return Path(output) if output else Path(folder) / "result.png"
 
 
 def read_inputs(
@@ -274,19 +274,19 @@ def reopen_run(
         if state is not None:
             state = checkpoint_file.with_tile_option(state, config.tile)
             checkpoint_file.check_fingerprint(state, config, folder)
-        overwrite = overwrite or has_written_output(folder, config)
+        overwrite = overwrite or has_written_output(folder, config.output)
         job = prepare(
             config, overwrite=overwrite, folder=folder, state=state, machine=machine
         )
     return job, state
 
 
-def has_written_output(folder: Path, config: StyleConfig) -> bool:
-    """Return whether `config.output` is the file that the run in `folder` has written,
-    as Ctrl-C makes it do."""
-    if config.output is None:
+def has_written_output(folder: Path, output: str | None) -> bool:
+    """Return whether `output` is the file that the run in `folder` has written, as
+    Ctrl-C makes it do."""
+    if output is None:
         return False
-    return result_hash(folder) == file_hash(config.output)
+    return result_hash(folder) == file_hash(output)
 
 
 def is_ended(folder: Path, config: StyleConfig) -> bool:
@@ -298,7 +298,7 @@ def is_ended(folder: Path, config: StyleConfig) -> bool:
         record = read_run(folder)
     except ConfigError:  # it has not begun
         return False
-    path = result_path(config, folder)
+    path = result_path(config.output, folder)
     if record["config"] != config or not path.exists():
         return False
     if record["exit"] == "diverged":

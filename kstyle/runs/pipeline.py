@@ -220,7 +220,10 @@ def open_callbacks(
     logs = open_logs(stack, job, state)
     # The guard is the first: the others get the logs that it has corrected. The
     # checkpoint comes after all whose state it keeps, and only then may a run end.
-    callbacks = [guard, *make_stoppers(job.config, job.scales), *logs, *callbacks]
+    stoppers = make_stoppers(
+        job.config.stop_when_still, job.config.time_limit, job.scales
+    )
+    callbacks = [guard, *stoppers, *logs, *callbacks]
     relay = stack.enter_context(InterruptRelay().listening())
     return [*callbacks, Checkpoint(job, callbacks, state), relay]
 

@@ -158,7 +158,7 @@ def losses_of_result(record: RunRecord) -> dict[str, float]:
     Raises: ConfigError: the picture's size is not the run's; ImageError, WeightsError.
     """
     config, folder = record["config"], record["folder"]
-    pictures, path = read_pictures(config), result_path(config, folder)
+    pictures, path = read_pictures(config), result_path(config.output, folder)
     job = Job(
         config=config,
         content=pictures.content,

@@ -102,15 +102,14 @@ def test_every_run_fits_where_the_free_memory_is_unknown():
 
 
 def test_tiles_after_a_memory_error_divide_the_picture():
-    config = StyleConfig()
-    assert tile_after_memory_error(config, 4096) == 512
-    assert tile_after_memory_error(config, 600) == 300
-    assert tile_after_memory_error(config, 255) is None  # tiles have 128 px or more
+    assert tile_after_memory_error("auto", "off", 4096) == 512
+    assert tile_after_memory_error("auto", "off", 600) == 300
+    assert tile_after_memory_error("auto", "off", 255) is None  # 128 px or more
 
 
 def test_no_tiles_follow_a_memory_error_that_could_not_help():
-    assert tile_after_memory_error(StyleConfig(fit="off"), 4096) is None
-    assert tile_after_memory_error(StyleConfig(tile=1024), 4096) is None
+    assert tile_after_memory_error("off", "off", 4096) is None
+    assert tile_after_memory_error("auto", 1024, 4096) is None
 
 
 def test_a_run_that_does_not_fit_writes_nothing(small_run):

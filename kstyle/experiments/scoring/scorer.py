@@ -96,5 +96,5 @@ def score_run(record: Mapping[str, Any]) -> dict[str, float]:
     Raises: ConfigError, ImageError: there is no result, or it is too small.
     """
     config = record["config"]
-    picture = load_picture(result_path(config, record["folder"])).pixels
+    picture = load_picture(result_path(config.output, record["folder"])).pixels
     return Scorer(record["folder"]).score(picture, config)

@@ -15,7 +15,6 @@ from typing import Any, Self
 
 import keras
 
-from kstyle.config.style_config import StyleConfig
 from kstyle.planning.scales import Scale, ScalePlan
 from kstyle.runs.callbacks.periodic import Clock
 
@@ -99,14 +98,20 @@ class TimeLimit(keras.callbacks.Callback):
 
 
 def make_stoppers(
-    config: StyleConfig, scales: Sequence[Scale | ScalePlan]
+    stop_when_still: float | None,
+    time_limit: float | None,
+    scales: Sequence[Scale | ScalePlan],
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks that may end a run of `config` through `scales` early."""
+    """Return the callbacks that may end a run through `scales` early.
+
+    stop_when_still: grey levels, as of `StopWhenStill`. time_limit: seconds. `None`:
+        the run does not end for that reason.
+    """
     found: list[keras.callbacks.Callback] = []
-    if config.stop_when_still is not None:
-        found.append(StopWhenStill(config.stop_when_still))
-    if config.time_limit is not None:
-        found.append(TimeLimit(config.time_limit, scales))
+    if stop_when_still is not None:
+        found.append(StopWhenStill(stop_when_still))
+    if time_limit is not None:
+        found.append(TimeLimit(time_limit, scales))
     return found
 
 

@@ -112,7 +112,7 @@ def test_a_still_run_continues_at_the_next_scale(small_run):
 
 
 def test_without_the_options_nothing_stops_a_run():
-    assert make_stoppers(StyleConfig(), ()) == []
+    assert make_stoppers(None, None, ()) == []
 
 
 def test_adam_keeps_the_moving_average_of_its_iterates(small_run):
