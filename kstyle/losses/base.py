@@ -1,47 +1,63 @@
-"""The base class of a loss term and the record that weighs it."""
+"""`TermLoss`, the base class of the losses, and `LossTerm`, a loss with its weight."""
 
 import dataclasses
+from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
-IMAGE = "image"  # the name under which the picture itself is one of the features
+IMAGE = "image"  # key of the picture itself among the features
 
 
-def half_square_sum(difference):
-    """`sum(difference^2) / 2` over all but the batch axis: `(batch,)`."""
+def half_square_sum(difference: tf.Tensor) -> tf.Tensor:
+    """Compute `sum(difference^2) / 2` over all axes but the first: `(batch,)`."""
     axes = tuple(range(1, len(difference.shape)))
     return ops.sum(ops.square(difference), axis=axes) / 2
 
 
 class TermLoss(keras.losses.Loss):
-    """Compares what it makes of features: of the target's once, then at every step."""
+    """Compares a representation of features with that of a target.
 
-    def __init__(self, name, reduction="sum", dtype="float32"):
-        # One picture a batch, and "sum" keeps the formula free of Keras's averaging.
+    `represent` computes the representation: once for the target, then at every step
+    for the picture. `call` compares the two.
+    """
+
+    def __init__(
+        self, name: str, reduction: str = "sum", dtype: str = "float32"
+    ) -> None:
+        # A batch is one picture: "sum" leaves its loss as the formula gives it.
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
-    def __call__(self, target, features, sample_weight=None):
-        """The loss of `features` next to `target`, which `represent` has made."""
-        # Before Keras casts to float32 what may be in bfloat16, and twice as fast so.
+    def __call__(
+        self, target: Any, features: tf.Tensor, sample_weight: Any = None
+    ) -> tf.Tensor:
+        """Compute the loss of `features` `(batch, H, W, C)`.
+
+        target: what `represent` returned for the features of the target.
+        """
+        # Keras casts its arguments to float32. Representing bfloat16 features before
+        # that is twice as fast.
         return super().__call__(target, self.represent(features), sample_weight)
 
-    def represent(self, features):
-        """What is compared of the features `(batch, H, W, C)`."""
+    def represent(self, features: tf.Tensor) -> tf.Tensor:
+        """Return what is compared of the features `(batch, H, W, C)`."""
         return features
 
-    def of_nothing(self, target):
-        """The loss, `(batch,)`, of features that are all 0."""
+    def loss_of_zeros(self, target: Any) -> tf.Tensor:
+        """Compute the loss, `(batch,)`, of features that are all 0."""
         target = ops.cast(target, "float32")
         return self.call(target, ops.zeros_like(target))
 
 
 @dataclasses.dataclass(frozen=True)
 class LossTerm:
-    """One summand of the objective: `weight * loss(target, features[layer])`.
+    """One term of the total loss: `weight * loss(target, features[layer])`.
 
-    `tag` names it in logs ("style/conv3_1"); `source` is the picture its target comes
-    from: "content", "style", or `None`. A weight of 0 means measured, not optimised.
+    tag: its name in logs, as "style/conv3_1".
+    layer: name of a layer of the network, or `IMAGE`.
+    weight: factor on the loss; 0: the loss is measured, but not optimised.
+    source: the picture of the target: "content" or "style"; `None`: no target.
     """
 
     tag: str

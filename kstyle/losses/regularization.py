@@ -1,32 +1,40 @@
-"""Total variation: the roughness of the picture."""
+"""Total variation: the differences of neighbouring pixels."""
+
+from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from kstyle.losses.base import TermLoss, half_square_sum
 
 
-def total_variation(image, below=None, size=None):
-    """Roughness of `(batch, H, W, 3)` pixels in [0, 1]: `(batch,)`, 0 when flat.
+def total_variation(
+    image: tf.Tensor,
+    row_below: tf.Tensor | None = None,
+    size: tuple[int, int] | None = None,
+) -> tf.Tensor:
+    """Compute the total variation of `(batch, H, W, 3)` pixels in [0, 1]: `(batch,)`.
 
-    `sum(d^2) / 2 / size(d)` for the vertical and the horizontal neighbour
-    differences d in 0..255 units, added. A direction with one pixel counts as flat.
+    `sum(d^2) / 2 / size(d)` for the vertical and the horizontal differences d of
+    neighbours, in 0..255, added. A direction with one pixel adds 0.
 
-    below, size: where `image` is some rows of a picture of (height, width) `size`, the
-        row after them, or none: what they add to the roughness of that picture.
+    row_below, size: for an `image` that is some rows of a picture of (height, width)
+        `size`: the next row `(batch, 1, W, 3)`, with no rows or `None` at the end. The
+        result is then what these rows add to that of the picture.
     """
-    height, wide = size or image.shape[1:3]
-    tall = image if below is None else ops.concatenate([image, below], axis=1)
+    height, width = size or image.shape[1:3]
+    rows = image if row_below is None else ops.concatenate([image, row_below], axis=1)
     channels = image.shape[3]
-    down = half_square_sum(255 * differences(tall, 1))
-    right = half_square_sum(255 * differences(image, 2))
-    down /= max(1, (height - 1) * wide * channels)
-    return down + right / max(1, height * (wide - 1) * channels)
+    vertical = half_square_sum(255 * differences(rows, 1))
+    horizontal = half_square_sum(255 * differences(image, 2))
+    vertical /= max(1, (height - 1) * width * channels)
+    return vertical + horizontal / max(1, height * (width - 1) * channels)
 
 
-def differences(image, axis):
-    """Each pixel of `image` less the one before it along `axis`, 1 or 2."""
-    # By `slice`: the gradient of `image[:, 1:]` is computed in one thread.
+def differences(image: tf.Tensor, axis: int) -> tf.Tensor:
+    """Subtract from each pixel the one before it along `axis`, 1 or 2."""
+    # `slice`, because TensorFlow computes the gradient of `image[:, 1:]` in one thread.
     shape = list(ops.shape(image))
     shape[axis] -= 1
     second = [int(i == axis) for i in range(4)]
@@ -35,15 +43,18 @@ def differences(image, axis):
 
 @keras.saving.register_keras_serializable("kstyle")
 class TotalVariationLoss(TermLoss):
-    """`total_variation` of the picture; it has no target."""
+    """`total_variation` of the picture; there is no target."""
 
-    def __init__(self, name="tv", **kwargs):
+    def __init__(self, name: str = "tv", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
 
-    def call(self, target, features):
+    def call(self, target: Any, features: tf.Tensor) -> tf.Tensor:
+        """Compute `total_variation` of the picture; `target` is not used."""
         del target
         return total_variation(features)
 
-    def of_rows(self, rows, below, size):
-        """What some rows add to the loss of a picture: `total_variation` of them."""
-        return total_variation(rows, below, size)
+    def loss_of_rows(
+        self, rows: tf.Tensor, row_below: tf.Tensor, size: tuple[int, int]
+    ) -> tf.Tensor:
+        """Compute what some rows add to the loss of a picture: `total_variation`."""
+        return total_variation(rows, row_below, size)

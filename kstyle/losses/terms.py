@@ -1,6 +1,6 @@
-"""What the picture is optimised for: content, style and total variation.
+"""The terms of the total loss: content, style and total variation.
 
-Every formula is in the `reference` convention (S. Singla, "Experiments on different
+The formulas follow the convention of an article (S. Singla, "Experiments on different
 loss configurations for style transfer", 2017): 0..255 units, halves from TensorFlow's
 `l2_loss`, and a fixed 1e-4 on style, so that the weights 8 / 200 / 200 of that article
 mean the same here. The image variable is in [0, 1]; `total_variation` brings it to
@@ -18,10 +18,14 @@ from kstyle.losses.regularization import TotalVariationLoss
 from kstyle.losses.style import GramLoss
 
 
-def loss_terms(content, style, tv=0.0):
-    """The terms for `{layer: weight}` of content and of style, and the weight of TV.
+def loss_terms(
+    content: Mapping[str, float], style: Mapping[str, float], tv: float = 0.0
+) -> tuple[LossTerm, ...]:
+    """Make the terms for `{layer: weight}` of content and of style.
 
-    `loss_terms({"conv2_2": 8}, {"conv3_1": 200}, tv=200)` is the article's objective.
+    tv: weight of the total variation.
+
+    `loss_terms({"conv2_2": 8}, {"conv3_1": 200}, tv=200)` is the loss of the article.
     """
     terms = [
         LossTerm(f"{kind}/{layer}", layer, loss, float(weight), kind)
@@ -34,8 +38,11 @@ def loss_terms(content, style, tv=0.0):
     return (*terms, LossTerm("tv", IMAGE, TotalVariationLoss(), float(tv), None))
 
 
-def build_terms(config):
-    """The terms of a `StyleConfig`: each layer's weight times that of its kind."""
+def build_terms(config: Any) -> tuple[LossTerm, ...]:
+    """Make the terms of a `StyleConfig`.
+
+    The weight of a term is that of its layer times `content_weight` or `style_weight`.
+    """
     return loss_terms(
         {k: w * config.content_weight for k, w in config.content_layers.items()},
         {k: w * config.style_weight for k, w in config.style_layers.items()},
@@ -46,15 +53,17 @@ def build_terms(config):
 def compute_losses(
     terms: Iterable[LossTerm], features: Mapping[str, Any], targets: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The losses of `features`: what `weight_losses` returns, as float32 scalars.
+    """Compute the losses of `features`, in the form of `weight_losses`.
 
-    features: `{layer: (1, H, W, C)}`, the picture itself among them under `IMAGE`.
-    targets: `{tag: what the term compares with}`.
+    features: `{layer: (1, H, W, C)}`, with the picture itself under `IMAGE`.
+    targets: `{tag: representation of the target}`.
+    Returns: float32 scalars by name.
     """
-    terms, unweighted = tuple(terms), {}
+    terms = tuple(terms)
+    unweighted = {}
     for term in terms:
         value = features[term.layer]
-        if not term.weight:  # measured only: no backward pass for it
+        if not term.weight:  # measured only: no backward pass
             value = ops.stop_gradient(value)
         unweighted[term.tag] = term.loss(targets.get(term.tag, value), value)
     return weight_losses(terms, unweighted)
@@ -63,7 +72,7 @@ def compute_losses(
 def weight_losses(
     terms: Iterable[LossTerm], unweighted: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`{"loss": total, tag: weighted loss, "raw/" + tag: unweighted loss}`.
+    """Return `{"loss": total, tag: weighted loss, "raw/" + tag: unweighted loss}`.
 
     unweighted: `{tag: loss}` of every term.
     """

@@ -1,11 +1,16 @@
 """The feature extractor: VGG16 or VGG19 as a functional Keras model.
 
-From RGB in [0, 1] to `{layer: features}`, cut at the deepest layer asked for.
-Names are those of `networks.vgg`: `conv1_1` is the value after the ReLU.
+It maps RGB in [0, 1] to `{layer: features}` and ends at the deepest requested layer.
+Layers have the names of `networks.vgg`: `conv1_1` is the value after the ReLU.
 """
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from kstyle.errors import ConfigError
@@ -15,8 +20,8 @@ from kstyle.networks.weights import NetWeights, load_weights
 from kstyle.ops.convolution import Convolution
 from kstyle.ops.padding import EDGE_MODES, pad_features
 
-# Mean RGB of the training pictures in 0..255, which the Caffe networks expect to be
-# taken off (and no division): Simonyan and Zisserman 2015, section 2.1.
+# Mean RGB of the training pictures in 0..255. The Caffe networks expect it to be
+# subtracted, without a division: Simonyan and Zisserman 2015, section 2.1.
 MEAN_RGB = (123.68, 116.779, 103.939)
 PRECISIONS = ("float32", "bfloat16")
 POOLING_LAYERS = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
@@ -24,60 +29,66 @@ POOLING_LAYERS = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 
 @keras.saving.register_keras_serializable("kstyle")
 class CaffeInput(keras.layers.Layer):
-    """RGB in [0, 1] to what Caffe's VGG was trained on: BGR in 0..255 less the mean.
+    """Converts RGB in [0, 1] to the input of Caffe's VGG: BGR in 0..255 minus the mean.
 
     Shapes: `(batch, height, width, 3)` in and out.
     """
 
-    def call(self, image):
+    def call(self, image: tf.Tensor) -> tf.Tensor:
         mean = ops.convert_to_tensor(np.array(MEAN_RGB[::-1]), self.compute_dtype)
         return ops.flip(image, axis=-1) * 255 - mean
 
 
 @keras.saving.register_keras_serializable("kstyle")
 class EdgePadding(keras.layers.Layer):
-    """One pixel around `(batch, height, width, channels)`: reflect or replicate."""
+    """Pads `(batch, height, width, channels)` by one pixel on each side.
 
-    def __init__(self, mode, **kwargs):
+    mode: "reflect" or "replicate".
+    """
+
+    def __init__(self, mode: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.mode = mode
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tf.Tensor:
         return pad_features(features, self.mode)
 
     def compute_output_shape(self, shape):
         return (shape[0], *(n and n + 2 for n in shape[1:3]), shape[3])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mode": self.mode}
 
 
 def build_extractor(
-    net="vgg19",
-    layers=("conv4_2",),
+    net: str = "vgg19",
+    layers: Sequence[str] = ("conv4_2",),
     *,
-    pool="avg",
-    padding="same",
-    weights="builtin",
-    input_size=(None, None),
-    precision="float32",
-):
-    """A frozen `keras.Model` from pictures to the features of `layers`.
+    pool: str = "avg",
+    padding: str = "same",
+    weights: str | Path | NetWeights | None = "builtin",
+    input_size: tuple[int | None, int | None] = (None, None),
+    precision: str = "float32",
+) -> keras.Model:
+    """Build a frozen model from pictures to the features of `layers`.
 
-    Input: `(batch, height, width, 3)` float RGB in [0, 1]; `input_size` fixes
-    (height, width), otherwise any size from `layers.minimum_size` up will do.
+    Input: `(batch, height, width, 3)` float RGB in [0, 1].
     Output: `{layer: (batch, height', width', channels)}` after the ReLU, or after
     the pooling for `pool{block}`.
 
-    net: "vgg16" or "vgg19". pool: "avg" (Gatys et al. 2016, section 2: smoother
-        pictures) or "max" (as trained). padding: of the convolutions: "same" (zeros),
-        "valid" (none), "reflect" or "replicate".
-    weights: "builtin", "keras" (keras.applications' file), a path, what
-        `load_weights` returned, or `None` for random ones (He normal).
+    net: "vgg16" or "vgg19".
+    layers: names of layers, as "conv4_2" or "pool4".
+    pool: "avg" (Gatys et al. 2016, section 2: smoother pictures) or "max" (as trained).
+    padding: of the convolutions: "same" (zeros), "valid" (none), "reflect" or
+        "replicate".
+    weights: "builtin", "keras" (the file of keras.applications), a path, the result of
+        `load_weights`, or `None` for random weights (He normal).
+    input_size: (height, width) in pixels; `None`: any from `Architecture.minimum_size`.
     precision: "float32" or "bfloat16", of the weights, the products and the features;
-        colours are turned and shifted in float32.
-    Raises: ConfigError: unknown net, layer, pool, padding or precision, or no layer at
-        all. WeightsError: the weights cannot be had, or are not this network's.
+        the conversion of the colours is in float32.
+    Raises: ConfigError: unknown net, layer, pool, padding or precision, no layer, or an
+        `input_size` that is too small. WeightsError: the weights cannot be read, or are
+        those of another network.
     """
     trunk = check_extractor_arguments(net, layers, pool, padding, precision, input_size)
     image = keras.Input((*input_size, 3), dtype="float32", name="image")
@@ -96,8 +107,18 @@ def build_extractor(
     return model
 
 
-def check_extractor_arguments(net, layers, pool, padding, precision, input_size):
-    """The layers that must be run, once every argument is known to be usable."""
+def check_extractor_arguments(
+    net: str,
+    layers: Sequence[str],
+    pool: str,
+    padding: str,
+    precision: str,
+    input_size: tuple[int | None, int | None],
+) -> tuple[Layer, ...]:
+    """Return the layers to compute, in order, if every argument can be used.
+
+    Raises: ConfigError: an argument of `build_extractor` cannot be used.
+    """
     for value, known, what in (
         (pool, POOLS, "pool"),
         (padding, PADDINGS, "padding"),
@@ -106,7 +127,7 @@ def check_extractor_arguments(net, layers, pool, padding, precision, input_size)
         if value not in known:
             raise ConfigError(f"Unknown {what} {value!r}: it must be one of {known}.")
     if not layers:
-        raise ConfigError("No layers were asked for: name one at least, as 'conv4_2'.")
+        raise ConfigError("No layers are given: name at least one, as 'conv4_2'.")
     architecture = get_architecture(net)
     trunk = architecture.trunk(layers)
     edge = architecture.minimum_size(layers, padding)
@@ -114,13 +135,16 @@ def check_extractor_arguments(net, layers, pool, padding, precision, input_size)
         deepest = trunk[-1].name
         raise ConfigError(
             f"An input of {input_size} is too small for {deepest} with {padding} "
-            f"padding: it needs {edge} pixels each way at least."
+            f"padding: it needs at least {edge} pixels in height and width."
         )
     return trunk
 
 
-def pooling_layer(pool, layer, precision):
-    """Make a pooling; an odd last row or column is dropped, as in Caffe."""
+def pooling_layer(pool: str, layer: Layer, precision: str) -> keras.layers.Layer:
+    """Make a pooling layer. It drops an odd last row or column.
+
+    pool: "avg" or "max".
+    """
     kinds = {"avg": keras.layers.AveragePooling2D, "max": keras.layers.MaxPooling2D}
     return kinds[pool](
         layer.kernel,
@@ -131,8 +155,10 @@ def pooling_layer(pool, layer, precision):
     )
 
 
-def convolution_layer(x, layer, padding, precision):
-    """Apply a convolution with its ReLU to the features `x`."""
+def convolution_layer(
+    x: keras.KerasTensor, layer: Layer, padding: str, precision: str
+) -> keras.KerasTensor:
+    """Apply a convolution with its padding and ReLU to the features `x`."""
     if padding in EDGE_MODES:
         x = EdgePadding(padding, name=f"{layer.name}_padding", dtype=precision)(x)
     conv = Convolution(
@@ -143,27 +169,27 @@ def convolution_layer(x, layer, padding, precision):
         activation="relu",
         kernel_initializer="he_normal",
         name=layer.name,
-        # The weights too: they are frozen, and a cast at every step would cost time.
+        # Also of the weights: they are frozen, and a cast at every step costs time.
         dtype=precision,
     )
     return conv(x)
 
 
-def extractor_padding(extractor):
-    """The padding of an extractor's convolutions, as `build_extractor` was told it."""
+def extractor_padding(extractor: keras.Model) -> str:
+    """Return the `padding` that an extractor was built with."""
     modes = [k.mode for k in extractor.layers if isinstance(k, EdgePadding)]
     if modes:
         return modes[0]
     return next(k.padding for k in extractor.layers if isinstance(k, Convolution))
 
 
-def extractor_precision(extractor):
-    """What its convolutions are computed in: "float32" or "bfloat16"."""
+def extractor_precision(extractor: keras.Model) -> str:
+    """Return the precision of an extractor's convolutions: "float32" or "bfloat16"."""
     return extractor.layers[-1].compute_dtype
 
 
-def extractor_layers(extractor):
-    """The `Layer` records of an extractor, from the picture down."""
+def extractor_layers(extractor: keras.Model) -> tuple[Layer, ...]:
+    """Return the `Layer` records of an extractor, in the order of computation."""
     records, channels = [], RGB_CHANNELS
     for layer in extractor.layers:
         if isinstance(layer, Convolution):
@@ -179,8 +205,16 @@ def extractor_layers(extractor):
     return tuple(records)
 
 
-def set_extractor_weights(model, net, weights, trunk):
-    """Put the kernels and biases of `weights` into the convolutions of `model`."""
+def set_extractor_weights(
+    model: keras.Model,
+    net: str,
+    weights: str | Path | NetWeights,
+    trunk: Sequence[Layer],
+) -> None:
+    """Assign the kernels and biases of `weights` to the convolutions of `model`.
+
+    Raises: WeightsError: the weights cannot be read, or are those of another network.
+    """
     convs = [layer.name for layer in trunk if layer.is_conv]
     if not isinstance(weights, NetWeights):
         weights = load_weights(net, weights, convs)

@@ -1,5 +1,9 @@
 """The optimisers of the picture: Adam and L-BFGS, on its pixels or in a basis."""
 
+from typing import Any
+
+import keras
+
 from kstyle.errors import ConfigError
 from kstyle.optimizers.adam import BasisAdam
 from kstyle.optimizers.lbfgs import LBFGS
@@ -9,30 +13,48 @@ GREY_LEVELS = 255
 
 
 def make_optimizer(
-    name, learning_rate=None, *, average=0.0, history=10, parameterization="pixels"
-):
-    """The optimiser `name` for an image variable in [0, 1].
+    name: str,
+    learning_rate: float | None = None,
+    *,
+    average: float = 0.0,
+    history: int = 10,
+    parameterization: str = "pixels",
+) -> keras.optimizers.Optimizer:
+    """Make the optimiser for an image variable in [0, 1].
 
-    adam: `learning_rate` in grey levels of 0..255 (default 5). The second moment
-        forgets in 100 steps, as the loss changes by orders of magnitude in the first
-        hundred (style-transfer-pytorch does so too). A `fit` ends at the moving
-        average of its pictures, each counting `average` times the next.
-    lbfgs: `learning_rate` is a factor on the step (default 1), `history` how many
-        pairs it keeps; it has no average.
-    parameterization: one of `parameterizations.KINDS`.
+    name: "adam" or "lbfgs".
+    learning_rate: of Adam in grey levels of 0..255 (default 5); of L-BFGS a factor on
+        the step (default 1).
+    average: of Adam, in [0, 1): a `fit` ends at the moving average of its pictures,
+        each weighted `average` times the next; 0: at the last picture.
+    history: of L-BFGS: number of pairs that are kept.
+    parameterization: a name in `parameterization.BASES`.
+    Raises: ConfigError: an unknown name, or a history below 1.
     """
     basis = make_basis(parameterization)
     if name == "adam":
         rate = (5.0 if learning_rate is None else learning_rate) / GREY_LEVELS
-        options = {"beta_2": 0.99, "use_ema": average > 0, "ema_momentum": average}
-        return BasisAdam(rate, basis=basis, **options)
+        return BasisAdam(
+            rate,
+            basis=basis,
+            # The loss changes by orders of magnitude in the first hundred steps, so the
+            # second moment averages over about 100, as in style-transfer-pytorch.
+            beta_2=0.99,
+            use_ema=average > 0,
+            ema_momentum=average,
+        )
     if name == "lbfgs":
         rate = 1.0 if learning_rate is None else learning_rate
         return LBFGS(rate, history, basis)
     raise ConfigError(f"Unknown optimizer {name!r}: it must be 'adam' or 'lbfgs'.")
 
 
-def optimizer_options(config):
-    """The arguments of `make_optimizer` for a `StyleConfig`."""
-    names = ("learning_rate", "average", "history", "parameterization")
-    return {"name": config.optimizer, **{key: getattr(config, key) for key in names}}
+def optimizer_options(config: Any) -> dict[str, Any]:
+    """Return the arguments of `make_optimizer` for a `StyleConfig`."""
+    return {
+        "name": config.optimizer,
+        "learning_rate": config.learning_rate,
+        "average": config.average,
+        "history": config.history,
+        "parameterization": config.parameterization,
+    }

@@ -137,7 +137,9 @@ class TiledEvaluator:
     def _compute_strip_losses(self, rows, row_below):
         losses = {}
         for term in self.image_terms:
-            losses[term.tag] = ops.sum(term.loss.of_rows(rows, row_below, self.size))
+            losses[term.tag] = ops.sum(
+                term.loss.loss_of_rows(rows, row_below, self.size)
+            )
         return losses
 
     def _compute_strip_gradient(self, rows, row_below, weights):

@@ -176,8 +176,8 @@ def test_in_tiles_it_is_the_same_to_the_rounding_of_bfloat16(make_model):
     assert numbers(tiled.evaluate_losses()) == pytest.approx(
         numbers(whole.evaluate_losses()), rel=0.01
     )
-    slope, other = (m.gradient.numpy() for m in (whole, tiled))
-    assert np.linalg.norm(other - slope) < 0.03 * np.linalg.norm(slope)
+    gradient, other = (m.gradient.numpy() for m in (whole, tiled))
+    assert np.linalg.norm(other - gradient) < 0.03 * np.linalg.norm(gradient)
 
 
 def test_an_unknown_precision_is_refused():
@@ -196,7 +196,7 @@ def test_l_bfgs_takes_the_pairs_and_forgets_the_point(make_model):
     for name in ("steps", "changes"):
         kept = (getattr(model.optimizer, name) for model in (after, before))
         np.testing.assert_array_equal(*kept)
-    for name in ("products", "stretch"):
+    for name in ("step_products", "change_products"):
         kept = (getattr(model.optimizer, name) for model in (after, before))
         np.testing.assert_allclose(*kept, rtol=1e-4, atol=1e-6)
     assert int(after.optimizer.iterations) == 0
@@ -215,8 +215,8 @@ def test_lbfgs_scales_its_pairs_to_a_finer_scale():
     # and doubled: 3 / 4 * 2. Products: 16 pixels of 1 * 1.5, and of 1.5^2.
     np.testing.assert_allclose(after.steps[1], 1.0, rtol=1e-6)
     np.testing.assert_allclose(after.changes[1], 1.5, rtol=1e-6)
-    np.testing.assert_allclose(after.products, [[0, 0], [0, 24]], rtol=1e-6)
-    np.testing.assert_allclose(after.stretch, [[0, 0], [0, 36]], rtol=1e-6)
+    np.testing.assert_allclose(after.step_products, [[0, 0], [0, 24]], rtol=1e-6)
+    np.testing.assert_allclose(after.change_products, [[0, 0], [0, 36]], rtol=1e-6)
     assert int(after.pairs) == 1
     assert int(after.iterations) == 0
 
@@ -226,9 +226,9 @@ def test_pairs_without_curvature_end_the_history():
     optimizer.build([keras.Variable(np.zeros((1, 1, 2, 1), "float32"))])
     steps = np.ones((3, 1, 2, 1), "float32")
     signs = np.reshape([1.0, -1.0, 1.0], (3, 1, 1, 1)).astype("float32")
-    optimizer.learn(steps, steps * signs, 3)
+    optimizer.load_pairs(steps, steps * signs, 3)
     assert int(optimizer.pairs) == 1
-    optimizer.learn(steps, steps, 2)
+    optimizer.load_pairs(steps, steps, 2)
     assert int(optimizer.pairs) == 2
 
 

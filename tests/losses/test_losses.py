@@ -51,32 +51,32 @@ def test_style_loss_of_two_gram_matrices_computed_by_hand():
     assert float(loss(target, features([[[3.0, 0.0]]]))) == pytest.approx(8e-4)
 
 
-def test_zero_loss_is_the_loss_of_features_of_zeros():
+def test_loss_of_zeros_is_that_of_features_of_zeros():
     # Content: 5^2 / 2 / 2. Style: Gram [[9, 12], [12, 16]]: 1e-4 * 25^2 / 2 / 2^2.
     for loss, expected in ((ContentLoss(), 6.25), (GramLoss(), 7.8125e-3)):
         target = loss.represent(features([[[3.0, 4.0]]]))
-        assert float(loss.of_nothing(target)[0]) == pytest.approx(expected)
+        assert float(loss.loss_of_zeros(target)[0]) == pytest.approx(expected)
         assert float(loss(target, features([[[0.0, 0.0]]]))) == pytest.approx(expected)
     tall = np.ones((1, 130, 1, 1), "float32")  # more rows than are taken at once
     tall[0, -1] = 261  # mean square (129 + 261^2) / 130 = 525
-    assert float(ContentLoss().of_nothing(tall)[0]) == pytest.approx(262.5)
+    assert float(ContentLoss().loss_of_zeros(tall)[0]) == pytest.approx(262.5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("graph", [False, True])
 def test_the_gradient_of_a_gram_matrix_is_that_of_its_formula(graph, dtype):
     # d sum(U * F^T F) / dF = F (U + U^T), also where U is not symmetric. F is 2 x 2.
-    pull = [[[1.0, 4.0], [0.0, 0.0]]]
+    output_gradient = [[[1.0, 4.0], [0.0, 0.0]]]
 
-    def slope_of(x):
+    def gram_and_gradient(x):
         def losses(x):
             gram = gram_matrix(x)  # divided by its 2 positions
-            return tf.reduce_sum(gram * pull), gram
+            return tf.reduce_sum(gram * output_gradient), gram
 
         return value_and_gradient(losses, x)
 
     x = tf.cast(features([[[1.0, 2.0]], [[3.0, 4.0]]]), dtype)
-    gram, found = (tf.function(slope_of) if graph else slope_of)(x)
+    gram, found = (tf.function(gram_and_gradient) if graph else gram_and_gradient)(x)
     np.testing.assert_array_equal(gram, [[[5.0, 7.0], [7.0, 10.0]]])
     assert found.dtype == dtype
     expected = [[[[5.0, 2.0]], [[11.0, 6.0]]]]
@@ -126,7 +126,9 @@ def test_total_variation_of_rows_adds_up_to_the_pictures():
     picture = np.random.default_rng(0).random((1, 5, 4, 3), "float32")
     loss, size = TotalVariationLoss(), (5, 4)
     parts = [
-        float(loss.of_rows(picture[:, k : k + 2], picture[:, k + 2 : k + 3], size)[0])
+        float(
+            loss.loss_of_rows(picture[:, k : k + 2], picture[:, k + 2 : k + 3], size)[0]
+        )
         for k in (0, 2, 4)
     ]
     assert all(parts)

@@ -154,7 +154,7 @@ def test_the_extractor_saves_and_loads_as_a_keras_file(tmp_path, random_picture)
     [
         ({"pool": "l2"}, "Unknown pool 'l2'"),
         ({"padding": "zero"}, "Unknown padding 'zero'"),
-        ({"layers": []}, "No layers were asked for"),
+        ({"layers": []}, "No layers are given"),
         ({"net": "vgg11"}, "Unknown network 'vgg11'"),
     ],
 )

@@ -10,8 +10,8 @@ from kstyle.optimizers.factory import make_optimizer
 from kstyle.optimizers.lbfgs import LBFGS, compact_coefficients
 
 
-def minimise(optimizer, function, start, evaluations, tell_loss=True):
-    """The values of `function` on the way, and the last point."""
+def minimise(optimizer, function, start, evaluations, report_loss=True):
+    """Return the value of `function` at each evaluation, and the last point."""
     variable = keras.Variable(start, dtype="float32")
     optimizer.build([variable])
 
@@ -19,10 +19,10 @@ def minimise(optimizer, function, start, evaluations, tell_loss=True):
     def step():
         with tf.GradientTape() as tape:
             value = function(variable.value)
-        slope = tape.gradient(value, variable.value)
-        if tell_loss:
+        gradient = tape.gradient(value, variable.value)
+        if report_loss:
             optimizer.scale_loss(value)
-        optimizer.apply([slope], [variable])
+        optimizer.apply([gradient], [variable])
         return value
 
     values = [float(step()) for _ in range(evaluations)]
@@ -33,9 +33,9 @@ def rosenbrock(x):
     return tf.reduce_sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
 
-@pytest.mark.parametrize(("tell_loss", "evaluations"), [(True, 80), (False, 110)])
-def test_lbfgs_finds_the_minimum_of_rosenbrock(tell_loss, evaluations):
-    values, point = minimise(LBFGS(), rosenbrock, [-1.2, 1.0], evaluations, tell_loss)
+@pytest.mark.parametrize(("report_loss", "evaluations"), [(True, 80), (False, 110)])
+def test_lbfgs_finds_the_minimum_of_rosenbrock(report_loss, evaluations):
+    values, point = minimise(LBFGS(), rosenbrock, [-1.2, 1.0], evaluations, report_loss)
     assert min(values) < 1e-8
     np.testing.assert_allclose(point, [1, 1], atol=1e-3)
 
@@ -70,15 +70,15 @@ def test_a_step_that_raised_the_loss_is_halved():
     variable = keras.Variable([0.0], dtype="float32")
     optimizer.build([variable])
 
-    def tell(loss, slope):
+    def step(loss, gradient):
         optimizer.scale_loss(tf.constant(loss))
-        optimizer.apply([tf.constant([slope])], [variable])
+        optimizer.apply([tf.constant([gradient])], [variable])
         return float(variable.numpy()[0])
 
-    assert tell(1.0, -4.0) == 1.0  # steepest descent of length 1
-    assert tell(9.0, 4.0) == 0.5  # worse: half of it, from 0
-    assert tell(9.0, 4.0) == 0.25
-    assert tell(0.5, -1.0) != 0.25  # better: accepted, a new step from 0.25
+    assert step(1.0, -4.0) == 1.0  # steepest descent of length 1
+    assert step(9.0, 4.0) == 0.5  # the loss rose: half of it, from 0
+    assert step(9.0, 4.0) == 0.25
+    assert step(0.5, -1.0) != 0.25  # better: accepted, a new step from 0.25
     assert float(optimizer.point_loss) == 0.5
 
 
@@ -109,18 +109,20 @@ def test_the_compact_form_equals_the_two_loop_recursion():
     generator = np.random.default_rng(2)
     steps = generator.normal(size=(3, 6))
     changes = steps * generator.uniform(0.5, 2, 6)  # a diagonal positive Hessian
-    slope = generator.normal(size=6)
+    gradient = generator.normal(size=6)
     padded = [np.vstack([np.zeros((1, 6)), m]) for m in (steps, changes)]
     a, b, scale = compact_coefficients(
         padded[0] @ padded[1].T,
         padded[1] @ padded[1].T,
-        padded[0] @ slope,
-        padded[1] @ slope,
+        padded[0] @ gradient,
+        padded[1] @ gradient,
     )
     scale = float(scale)
-    found = scale * slope + padded[0].T @ a.numpy() + scale * (padded[1].T @ b.numpy())
+    found = (
+        scale * gradient + padded[0].T @ a.numpy() + scale * (padded[1].T @ b.numpy())
+    )
 
-    q, alphas = slope.copy(), []
+    q, alphas = gradient.copy(), []
     for s, y in zip(steps[::-1], changes[::-1], strict=True):
         alphas.append(s @ q / (s @ y))
         q -= alphas[-1] * y
@@ -140,8 +142,8 @@ def test_lbfgs_keeps_the_newest_pairs_and_their_products():
     norms = np.linalg.norm(steps, axis=1)
     assert norms[-1] < norms[0]
     for kept, expected in (
-        (optimizer.products, steps @ changes.T),
-        (optimizer.stretch, changes @ changes.T),
+        (optimizer.step_products, steps @ changes.T),
+        (optimizer.change_products, changes @ changes.T),
     ):
         np.testing.assert_allclose(kept.numpy(), expected, rtol=1e-4, atol=1e-5)
 

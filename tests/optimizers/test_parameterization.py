@@ -40,14 +40,14 @@ def test_upsample_adjoint_sums_the_gradients_of_copies():
 @pytest.mark.parametrize("size", [(7, 10), (1, 5), (8, 8)])
 def test_apply_transpose_is_the_transpose_of_apply(basis, size):
     gradient = tf.constant(values(1, *size, 3))
-    parts = basis.parts(gradient)
+    parts = basis.apply_transpose(gradient)
     others = [tf.constant(values(*part.shape, seed=1)) for part in parts]
     inside = sum(tf.reduce_sum(a * b) for a, b in zip(parts, others, strict=True))
-    outside = tf.reduce_sum(gradient * basis.whole(others, size))
+    outside = tf.reduce_sum(gradient * basis.apply(others, size))
     np.testing.assert_allclose(inside, outside, rtol=1e-4)
 
 
-def test_a_pyramid_moves_a_flat_gradient_by_every_level():
+def test_a_pyramid_adds_the_steps_of_all_levels():
     # Level 1 has one pixel that sums four: 1 + 0.5 * 0.5 * 4 = 2.
     moved = Pyramid(2, 0.5)(tf.ones((1, 2, 2, 3)))
     np.testing.assert_allclose(moved, np.full((1, 2, 2, 3), 2))
@@ -87,9 +87,9 @@ def minimise(optimizer, variables, picture, evaluations):
     def step():
         with tf.GradientTape() as tape:
             value = quartic(picture([v.value for v in variables]))
-        slopes = tape.gradient(value, [v.value for v in variables])
+        gradients = tape.gradient(value, [v.value for v in variables])
         optimizer.scale_loss(value)
-        optimizer.apply(slopes, variables)
+        optimizer.apply(gradients, variables)
         return value
 
     return [float(step()) for _ in range(evaluations)]
@@ -97,7 +97,7 @@ def minimise(optimizer, variables, picture, evaluations):
 
 def levels(basis, start):
     """The coefficients of `start`: all of it in the finest level."""
-    parts = basis.parts(tf.zeros(start.shape))
+    parts = basis.apply_transpose(tf.zeros(start.shape))
     coarse = [np.zeros(part.shape, "float32") for part in parts[1:]]
     return [keras.Variable(value) for value in (start, *coarse)]
 
@@ -119,7 +119,7 @@ def test_a_basis_equals_optimising_its_coefficients(inside, outside, tolerance):
     basis, start = Pyramid(3, 0.7), values(1, 7, 10, 3)
     ours = minimise(inside(basis), [keras.Variable(start)], lambda x: x[0], 30)
     theirs = minimise(
-        outside(), levels(basis, start), lambda x: basis.whole(x, (7, 10)), 30
+        outside(), levels(basis, start), lambda x: basis.apply(x, (7, 10)), 30
     )
     np.testing.assert_allclose(ours[4:], theirs[4:], rtol=tolerance)
     assert ours[-1] < ours[0] / 2

@@ -10,7 +10,7 @@ def edges(size, steps, scales="auto"):
     return [scale.edge for scale in plan_scales(size, steps, scales, 5)]
 
 
-def test_auto_goes_down_by_the_root_of_two_to_128():
+def test_auto_scales_shrink_by_the_root_of_two_to_128():
     # 512 / sqrt 2 = 362.04, 256, 181.02, 128
     assert edges(512, 10) == [128, 181, 256, 362, 512]
     assert edges(500, 10) == [177, 250, 354, 500]  # 125 would be below 128

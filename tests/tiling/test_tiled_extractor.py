@@ -44,9 +44,9 @@ def assert_equal_looks(pair):
     """The losses and the gradients agree to 1e-4 of the whole one's."""
     whole, tiled = ({k: float(v) for k, v in m.evaluate_losses().items()} for m in pair)
     assert tiled == pytest.approx(whole, rel=1e-4)
-    slope, other = (m.gradient.numpy() for m in pair)
-    assert np.linalg.norm(slope) > 0
-    assert np.linalg.norm(other - slope) <= 1e-4 * np.linalg.norm(slope)
+    gradient, other = (m.gradient.numpy() for m in pair)
+    assert np.linalg.norm(gradient) > 0
+    assert np.linalg.norm(other - gradient) <= 1e-4 * np.linalg.norm(gradient)
 
 
 @pytest.mark.parametrize(

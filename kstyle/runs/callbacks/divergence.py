@@ -281,7 +281,7 @@ def zero_feature_loss(model: StyleTransfer) -> float:
     total = 0.0
     for term in model.terms:
         if term.tag in model.targets:
-            loss = term.loss.of_nothing(model.targets[term.tag])
+            loss = term.loss.loss_of_zeros(model.targets[term.tag])
             total += term.weight * float(loss[0])
     return total
 

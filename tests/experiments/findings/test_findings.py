@@ -254,7 +254,7 @@ def test_the_number_is_the_median_over_the_repeats():
         ([], "cannot tell"),
     ],
 )
-def test_confirmed_means_that_the_rule_holds_in_every_repeat(values, expected):
+def test_confirmed_means_the_rule_is_true_in_every_repeat(values, expected):
     records = []
     for seed, value in enumerate(values):
         records += pools({"avg": 1.0, "max": value}, repeats={"seed": str(seed)})
