@@ -135,7 +135,7 @@ def check_extractor_arguments(
         deepest = trunk[-1].name
         raise ConfigError(
             f"An input of {input_size} is too small for {deepest} with {padding} "
-            f"padding: it needs at least {edge} pixels in height and width."
+            f"padding: it needs {edge} pixels or more in height and width."
         )
     return trunk
 
