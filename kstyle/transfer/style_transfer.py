@@ -153,7 +153,7 @@ class StyleTransfer(keras.Model):
         run_eagerly: bool = False,
         **kwargs: Any,
     ) -> None:
-        """As `keras.Model.compile`, but XLA only when asked: docs/performance.md.
+        """As `keras.Model.compile`, but with XLA off by default: docs/performance.md.
 
         Raises: ConfigError: a loss or metrics are given; the terms are the loss.
         """
@@ -173,7 +173,7 @@ class StyleTransfer(keras.Model):
             self._held_losses = self._add_array("losses", zeros, trainable=False)
         self.optimizer.build([self.image])
         self._optimizer_snapshot = OptimizerSnapshot(self.optimizer)
-        # Without graphs where the user has asked for that, to see into a step.
+        # No graphs with `run_eagerly`, so that a debugger can stop in a step.
         self._hold_graph = self._hold if run_eagerly else model_function(self._hold)
         self._move_graph = self._move if run_eagerly else model_function(self._move)
         # One graph for `evaluate_losses` and `train_step`, bound to this optimizer.
@@ -341,7 +341,7 @@ class StyleTransfer(keras.Model):
         return self.evaluator.gradient_norms(self.image_tensor())
 
     def image_tensor(self) -> tf.Tensor:
-        """The picture as a tensor that no move changes; nothing is copied for it."""
+        """Return the picture, without a copy, as a tensor that steps do not change."""
         return tf.convert_to_tensor(self.image.value)
 
     def pixels(self) -> np.ndarray:

@@ -40,7 +40,7 @@ def make_pair():
     return make
 
 
-def assert_equal_looks(pair):
+def assert_equal_losses_and_gradients(pair):
     """The losses and the gradients agree to 1e-4 of the whole one's."""
     whole, tiled = ({k: float(v) for k, v in m.evaluate_losses().items()} for m in pair)
     assert tiled == pytest.approx(whole, rel=1e-4)
@@ -55,7 +55,9 @@ def assert_equal_looks(pair):
 def test_losses_and_gradient_are_those_of_the_whole(
     make_pair, random_picture, pool, padding
 ):
-    assert_equal_looks(make_pair(random_picture, pool=pool, padding=padding))
+    assert_equal_losses_and_gradients(
+        make_pair(random_picture, pool=pool, padding=padding)
+    )
 
 
 @pytest.mark.parametrize(("pool", "padding"), [("max", "replicate"), ("avg", "same")])
@@ -74,21 +76,21 @@ def test_layers_without_a_loss_pass_gradients_by_signs(
     signed = [[layer.name for layer in stage.signed.layers] for stage in stages]
     assert signed[0] == ["conv1_1", "conv1_2", "pool1", "conv2_1", "conv2_2", "pool2"]
     assert signed[1:] == [["conv3_2", "conv3_3", "pool3"], []]
-    assert_equal_looks(pair)
+    assert_equal_losses_and_gradients(pair)
 
 
 def test_valid_padding_too(make_pair, random_picture):
     shallow = {"content": {"conv2_1": 8}, "style": {"conv1_1": 9, "conv3_2": 20}}
     layers = ["conv1_1", "conv2_1", "conv3_2"]
     pair = make_pair(random_picture, padding="valid", layers=layers, **shallow)
-    assert_equal_looks(pair)
+    assert_equal_losses_and_gradients(pair)
 
 
 def test_weights_of_zero_and_gradient_norms_too(make_pair, random_picture):
     measured = {"content": {"conv2_2": 0}, "style": {"conv1_1": 9, "conv3_1": 0}}
     layers = ["conv1_1", "conv2_2", "conv3_1"]
     pair = make_pair(random_picture, layers=layers, **measured)
-    assert_equal_looks(pair)
+    assert_equal_losses_and_gradients(pair)
     whole, tiled = (m.gradient_norms() for m in pair)
     assert {k: float(v) for k, v in tiled.items()} == pytest.approx(
         {k: float(v) for k, v in whole.items()}, rel=1e-4

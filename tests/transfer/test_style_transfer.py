@@ -156,7 +156,7 @@ def test_two_fits_of_one_step_count_on(make_model):
     assert int(model.global_step) == 11
 
 
-def test_a_weight_of_zero_is_measured_but_pulls_at_nothing(make_model):
+def test_a_weight_of_zero_is_measured_but_not_optimised(make_model):
     model = make_model(content_weight=0)
     losses, norms = model.evaluate_losses(), model.gradient_norms()
     assert float(losses["content/conv1_2"]) == 0
@@ -210,7 +210,7 @@ def test_fit_before_compile_is_refused(make_model):
         fresh.fit()
 
 
-def test_a_second_compile_tells_the_new_optimizer_the_loss(make_model):
+def test_a_second_compile_gives_the_loss_to_its_optimizer(make_model):
     model = make_model()
     model.fit(steps_per_epoch=2)
     model.compile(LBFGS())
