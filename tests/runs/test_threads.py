@@ -3,19 +3,10 @@
 import asyncio
 import concurrent.futures
 import multiprocessing
-import threading
 
 import numpy as np
 import pytest
-
-from kstyle.config.style_config import StyleConfig
-from kstyle.runs.pipeline import stylize
-
-
-def paint(options):
-    """The pixels of a run, and whether it was in the main thread."""
-    main = threading.current_thread() is threading.main_thread()
-    return stylize(StyleConfig(**options)).picture.pixels, main
+from painting import paint
 
 
 def test_runs_in_threads_have_the_bits_of_the_main_thread(small_run):
