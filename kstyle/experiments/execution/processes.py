@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from multiprocessing.connection import Connection
-from typing import NoReturn
+from types import FrameType
 
 from kstyle.experiments.execution.executors import (
     Outcome,
@@ -174,11 +174,14 @@ def run_worker(pipe: Connection, environment: Mapping[str, str]) -> None:
                 pipe.send(("record", record))
 
 
-def raise_interrupt(*_: object) -> NoReturn:
+def raise_interrupt(_: int, frame: FrameType | None) -> None:
     """Handle a signal that ends a worker as Ctrl-C; a second one is ignored."""
     for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        raise KeyboardInterrupt
+    handler(signal.SIGINT, frame)  # a run lets its step end first
 
 
 def exit_with_parent() -> None:

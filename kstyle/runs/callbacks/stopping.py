@@ -6,6 +6,7 @@ Each sets `stop_training`, which ends the `fit` of one scale.
 import collections
 import contextlib
 import itertools
+import math
 import signal
 import threading
 import time
@@ -19,6 +20,7 @@ from kstyle.planning.scales import Scale, ScalePlan
 from kstyle.runs.callbacks.periodic import Clock
 
 STILL_WINDOW = 50  # steps over which the picture's change is averaged
+LONGEST_WAIT = 3.0  # seconds of a step whose end an interrupt waits for
 
 
 class StopWhenStill(keras.callbacks.Callback):
@@ -116,25 +118,45 @@ def make_stoppers(
 
 
 class InterruptRelay(keras.callbacks.Callback):
-    """Raises again a Ctrl-C that library code has swallowed.
+    """Raises Ctrl-C at the end of the step in which it comes.
 
-    `KeyboardInterrupt` is raised after the step in or before which it was lost. Of ten
-    interrupts of steps of 8 ms one had no effect and left no trace. The code that
-    clears it was not found; TensorFlow's C++ runs Python at times.
+    Then the checkpoint has the whole step, and so has every log. A step that takes
+    longer than `longest` seconds is not waited for, and neither is any step after a
+    second Ctrl-C. It also raises again a `KeyboardInterrupt` that library code has
+    swallowed: TensorFlow's C++ runs Python at times, and of ten interrupts of steps of
+    8 ms one left no trace.
+
+    The relay has to be the last callback.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, longest: float = LONGEST_WAIT, clock: Clock = time.monotonic
+    ) -> None:
         super().__init__()
+        self.longest, self.clock = longest, clock
         self.interrupted = False
+        self.started: float | None = None  # when the present step began
+        self.step_seconds = math.inf  # of the last step
+
+    def on_train_batch_begin(self, batch, logs=None) -> None:
+        self.started = self.clock()
 
     def on_train_batch_end(self, batch, logs=None) -> None:
-        if self.interrupted:  # and the run continues nevertheless
+        if self.started is not None:
+            self.step_seconds = self.clock() - self.started
+        self.started = None
+        if self.interrupted:
             self.interrupted = False
             raise KeyboardInterrupt
 
+    def waits(self) -> bool:
+        """Return whether an interrupt now is raised at the end of the step."""
+        in_step = self.started is not None and not self.interrupted
+        return in_step and self.step_seconds <= self.longest
+
     @contextlib.contextmanager
     def listening(self) -> Iterator[Self]:
-        """Record every Ctrl-C in the block, which is raised as usual.
+        """Handle every Ctrl-C in the block.
 
         Nothing changes if other code handles SIGINT, or outside the main thread.
         """
@@ -145,8 +167,11 @@ class InterruptRelay(keras.callbacks.Callback):
             return
 
         def record(number: int, frame: FrameType | None) -> None:
+            waits = self.waits()
             self.interrupted = True
-            signal.default_int_handler(number, frame)
+            if not waits:
+                self.started = None
+                signal.default_int_handler(number, frame)
 
         signal.signal(signal.SIGINT, record)
         try:
