@@ -18,7 +18,8 @@ MAX_MESSAGE_LENGTH = 1000  # characters
 
 @contextlib.contextmanager
 def user_errors(
-    interrupted: str = "Interrupted before there was a picture to keep.",
+    interrupted: str = "Interrupted before the result was written. If the run has a "
+    "checkpoint, kstyle resume with its folder continues it.",
 ) -> Iterator[None]:
     """End the command on a `KStyleError`: a sentence on stderr, the error's exit code.
 

@@ -395,7 +395,7 @@ def test_ctrl_c_before_the_first_step_exits_130_in_words(capsys):
     with pytest.raises(SystemExit) as end, user_errors():
         raise KeyboardInterrupt
     assert end.value.code == 130
-    assert "Interrupted before there was a picture" in capsys.readouterr().err
+    assert "Interrupted before the result was written" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
