@@ -29,7 +29,6 @@ SRGB_BYTES = with_date(
     ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 )
 PROFILE_TAG = 34675  # of a profile in a TIFF
-CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4, b"Lab ": 3}  # ICC.1:2022, table 19
 STRIP = 2**20  # pixels converted at once: LittleCMS needs copies of them
 # Half a level of 8 bits. Profiles called sRGB differ among each other by less.
 SRGB_TOLERANCE = 0.5 / 255

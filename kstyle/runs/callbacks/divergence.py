@@ -35,11 +35,11 @@ class DivergenceGuard(keras.callbacks.Callback):
 
     Signs of divergence: the loss or the picture is not finite; the picture has become
     black or saturated though content and style are not; the loss is far above that of
-    noise; or L-BFGS has halved its step again and again in vain. The optimiser is then
-    reset at the best picture, with a learning rate 10 times smaller (100 and 1000 times
-    at the second and third restart in a row), which the next scales keep. The step
-    counts as one that led to that picture: its `logs` are changed for the callbacks
-    after this one, so the guard has to be the first.
+    noise; or L-BFGS has halved its step many times without success. The optimiser is
+    then reset at the best picture, with a learning rate 10 times smaller (100 and 1000
+    times at the second and third restart in a row), which the next scales keep. The
+    step counts as one that led to that picture: its `logs` are changed for the
+    callbacks after this one, so the guard has to be the first.
 
     weights_source: of the network, for messages.
     pictures: content and style, `(height, width, 3)` in [0, 1].
