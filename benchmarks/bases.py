@@ -16,11 +16,11 @@ import common
 import keras
 
 import kstyle
-from kstyle.losses.terms import build_terms
 from kstyle.optimizers.lbfgs import LBFGS
 from kstyle.optimizers.parameterization import Fourier, Pixels, Pyramid
 from kstyle.runs.job import prepare
 from kstyle.runs.model_cache import ModelCache, build_model
+from kstyle.runs.model_options import build_terms
 
 
 def losses(job, shared, basis, steps):

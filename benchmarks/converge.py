@@ -20,11 +20,11 @@ from pathlib import Path
 import common
 
 import kstyle
-from kstyle.losses.terms import build_terms
 from kstyle.runs import pipeline
 from kstyle.runs.callbacks.periodic import EverySteps
 from kstyle.runs.job import prepare
 from kstyle.runs.model_cache import ModelCache, build_model
+from kstyle.runs.model_options import build_terms
 
 ONE = {"scales": 1, "precision": "float32"}
 LOW = {"scales": 1, "precision": "bfloat16"}

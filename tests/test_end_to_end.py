@@ -8,8 +8,8 @@ from scipy.optimize import minimize
 
 import kstyle
 from kstyle.images.picture import resize
-from kstyle.losses.terms import build_terms
 from kstyle.runs.initialization import noise_picture
+from kstyle.runs.model_options import build_terms
 
 pytestmark = pytest.mark.end_to_end
 

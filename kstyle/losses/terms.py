@@ -38,18 +38,6 @@ def loss_terms(
     return (*terms, LossTerm("tv", IMAGE, TotalVariationLoss(), float(tv), None))
 
 
-def build_terms(config: Any) -> tuple[LossTerm, ...]:
-    """Make the terms of a `StyleConfig`.
-
-    The weight of a term is that of its layer times `content_weight` or `style_weight`.
-    """
-    return loss_terms(
-        {k: w * config.content_weight for k, w in config.content_layers.items()},
-        {k: w * config.style_weight for k, w in config.style_layers.items()},
-        config.tv_weight,
-    )
-
-
 def compute_losses(
     terms: Iterable[LossTerm], features: Mapping[str, Any], targets: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The optimisers of the picture: Adam and L-BFGS, on its pixels or in a basis."""
 
-from typing import Any
-
 import keras
 
 from kstyle.errors import ConfigError
@@ -47,14 +45,3 @@ def make_optimizer(
         rate = 1.0 if learning_rate is None else learning_rate
         return LBFGS(rate, history, basis)
     raise ConfigError(f"Unknown optimizer {name!r}: it must be 'adam' or 'lbfgs'.")
-
-
-def optimizer_options(config: Any) -> dict[str, Any]:
-    """Return the arguments of `make_optimizer` for a `StyleConfig`."""
-    return {
-        "name": config.optimizer,
-        "learning_rate": config.learning_rate,
-        "average": config.average,
-        "history": config.history,
-        "parameterization": config.parameterization,
-    }

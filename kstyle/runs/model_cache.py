@@ -5,7 +5,6 @@ of many runs keeps extractors, targets and models.
 """
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import math
@@ -18,11 +17,15 @@ from kstyle.errors import OutOfMemoryError
 from kstyle.hardware.devices import use_device
 from kstyle.lru_cache import LRUCache
 from kstyle.networks.extractor import build_extractor
-from kstyle.networks.weights import NetWeights
-from kstyle.optimizers.factory import make_optimizer, optimizer_options
+from kstyle.optimizers.factory import make_optimizer
 from kstyle.planning.memory_fit import out_of_memory_advice
 from kstyle.planning.scales import ScalePlan
 from kstyle.runs.job import Job
+from kstyle.runs.model_options import (
+    NetworkOptions,
+    network_options,
+    optimizer_options,
+)
 from kstyle.transfer.style_transfer import StyleTransfer
 from kstyle.transfer.targets import compute_targets
 
@@ -61,30 +64,6 @@ def on_device(function: Callable) -> Callable:
             return function(job, *args, **kwargs)
 
     return placed
-
-
-@dataclasses.dataclass(frozen=True)
-class NetworkOptions:
-    """The options that define an extractor, its layers aside."""
-
-    net: str
-    pool: str
-    padding: str
-    precision: str
-    weights: NetWeights
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """A hashable value that differs between different networks."""
-        return (self.net, self.pool, self.padding, self.precision, self.weights.sha256)
-
-
-def network_options(job: Job, precision: str) -> NetworkOptions:
-    """Return the network of the job, in `precision`."""
-    config = job.config
-    return NetworkOptions(
-        config.net, config.pool, config.padding, precision, job.weights
-    )
 
 
 def build_model(

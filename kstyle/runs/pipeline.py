@@ -17,7 +17,6 @@ from kstyle.files import explained_storage_errors, lock_folder
 from kstyle.hardware import devices
 from kstyle.hardware.keras_setup import check_run_settings
 from kstyle.images.picture import resize
-from kstyle.losses.terms import build_terms
 from kstyle.optimizers.state import warm_start
 from kstyle.planning.scales import ScalePlan
 from kstyle.runs import checkpoint_file
@@ -30,6 +29,7 @@ from kstyle.runs.checkpoint_file import RunState
 from kstyle.runs.initialization import initial_picture, solve_job_weights
 from kstyle.runs.job import Job, job_in_tiles, prepare
 from kstyle.runs.model_cache import ModelCache, build_model, on_device
+from kstyle.runs.model_options import build_terms
 from kstyle.runs.progress import check_verbose, show_progress
 from kstyle.runs.provenance import file_hash, record_run, write_run_record
 from kstyle.runs.results import (

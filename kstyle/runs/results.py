@@ -15,13 +15,13 @@ from kstyle.errors import ConfigError
 from kstyle.images import writing
 from kstyle.images.picture import Picture, resize
 from kstyle.images.reading import load_picture
-from kstyle.losses.terms import build_terms
 from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.callbacks.divergence import DivergenceGuard
 from kstyle.runs.callbacks.periodic import EverySteps
 from kstyle.runs.inputs import load_config_weights, read_pictures
 from kstyle.runs.job import Job, result_path
 from kstyle.runs.model_cache import ModelCache, build_model
+from kstyle.runs.model_options import build_terms
 from kstyle.runs.provenance import RunRecord, shareable_options
 from kstyle.transfer.style_transfer import StyleTransfer
 

@@ -7,7 +7,7 @@ from kstyle import StyleConfig, load_picture, stylize
 from kstyle.config.layer_balance import parse_balance_method
 from kstyle.errors import ConfigError
 from kstyle.images.picture import resize
-from kstyle.losses.terms import build_terms, loss_terms
+from kstyle.losses.terms import loss_terms
 from kstyle.networks.vgg import VGG16
 from kstyle.runs.initialization import (
     initial_layer_values,
@@ -18,6 +18,7 @@ from kstyle.runs.initialization import (
 )
 from kstyle.runs.job import prepare
 from kstyle.runs.model_cache import ModelCache, build_model
+from kstyle.runs.model_options import build_terms
 from kstyle.runs.pipeline import run_job
 
 STYLE, CONTENT = ("style/conv1_1", "style/conv2_1"), "content/conv1_2"

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from kstyle import StyleConfig, save_picture
-from kstyle.losses.terms import build_terms
 from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs import pipeline
 from kstyle.runs.job import prepare
@@ -13,9 +12,9 @@ from kstyle.runs.model_cache import (
     MAX_MODEL_BYTES,
     ModelCache,
     build_model,
-    network_options,
     picture_digest,
 )
+from kstyle.runs.model_options import build_terms, network_options
 
 TAGS = ["content/conv1_2", "style/conv1_1", "style/conv2_1"]
 

@@ -23,7 +23,6 @@ from kstyle.experiments.reporting.summary import score_trial
 from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import write_text
 from kstyle.hardware.machine import THIS_MACHINE, Machine
-from kstyle.losses.terms import build_terms
 from kstyle.lru_cache import LRUCache
 from kstyle.runs import pipeline
 from kstyle.runs.callbacks.periodic import LossCurve, ProgressReport
@@ -32,6 +31,7 @@ from kstyle.runs.initialization import layer_losses
 from kstyle.runs.job import Job, prepare
 from kstyle.runs.many_runs import Attempt, find_unfinished_state
 from kstyle.runs.model_cache import MAX_MODEL_BYTES, ModelCache
+from kstyle.runs.model_options import build_terms
 
 
 class WorkerContext:

@@ -13,7 +13,6 @@ from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 from kstyle.config.style_config import StyleConfig
-from kstyle.losses.terms import build_terms
 from kstyle.runs.callbacks.tensorboard import (
     ScalarEvents,
     SnapshotEvents,
@@ -21,6 +20,7 @@ from kstyle.runs.callbacks.tensorboard import (
     read_intact_records,
     write_header,
 )
+from kstyle.runs.model_options import build_terms
 
 CONFIG = StyleConfig(
     content_layers="conv1_2", style_layers="conv1_1,conv1_2:0.5", tv_weight=3

@@ -1,0 +1,61 @@
+"""What the options of a run mean for its model: network, losses and optimizer.
+
+The layers below `config` know nothing of `StyleConfig`; here its options become their
+arguments.
+"""
+
+import dataclasses
+from typing import Any
+
+from kstyle.config.style_config import StyleConfig
+from kstyle.losses.base import LossTerm
+from kstyle.losses.terms import loss_terms
+from kstyle.networks.weights import NetWeights
+from kstyle.runs.job import Job
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkOptions:
+    """The options that define an extractor, its layers aside."""
+
+    net: str
+    pool: str
+    padding: str
+    precision: str
+    weights: NetWeights
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """A hashable value that differs between different networks."""
+        return (self.net, self.pool, self.padding, self.precision, self.weights.sha256)
+
+
+def network_options(job: Job, precision: str) -> NetworkOptions:
+    """Return the network of the job, in `precision`."""
+    config = job.config
+    return NetworkOptions(
+        config.net, config.pool, config.padding, precision, job.weights
+    )
+
+
+def build_terms(config: StyleConfig) -> tuple[LossTerm, ...]:
+    """Make the terms of the loss of a run.
+
+    The weight of a term is that of its layer times `content_weight` or `style_weight`.
+    """
+    return loss_terms(
+        {k: w * config.content_weight for k, w in config.content_layers.items()},
+        {k: w * config.style_weight for k, w in config.style_layers.items()},
+        config.tv_weight,
+    )
+
+
+def optimizer_options(config: StyleConfig) -> dict[str, Any]:
+    """Return the arguments of `make_optimizer` for a run."""
+    return {
+        "name": config.optimizer,
+        "learning_rate": config.learning_rate,
+        "average": config.average,
+        "history": config.history,
+        "parameterization": config.parameterization,
+    }
