@@ -48,6 +48,7 @@ def option(
     affects_result: bool = True,
     is_path: bool = False,
     is_fitted: bool = False,
+    is_later: bool = False,
 ) -> Any:
     """Declare an option, with what the rest of the package needs to know of it.
 
@@ -56,11 +57,15 @@ def option(
     is_path: whether the value can be the path of a file or folder.
     is_fitted: whether the value is changed where the run needs more memory than is
         free.
+    is_later: whether the option was added after the first trials were recorded. While
+        it has its default, which must mean what was done before, a trial's fingerprint
+        leaves it out, so that those trials are recognised.
     """
     flags: JsonDict = {
         "affects_result": affects_result,
         "is_path": is_path,
         "is_fitted": is_fitted,
+        "is_later": is_later,
     }
     return Field(default, description=description, json_schema_extra=flags)
 
@@ -277,6 +282,19 @@ class StyleConfig(pydantic.BaseModel):
         files = [path for path in pictures if not path.startswith("sample:")]
         return files + [self.weights] * (self.weights not in ("builtin", "keras"))
 
+    def result_options(self) -> dict[str, Any]:
+        """Map the options that decide the result to their values, as JSON has them.
+
+        Options that are `is_later` are left out where they have their default.
+        """
+        options = self.model_dump(mode="json", exclude=BOOKKEEPING_OPTIONS)
+        default = StyleConfig().model_dump(mode="json")
+        return {
+            name: value
+            for name, value in options.items()
+            if name not in LATER_OPTIONS or value != default[name]
+        }
+
     def replace(self, **changes: Any) -> Self:
         """Return a checked copy with `changes`."""
         return type(self)(**{**self.model_dump(), **changes})
@@ -292,8 +310,7 @@ class StyleConfig(pydantic.BaseModel):
 
 
 def options_where(flag: str, value: bool = True) -> tuple[str, ...]:
-    """List the options whose flag `affects_result`, `is_path` or `is_fitted` is
-    `value`."""
+    """List the options whose flag, a keyword of `option`, is `value`."""
     return tuple(
         name
         for name, field in StyleConfig.model_fields.items()
@@ -305,3 +322,4 @@ def options_where(flag: str, value: bool = True) -> tuple[str, ...]:
 BOOKKEEPING_OPTIONS = set(options_where("affects_result", False))
 PATH_OPTIONS = options_where("is_path")
 FITTED_OPTIONS = options_where("is_fitted")
+LATER_OPTIONS = options_where("is_later")

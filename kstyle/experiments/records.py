@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
-from kstyle.config.style_config import BOOKKEEPING_OPTIONS
 from kstyle.errors import ConfigError
 from kstyle.experiments.definition.experiment_file import Experiment, Trial, TrialKind
 from kstyle.files import json_text, write_text
@@ -69,10 +68,11 @@ class TrialRecord(TypedDict):
 def trial_fingerprint(trial: Trial) -> str:
     """Return a SHA-256 of all that decides a result: options, pictures and weights."""
     config = trial.config
-    options = config.model_dump(mode="json", exclude=BOOKKEEPING_OPTIONS)
     pictures = list(picture_hashes(config).values())
     weights = {config.weights: weights_hash(config)}
-    text = json.dumps([trial.kind, options, pictures, weights], sort_keys=True)
+    text = json.dumps(
+        [trial.kind, config.result_options(), pictures, weights], sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

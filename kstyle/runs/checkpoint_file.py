@@ -174,7 +174,10 @@ def check_fingerprint(
     Raises: ConfigError: an option, a picture's bytes or the weights differ.
     """
     then, now = state.fingerprint, run_fingerprint(config)
-    options = state.requested_options if requested else then["config"]
+    # A checkpoint of an earlier version lacks the options that came later.
+    options = StyleConfig().model_dump(mode="json") | (
+        state.requested_options if requested else then["config"]
+    )
     changed = [key for key, value in now["config"].items() if options.get(key) != value]
     changed += changed_files(then, now)
     if not changed and options.keys() == now["config"].keys():

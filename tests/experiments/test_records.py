@@ -75,7 +75,8 @@ def test_output_options_do_not_change_a_fingerprint(read, options):
 
 
 # Recorded before options had flags: trials that were finished then are recognised. A
-# new option, a new default or other sample pictures are other trials.
+# new default, other sample pictures, or a new option without `is_later`, are other
+# trials.
 RECORDED = {
     "picture": "25a0515c7d141197e093ce5f21378141e5026beaa5f42feaa2fa647b03dd6355",
     "table": "eafc187ca3d659f9fc12b6c5287e542631b5ab950319c626895d1d9b02bf3f35",
