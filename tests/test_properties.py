@@ -206,8 +206,7 @@ def test_the_aspect_is_kept_within_a_pixel(size, edge):
 def test_a_style_picture_keeps_its_aspect_at_every_scale(
     size, edge, full, style_edge, factor
 ):
-    config = StyleConfig(size=full, style_size=style_edge, style_scale=factor)
-    found = style_size_at(config, size, edge)
+    found = style_size_at(size, edge, full, style_edge, factor)
     wanted = (style_edge / min(size) if style_edge else min(1, full / max(size))) * (
         factor * edge / full
     )
@@ -277,7 +276,7 @@ def test_every_usable_scale_is_large_enough_for_its_layers(
     try:
         plan = plan_scales_of_run(config, content, style)
     except ConfigError:  # only where the full size is too small as well
-        full = fit_long_edge(content, size), style_size_at(config, style, size)
+        full = fit_long_edge(content, size), style_size_at(style, size, size)
         assert min(map(min, full)) < least
         return
     assert plan[-1].edge == size

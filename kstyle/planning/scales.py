@@ -119,16 +119,16 @@ def plan_scales_of_run(
     large enough for the layers.
     Raises: ConfigError: a picture is too small or too large at a scale.
     """
-    found = [
-        plan_one_scale(config, scale, content_size, style_size)
-        for scale in plan_scales(
-            config.size,
-            config.steps,
-            config.scales,
-            config.scale_steps,
-            config.precision,
+    found = []
+    for scale in plan_scales(
+        config.size, config.steps, config.scales, config.scale_steps, config.precision
+    ):
+        content = fit_long_edge(content_size, scale.edge)
+        style = style_size_at(
+            style_size, scale.edge, config.size, config.style_size, config.style_scale
         )
-    ]
+        tile = tile_edge(config.tile, max(*content, *style))
+        found.append(ScalePlan(content, style, scale.steps, scale.precision, tile))
     architecture = get_architecture(config.net)
     least = architecture.minimum_size(config.layers(), config.padding)
     if config.scales == "auto":
@@ -139,31 +139,25 @@ def plan_scales_of_run(
     return tuple(found)
 
 
-def plan_one_scale(
-    config: StyleConfig, scale: Scale, content_size: Size, style_size: Size
-) -> ScalePlan:
-    """Plan the run's scale `scale` for pictures of these sizes as loaded."""
-    content = fit_long_edge(content_size, scale.edge)
-    style = style_size_at(config, style_size, scale.edge)
-    tile = tile_edge(config.tile, max(*content, *style))
-    return ScalePlan(content, style, scale.steps, scale.precision, tile)
-
-
-def style_size_at(config: StyleConfig, size: Size, edge: int) -> Size:
+def style_size_at(
+    loaded: Size,
+    edge: int,
+    size: int,
+    style_size: str | int | None = None,
+    style_scale: float = 1.0,
+) -> Size:
     """Return the style picture's (height, width) for a result of long edge `edge`.
 
-    size: of the picture as loaded and cropped. The option `style_size` holds at
-    `config.size`; at coarser scales the style shrinks with the result, so that every
-    scale shows the same part of it.
+    loaded: of the picture as loaded and cropped. size, style_size, style_scale: the
+    options, which hold at the last scale; at coarser ones the style shrinks with the
+    result, so that every scale shows the same part of it.
     """
-    if config.style_size is None:
-        factor = min(1, config.size / max(size))
-    elif config.style_size == "original":
-        factor = 1
+    if style_size is None:
+        factor = min(1, size / max(loaded))
     else:
-        factor = config.style_size / min(size)
-    factor *= config.style_scale * edge / config.size
-    return scale_size(size, factor)  # rounded once, so not distorted
+        factor = 1 if isinstance(style_size, str) else style_size / min(loaded)
+    factor *= style_scale * edge / size
+    return scale_size(loaded, factor)  # rounded once, so not distorted
 
 
 def tile_edge(tile: str | int, longest: int) -> int | None:

@@ -55,7 +55,7 @@ def everything(folder):
     ],
 )
 def test_the_size_of_the_style_picture(options, size, edge, expected):
-    assert style_size_at(StyleConfig(size=512, **options), size, edge) == expected
+    assert style_size_at(size, edge, 512, **options) == expected
 
 
 def test_the_plan_has_the_sizes_of_both_pictures_at_every_scale(options):
