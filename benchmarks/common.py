@@ -54,7 +54,8 @@ def problem(net, size, *, square=False, init="content", **network):
 def step_gflop(net, height, width):
     """1e9 operations of one step of `problem`."""
     layers = (CONTENT_LAYER, *STYLE_LAYERS)
-    return 2 * estimates.pass_gflop(net, (height, width), layers, STYLE_LAYERS)
+    costs = estimates.CostModel(net, "same", layers, STYLE_LAYERS)
+    return 2 * costs.pass_gflop((height, width))
 
 
 def problem_gflop(net, size):

@@ -7,8 +7,9 @@ L-BFGS from the content on the samples coffee and night with the losses of `comm
 one scale, through `fit()` without callbacks: so many steps, twice, the first of which
 holds tracing and what XLA compiles. The loss after all of them is measured in float32.
 Peaks are those of TensorFlow's allocator on the GPU; the estimate is that of
-`footprint` for the steps alone. `torch_loop.py` is run if torch is installed, on the
-GPU that it sees. Without a GPU all is computed on the processor, without peaks.
+`CostModel.feature_bytes` for the steps alone. `torch_loop.py` is run if torch is
+installed, on the GPU that it sees. Without a GPU all is computed on the processor,
+without peaks.
 """
 
 import argparse
@@ -23,7 +24,8 @@ import tensorflow as tf
 
 import kstyle
 from kstyle.hardware import devices
-from kstyle.planning import calibration, footprint
+from kstyle.planning import calibration
+from kstyle.planning.estimates import CostModel
 from kstyle.planning.scales import ScalePlan
 from kstyle.runs.job import prepare
 
@@ -65,7 +67,8 @@ def estimated(net, size, precision):
     content, style = (picture.shape[:2] for picture in common.pictures(size))
     layers = (common.CONTENT_LAYER, *common.STYLE_LAYERS)
     plan = ScalePlan(content, style, steps=1, precision=precision)
-    return footprint.feature_bytes(net, "same", layers, plan) / 1e9
+    costs = CostModel(net, "same", layers, common.STYLE_LAYERS)
+    return costs.feature_bytes(plan) / 1e9
 
 
 def torch_figures(net, size, steps):

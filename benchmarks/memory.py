@@ -19,7 +19,7 @@ from pathlib import Path
 import common
 
 import kstyle
-from kstyle.planning.estimates import peak_bytes
+from kstyle.planning.estimates import cost_model
 from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.inputs import read_pictures
 
@@ -53,7 +53,7 @@ def estimated(folder):
     """Bytes at the most of the run in `folder`, as estimated."""
     config = kstyle.StyleConfig.from_yaml((folder / "config.yaml").read_text())
     scales = plan_scales_of_run(config, *read_pictures(config).sizes)
-    return peak_bytes(config, scales)
+    return cost_model(config).peak_bytes(scales)
 
 
 def main():

@@ -71,7 +71,7 @@ def fits(size):
     """Whether the whole picture should fit into the memory that is free."""
     config = kstyle.StyleConfig(size=size, optimizer="adam", scales=1)
     scales = plan_scales_of_run(config, (size * 9 // 16, size), (size, size))
-    need, free = estimates.peak_bytes(config, scales), free_memory()
+    need, free = estimates.cost_model(config).peak_bytes(scales), free_memory()
     return free is None or need <= free
 
 

@@ -26,7 +26,7 @@ from kstyle.hardware.machine import Machine  # noqa: E402
 from kstyle.losses.terms import loss_terms  # noqa: E402
 from kstyle.networks.extractor import build_extractor  # noqa: E402
 from kstyle.optimizers.factory import make_optimizer  # noqa: E402
-from kstyle.planning.estimates import peak_bytes  # noqa: E402
+from kstyle.planning.estimates import cost_model  # noqa: E402
 from kstyle.planning.scales import plan_scales_of_run  # noqa: E402
 from kstyle.runs.inputs import read_pictures  # noqa: E402
 from kstyle.transfer.style_transfer import StyleTransfer  # noqa: E402
@@ -130,7 +130,7 @@ def machine_for():
 
     def make(config):
         scales = plan_scales_of_run(config, *read_pictures(config).sizes)
-        need = peak_bytes(config, scales)
+        need = cost_model(config).peak_bytes(scales)
         return Machine(available_bytes=lambda device: need)
 
     return make

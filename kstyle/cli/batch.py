@@ -15,7 +15,7 @@ from kstyle.cli.streams import print_to_stderr
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.hardware.tensorflow_setup import load_tensorflow
-from kstyle.planning.estimates import estimate_run
+from kstyle.planning.estimates import cost_model, estimate_run
 from kstyle.planning.scales import STEP_COSTS
 from kstyle.runs.batch_plan import (
     BatchEntry,
@@ -114,7 +114,7 @@ class BatchLines(SilentBatchWatch):
             return
         if outcome.path is None:
             status = STATUS_WORDS.get(outcome.status, "not done")
-            text = f"{entry_name(outcome.config)}: {status}"
+            text = f"{outcome_name(outcome)}: {status}"
         else:
             note = " (interrupted)" if outcome.status == "interrupted" else ""
             text = f"{one_line(str(outcome.path))}{note}, {outcome.seconds:.1f} s"
@@ -122,9 +122,10 @@ class BatchLines(SilentBatchWatch):
         click.echo(f"{place} {text}, ETA {format_time(self.clock.seconds_left())}")
 
 
-def entry_name(config: StyleConfig) -> str:
-    """Return the pictures of an entry in words."""
-    return one_line(f"{config.content} in the style of {Path(config.style).name}")
+def outcome_name(outcome: BatchOutcome) -> str:
+    """Return the pictures of an outcome in words."""
+    content, style = outcome.config.content, Path(outcome.config.style).name
+    return one_line(f"{content} in the style of {style}")
 
 
 def batch_overview(plan: BatchPlan, other_files: int) -> str:
@@ -144,10 +145,10 @@ def print_outcomes(outcomes: Sequence[BatchOutcome], *, quiet: bool) -> None:
     """Print what was not done, what failed and why, and the counts."""
     for outcome in outcomes:
         if outcome.status in ("left", "interrupted"):
-            print_to_stderr(f"not done: {entry_name(outcome.config)}")
+            print_to_stderr(f"not done: {outcome_name(outcome)}")
     for outcome in outcomes:
         if outcome.status == "failed":
-            name, reason = entry_name(outcome.config), one_line(outcome.error)
+            name, reason = outcome_name(outcome), one_line(outcome.error)
             print_to_stderr(f"failed: {name}: {reason}")
     unfinished = [o for o in outcomes if o.status in ("left", "interrupted")]
     if any(outcome.config.output for outcome in unfinished) and not quiet:
@@ -161,7 +162,8 @@ def print_outcomes(outcomes: Sequence[BatchOutcome], *, quiet: bool) -> None:
 
 def entry_work(entry: BatchEntry) -> float:
     """Return the estimated time of an entry up to a constant factor."""
-    return estimate_run(entry.config, entry.scales, STEP_COSTS.__getitem__).seconds
+    costs = cost_model(entry.config)
+    return estimate_run(costs, entry.scales, STEP_COSTS.__getitem__).seconds
 
 
 def print_batch_estimate(
@@ -173,7 +175,10 @@ def print_batch_estimate(
     for entry in plan.todo():
         size = entry.result_size()
         estimate = estimate_run(
-            entry.config, entry.scales, seconds_per_gflop, traced=size in sizes
+            cost_model(entry.config),
+            entry.scales,
+            seconds_per_gflop,
+            traced=size in sizes,
         )
         sizes.add(size)
         seconds, steps = seconds + estimate.seconds, steps + estimate.steps

@@ -155,7 +155,8 @@ def print_run_plan(config: StyleConfig, overwrite: bool) -> None:
     from kstyle.planning.calibration import seconds_per_gflop
 
     with devices.use_device(config.device):
-        each = estimates.estimate_scales(config, scales, seconds_per_gflop)
-        total = estimates.estimate_run(config, scales, seconds_per_gflop)
+        costs = estimates.cost_model(config)
+        each = estimates.estimate_scales(costs, scales, seconds_per_gflop)
+        total = estimates.estimate_run(costs, scales, seconds_per_gflop)
     sizes = [scale.content_size for scale in scales]
     console.print_scale_estimates(zip(sizes, each, strict=True), total, shortage)

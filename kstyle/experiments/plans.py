@@ -17,7 +17,7 @@ from kstyle.experiments.findings.rules import Finding, check_findings
 from kstyle.experiments.records import TrialRecord, split_finished
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.hardware.precision import explain_precision, resolve_precision
-from kstyle.planning.estimates import Estimate, estimate_run
+from kstyle.planning.estimates import Estimate, cost_model, estimate_run
 from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.inputs import read_pictures
 from kstyle.runs.job import check_folder_name
@@ -207,7 +207,7 @@ def estimate_trials(
             config = trial.config.replace(steps=0) if table else trial.config
             scales = plan_scales_of_run(config, *each.sizes[trial.name])
             found[each.experiment.name, trial.name] = estimate_run(
-                config, scales, seconds_per_gflop
+                cost_model(config), scales, seconds_per_gflop
             )
     return found
 

@@ -102,6 +102,11 @@ class LayerInfo:
     gflops: float
     kind: str
 
+    @property
+    def values(self) -> int:
+        """How many numbers its output has."""
+        return self.height * self.width * self.channels
+
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:

@@ -7,7 +7,7 @@ import time
 
 import tensorflow as tf
 
-from kstyle.planning.estimates import pass_gflop
+from kstyle.planning.estimates import CostModel
 
 
 def matmul_peak(dtype: str = "float32", size: int = 2048, rounds: int = 5) -> float:
@@ -49,6 +49,7 @@ def seconds_per_gflop(precision: str) -> float:
     size = (GPU_CALIBRATION_EDGE if on_gpu else CALIBRATION_EDGE,) * 2
     picture = np.random.default_rng(0).uniform(size=(*size, 3))
     terms = loss_terms({"conv2_2": 8}, {"conv3_1": 200}, tv=200)
+    costs = CostModel(net, "same", layers, style_layers)
     extractor = build_extractor(net, layers, precision=precision)
     model = StyleTransfer(extractor, terms, picture, picture)
     model.compile(make_optimizer("lbfgs"))
@@ -58,4 +59,4 @@ def seconds_per_gflop(precision: str) -> float:
     )
     model.fit(steps_per_epoch=CALIBRATION_STEPS + 1, callbacks=[clock], verbose=0)
     steps = [after - before for before, after in itertools.pairwise(ends)]
-    return statistics.median(steps) / (2 * pass_gflop(net, size, layers, style_layers))
+    return statistics.median(steps) / (2 * costs.pass_gflop(size))

@@ -1,23 +1,29 @@
 """Estimate the time and memory of a run before it starts: arithmetic.
 
-Not counted: `log_gradients`, `all_losses`, solving `style_weights`, and the models
-that a process keeps for its next run.
+The memory constants were fitted to the peaks of runs of the built-in samples, 64 to
+7680 px, each in a new process on x86-64 processors without a GPU (TensorFlow 2.21,
+Keras 3.15); `benchmarks/memory.py` compares estimates with peaks. Not counted:
+`log_gradients`, `all_losses`, solving `style_weights`, and the models that a process
+keeps for its next run.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from kstyle.config.style_config import StyleConfig
-from kstyle.planning.footprint import FLOAT_BYTES, feature_bytes, network_rows
+from kstyle.networks.architecture import LayerInfo
+from kstyle.networks.registry import get_architecture
 from kstyle.planning.scales import ScalePlan, Size
+from kstyle.tiling.geometry import split_stages, stage_boundary_values
 
-PROCESS_BYTES = 800e6  # Python, TensorFlow, Keras, and the traced graphs
-WEIGHT_COPIES = 3  # of the float32 weights: read, checked, in Keras
-PICTURE_COPIES = 6  # besides the optimizer's: the image, its gradient, the best, ...
+PROCESS_BYTES = 880e6  # Python, TensorFlow, Keras, and the traced graphs
+PICTURE_COPIES = 9  # besides the optimizer's: the image, its gradient, the best, ...
+NETWORK_COPIES = 2.1  # of weights (read, in Keras) and of features (with gradients)
+BFLOAT16_SHARE = 0.66  # of the features' bytes in float32; Gram matrices stay float32
 SCALE_SECONDS = 2.5  # to build and trace the model of a scale
 TILED_FACTOR = 1.35  # on a step with tiles: recomputed features (benchmarks/scale.py)
-SecondsPerGflop = Callable[[str], float]
+FLOAT_BYTES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,101 +36,140 @@ class Estimate:
     steps: int
 
 
-def estimate_run(
-    config: StyleConfig,
+@dataclasses.dataclass(frozen=True)
+class CostModel:
+    """Operations and memory of a run's steps, as functions of the sizes of pictures.
+
+    layers: all that have a loss. style_layers: those with a Gram matrix.
+    optimizer_pictures: arrays of the picture's size that the optimizer keeps.
+    """
+
+    net: str
+    padding: str
+    layers: tuple[str, ...]
+    style_layers: tuple[str, ...]
+    optimizer_pictures: int = 0
+
+    def computed_layers(self, size: Size) -> list[LayerInfo]:
+        """Describe the layers of the network that are computed at `size`."""
+        architecture = get_architecture(self.net)
+        depth = len(architecture.trunk(self.layers))
+        return architecture.table(size, self.padding)[:depth]
+
+    def pass_gflop(self, size: Size) -> float:
+        """Return 1e9 operations of one pass, forward or backward to the picture; both
+        cost the same, as there is no gradient of the kernels."""
+        rows = self.computed_layers(size)
+        grams = [2 * r.values * r.channels for r in rows if r.name in self.style_layers]
+        return sum(row.gflops for row in rows) + sum(grams) / 1e9
+
+    def scale_gflop(self, scale: ScalePlan) -> float:
+        """Return 1e9 operations of a scale: two targets, first evaluation and steps."""
+        content = self.pass_gflop(scale.content_size)
+        factor = 1.0 if scale.tile is None else TILED_FACTOR
+        evaluations = 2 * factor * (scale.steps + 1) * content
+        return evaluations + content + self.pass_gflop(scale.style_size)
+
+    def scale_bytes(self, scales: Sequence[ScalePlan]) -> list[int]:
+        """Return the resident memory of the process at most at each scale.
+
+        TensorFlow's allocator does not give back what coarser scales without tiles
+        took, so that is included.
+        """
+        found, kept = [], 0.0
+        for scale in scales:
+            features = self.feature_bytes(scale)
+            found.append(round(self.fixed_bytes(scale.content_size) + features + kept))
+            kept += features if scale.tile is None else 0.0
+        return found
+
+    def peak_bytes(self, scales: Sequence[ScalePlan]) -> int:
+        """Return the resident memory of the process at most in a run of `scales`."""
+        return max(self.scale_bytes(scales))
+
+    def fixed_bytes(self, size: Size) -> float:
+        """Return the bytes of the process, its weights and its pictures of `size`."""
+        weights = sum(row.parameters for row in self.computed_layers(size))
+        pictures = (PICTURE_COPIES + self.optimizer_pictures) * 3 * math.prod(size)
+        return PROCESS_BYTES + FLOAT_BYTES * (NETWORK_COPIES * weights + pictures)
+
+    def feature_bytes(self, scale: ScalePlan) -> float:
+        """Return the bytes of the features that a scale holds at most: of a step on the
+        content, or of one pass over the style."""
+        if scale.tile is None:
+            content = conv_values(self.computed_layers(scale.content_size))
+            style = conv_values(self.computed_layers(scale.style_size))
+            values = max(NETWORK_COPIES * content, style)
+        else:
+            sizes = scale.content_size, scale.style_size
+            values = max(self.tiled_values(size, scale.tile) for size in sizes)
+        share = BFLOAT16_SHARE if scale.precision == "bfloat16" else 1.0
+        return FLOAT_BYTES * share * values
+
+    def tiled_values(self, size: Size, edge: int) -> float:
+        """Return how many values a step in tiles of `edge` pixels holds: outputs of all
+        stages for the whole picture, and the features of one tile in one stage."""
+        values = {row.name: row.values for row in self.computed_layers(size)}
+        height, width = (math.ceil(n / math.ceil(n / edge)) for n in size)
+        tile = {row.name: row for row in self.computed_layers((height, width))}
+        stages = split_stages(get_architecture(self.net).trunk(self.layers))
+        features = max(
+            conv_values(tile[layer.name] for layer in stage if layer.name in tile)
+            for stage in stages
+        )
+        return stage_boundary_values(stages, values) + NETWORK_COPIES * features
+
+
+def conv_values(rows: Iterable[LayerInfo]) -> int:
+    """Return how many values the outputs of the convolutions among `rows` have."""
+    return sum(row.values for row in rows if row.kind == "conv")
+
+
+def cost_model(config: StyleConfig) -> CostModel:
+    """Return the costs of runs of `config`."""
+    # Adam: two moments. L-BFGS: pairs, point, gradient, preconditioned one and step.
+    pictures = 2 * config.history + 4 if config.optimizer == "lbfgs" else 2
+    layers, style_layers = config.layers(), tuple(config.style_layers)
+    return CostModel(config.net, config.padding, layers, style_layers, pictures)
+
+
+def estimate_scales(
+    costs: CostModel,
     scales: Sequence[ScalePlan],
-    seconds_per_gflop: SecondsPerGflop,
+    seconds_per_gflop: Callable[[str], float],
     traced: bool = False,
-) -> Estimate:
-    """Estimate the whole run.
+) -> list[Estimate]:
+    """Estimate each scale, coarse to fine; the last with the final losses in float32.
 
     seconds_per_gflop: a function from a precision to the seconds of 1e9 operations of
         a step, such as `calibration.seconds_per_gflop`.
     traced: whether the models are there from an earlier run.
     """
-    each = estimate_scales(config, scales, seconds_per_gflop, traced)
-    final = step_gflop(config, scales[-1].content_size) * seconds_per_gflop("float32")
-    return Estimate(
-        final + sum(estimate.seconds for estimate in each),
-        max(estimate.bytes for estimate in each),
-        sum(estimate.steps for estimate in each),
-    )
+    begin = 0.0 if traced else SCALE_SECONDS
+    seconds = [
+        begin + costs.scale_gflop(scale) * seconds_per_gflop(scale.precision)
+        for scale in scales
+    ]
+    final = 2 * costs.pass_gflop(scales[-1].content_size)
+    seconds[-1] += final * seconds_per_gflop("float32")
+    return [
+        Estimate(time, peak, scale.steps)
+        for time, peak, scale in zip(
+            seconds, costs.scale_bytes(scales), scales, strict=True
+        )
+    ]
 
 
-def estimate_scales(
-    config: StyleConfig,
+def estimate_run(
+    costs: CostModel,
     scales: Sequence[ScalePlan],
-    seconds_per_gflop: SecondsPerGflop,
+    seconds_per_gflop: Callable[[str], float],
     traced: bool = False,
-) -> list[Estimate]:
-    """Estimate each scale, coarse to fine; arguments as for `estimate_run`.
-
-    The bytes are those of the whole process. TensorFlow's allocator does not give back
-    what coarser scales without tiles took, so that is included.
-    """
-    found, kept = [], 0.0
-    for scale in scales:
-        used = feature_bytes(config.net, config.padding, config.layers(), scale)
-        total = round(fixed_bytes(config, scale.content_size) + used + kept)
-        kept += used if scale.tile is None else 0.0
-        seconds = scale_gflop(config, scale) * seconds_per_gflop(scale.precision)
-        seconds += 0.0 if traced else SCALE_SECONDS
-        found.append(Estimate(seconds, total, scale.steps))
-    return found
-
-
-def peak_bytes(config: StyleConfig, scales: Sequence[ScalePlan]) -> int:
-    """Estimate the resident memory of the process at most, in bytes."""
-    return estimate_run(config, scales, zero_time).bytes
-
-
-def zero_time(precision: str) -> float:
-    """Stand in for `seconds_per_gflop` where only the memory is wanted."""
-    return 0.0
-
-
-def fixed_bytes(config: StyleConfig, size: Size) -> float:
-    """Return the bytes of the process, of its weights and of pictures of `size`."""
-    rows = network_rows(config.net, config.padding, config.layers(), size)
-    weights = WEIGHT_COPIES * sum(row.parameters for row in rows)
-    pictures = PICTURE_COPIES + optimizer_pictures(config.optimizer, config.history)
-    return PROCESS_BYTES + FLOAT_BYTES * (weights + pictures * 3 * math.prod(size))
-
-
-def optimizer_pictures(optimizer: str, history: int) -> int:
-    """Return how many arrays of the picture's size the optimizer keeps.
-
-    Adam: two moments. L-BFGS: `history` pairs, its point, gradient, preconditioned
-    gradient and step.
-    """
-    return 2 * history + 4 if optimizer == "lbfgs" else 2
-
-
-def scale_gflop(config: StyleConfig, scale: ScalePlan) -> float:
-    """Return 1e9 operations of a scale: two targets, first evaluation and steps."""
-    targets = step_gflop(config, scale.content_size) / 2
-    targets += step_gflop(config, scale.style_size) / 2
-    factor = 1.0 if scale.tile is None else TILED_FACTOR
-    return targets + (scale.steps + 1) * factor * step_gflop(config, scale.content_size)
-
-
-def step_gflop(config: StyleConfig, size: Size) -> float:
-    """Return 1e9 operations of one step for a result of `size`: forward, and backward,
-    which costs as much, as there is no gradient of the kernels."""
-    layers, padding = config.layers(), config.padding
-    return 2 * pass_gflop(config.net, size, layers, config.style_layers, padding)
-
-
-def pass_gflop(
-    net: str,
-    size: Size,
-    layers: Collection[str],
-    style_layers: Collection[str],
-    padding: str = "same",
-) -> float:
-    """Return 1e9 operations of one pass through `net` to `layers` and of the Gram
-    matrices of `style_layers`: forward, or backward to the picture."""
-    rows = network_rows(net, padding, layers, size)
-    styles = [row for row in rows if row.name in style_layers]
-    grams = sum(2 * row.height * row.width * row.channels**2 for row in styles)
-    return sum(row.gflops for row in rows) + grams / 1e9
+) -> Estimate:
+    """Estimate the whole run; arguments as for `estimate_scales`."""
+    each = estimate_scales(costs, scales, seconds_per_gflop, traced)
+    return Estimate(
+        sum(scale.seconds for scale in each),
+        max(scale.bytes for scale in each),
+        sum(scale.steps for scale in each),
+    )

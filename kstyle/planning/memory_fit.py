@@ -1,12 +1,14 @@
 """Change a run so that it fits into the free memory, or say what would fit."""
 
+import bisect
 import itertools
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
-from kstyle.planning.estimates import peak_bytes
+from kstyle.planning.estimates import cost_model
 from kstyle.planning.scales import Size, plan_scales_of_run
 
 # Tried in this order: fewer L-BFGS pairs, then recomputation, then tiles.
@@ -38,89 +40,70 @@ def fit_memory(
     Raises: ConfigError: nothing that may be changed makes it fit, or a picture is too
         small for the layers.
     """
-    shortage = memory_shortage(config, content_size, style_size, available)
-    if shortage is None:
+
+    def need(changed: StyleConfig) -> int:
+        scales = plan_scales_of_run(changed, content_size, style_size)
+        return cost_model(changed).peak_bytes(scales)
+
+    if available is None or need(config) <= available:
         return config
-    for changes in memory_fallbacks(config, resumed) if config.fit == "auto" else ():
-        smaller = config.replace(**changes)
-        shortage = memory_shortage(smaller, content_size, style_size, available)
-        if shortage is None:
-            words = " and ".join(f"--{key} {value}" for key, value in changes.items())
-            message = "The free memory is too small for this run: continuing with %s."
-            logging.getLogger("kstyle").warning(message, words)
-            return smaller
-    raise ConfigError(f"{shortage} {RESUME_ADVICE}" if resumed else shortage)
+    smaller = config
+    if config.fit == "auto":
+        pairs = 0 if resumed or config.optimizer != "lbfgs" else config.history
+        for changes in memory_fallbacks(pairs, config.tile):
+            smaller = config.replace(**changes)
+            if need(smaller) <= available:
+                words = " and ".join(f"--{k} {value}" for k, value in changes.items())
+                logging.getLogger("kstyle").warning(
+                    "The free memory is too small for this run: continuing with %s.",
+                    words,
+                )
+                return smaller
+    sentences = shortage_message(smaller, available, need)
+    raise ConfigError(f"{sentences} {RESUME_ADVICE}" if resumed else sentences)
 
 
-def memory_fallbacks(
-    config: StyleConfig, resumed: bool = False
-) -> list[dict[str, Any]]:
-    """List changes of options that need less memory, in the order to try them."""
-    pairs: list[dict[str, Any]] = [{}]
-    if config.optimizer == "lbfgs" and not resumed:
-        pairs += [{"history": n} for n in HISTORY_FALLBACKS if n < config.history]
-    tiles: list[dict[str, Any]] = [{}]
-    if config.tile == "off":
-        tiles += [{"tile": tile} for tile in TILE_FALLBACKS]
-    return [tile | few for tile, few in itertools.product(tiles, pairs)][1:]
+def memory_fallbacks(history: int, tile: str | int) -> list[dict[str, Any]]:
+    """List changes of options that need less memory, in the order to try them.
 
-
-def memory_shortage(
-    config: StyleConfig, content_size: Size, style_size: Size, available: int | None
-) -> str | None:
-    """Say in a sentence how much memory is missing and which size would fit.
-
-    Arguments as for `fit_memory`. Returns: `None` where the run fits, or where it is
-    unknown how much memory is free.
+    history: the number of L-BFGS pairs that may become fewer. tile: the option.
     """
-    if available is None:
-        return None
-    need = peak_bytes(config, plan_scales_of_run(config, content_size, style_size))
-    if need <= available:
-        return None
-    size = largest_fitting_size(config, content_size, style_size, available)
-    if size is None:
-        advice = "No --size fits: use a smaller --style-size, or end other programs."
-    else:
+    pairs: list[dict[str, Any]] = [{}]
+    pairs += [{"history": n} for n in HISTORY_FALLBACKS if n < history]
+    tiles: list[dict[str, Any]] = [{}]
+    tiles += [{"tile": edge} for edge in TILE_FALLBACKS if tile == "off"]
+    return [tiled | fewer for tiled, fewer in itertools.product(tiles, pairs)][1:]
+
+
+def shortage_message(
+    config: StyleConfig, available: int, need: Callable[[StyleConfig], int]
+) -> str:
+    """Say how much memory is missing and which size would fit.
+
+    need: a function from a config to the bytes of its run.
+    """
+    # A smaller size may be below edges that were given.
+    scales = "auto" if isinstance(config.scales, tuple) else config.scales
+
+    def need_at(size: int) -> int:
+        try:
+            return need(config.replace(size=size, scales=scales))
+        except ConfigError:  # too small for the layers or their scales
+            return 0
+
+    sizes = range(config.size)
+    size = bisect.bisect_right(sizes, available, lo=1, key=need_at) - 1
+    if need_at(size):
         advice = f"The largest --size that fits is {size}."
+    else:
+        advice = "No --size fits: use a smaller --style-size, or end other programs."
     if config.fit == "off":
         advice += " Or leave out --fit off."
     tiles = f" with --tile {config.tile}" if config.tile != "off" else ""
     return (
-        f"A result of {config.size} px needs about {need / 1e9:.1f} GB of memory"
-        f"{tiles}, but {available / 1e9:.1f} GB are free. {advice}"
+        f"A result of {config.size} px needs about {need(config) / 1e9:.1f} GB of "
+        f"memory{tiles}, but {available / 1e9:.1f} GB are free. {advice}"
     )
-
-
-def largest_fitting_size(
-    config: StyleConfig, content_size: Size, style_size: Size, available: int
-) -> int | None:
-    """Return the largest `size` below the config's whose run fits; `None` if none does.
-
-    Scales given as edges are replaced by "auto".
-    """
-    if isinstance(config.scales, tuple):
-        config = config.replace(scales="auto")
-
-    def need(size: int) -> int:
-        smaller = config.replace(size=size)
-        return peak_bytes(
-            smaller, plan_scales_of_run(smaller, content_size, style_size)
-        )
-
-    fitting, low, high = None, 1, config.size - 1
-    while low <= high:
-        middle = (low + high) // 2
-        try:
-            fits = need(middle) <= available
-        except ConfigError:  # too small for the layers or their scales
-            low = middle + 1
-            continue
-        if fits:
-            fitting, low = middle, middle + 1
-        else:
-            high = middle - 1
-    return fitting
 
 
 def tile_after_memory_error(fit: str, tile: str | int, longest: int) -> int | None:

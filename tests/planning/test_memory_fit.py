@@ -1,5 +1,6 @@
 """A run that needs more memory than is free is changed to fit, or refused."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,10 @@ from kstyle.cli.main import cli
 from kstyle.errors import ConfigError
 from kstyle.hardware.machine import Machine
 from kstyle.planning import memory_fit
-from kstyle.planning.estimates import peak_bytes
+from kstyle.planning.estimates import cost_model
 from kstyle.planning.memory_fit import (
     fit_memory,
-    largest_fitting_size,
     memory_fallbacks,
-    memory_shortage,
     tile_after_memory_error,
 )
 from kstyle.planning.scales import plan_scales_of_run
@@ -25,7 +24,13 @@ SIZES = (400, 600), (560, 720)
 
 
 def peak(config):
-    return peak_bytes(config, plan_scales_of_run(config, *SIZES))
+    return cost_model(config).peak_bytes(plan_scales_of_run(config, *SIZES))
+
+
+def refusal(config, available):
+    with pytest.raises(ConfigError) as refused:
+        fit_memory(config, *SIZES, available)
+    return str(refused.value)
 
 
 def test_a_run_is_refused_for_one_missing_byte():
@@ -41,7 +46,7 @@ def test_fewer_pairs_are_tried_before_tiles(caplog):
     changes = [{"history": 5}, {"history": 3}]
     for tile in ("whole", 1024, 512, 256):
         changes += [{"tile": tile, **few} for few in ({}, *changes[:2])]
-    assert memory_fallbacks(config) == changes
+    assert memory_fallbacks(config.history, "off") == changes
     few = config.replace(history=3)
     assert fit_memory(config, *SIZES, peak(few)) == few
     assert "continuing with --history 3" in caplog.text
@@ -59,8 +64,8 @@ def test_a_resumed_run_keeps_its_pairs_and_may_take_tiles():
 
 
 def test_what_is_small_already_is_not_made_larger():
-    assert memory_fallbacks(StyleConfig(history=4, tile=256)) == [{"history": 3}]
-    assert memory_fallbacks(StyleConfig(optimizer="adam", tile=512)) == []
+    assert memory_fallbacks(history=4, tile=256) == [{"history": 3}]
+    assert memory_fallbacks(history=0, tile=512) == []
 
 
 def test_the_largest_tiles_that_fit_are_taken(caplog):
@@ -81,23 +86,21 @@ def test_the_largest_tiles_that_fit_are_taken(caplog):
 @pytest.mark.parametrize("scales", ["auto", 2, (300, 4096)])
 def test_the_size_that_is_named_fits_and_the_next_does_not(scales):
     config, available = StyleConfig(size=4096, scales=scales), 3 * 10**9
-    size = largest_fitting_size(config, *SIZES, available)
+    message = refusal(config.replace(fit="off"), available)
+    size = int(re.search(r"The largest --size that fits is (\d+)\.", message)[1])
     plain = config.replace(scales="auto" if isinstance(scales, tuple) else scales)
     assert peak(plain.replace(size=size)) <= available
     assert peak(plain.replace(size=size + 1)) > available
-    shortage = memory_shortage(config, *SIZES, available)
-    assert f"The largest --size that fits is {size}." in shortage
 
 
 def test_where_no_size_fits_another_advice_is_given():
     available = 10**8  # less than a process with TensorFlow needs
-    sentence = memory_shortage(StyleConfig(), *SIZES, available)
-    assert "No --size fits: use a smaller --style-size" in sentence
+    advice = "No --size fits: use a smaller --style-size"
+    assert advice in refusal(StyleConfig(), available)
 
 
 def test_every_run_fits_where_the_free_memory_is_unknown():
     config = StyleConfig(size=16384)
-    assert memory_shortage(config, *SIZES, None) is None
     assert fit_memory(config, *SIZES, None) is config
 
 
@@ -126,7 +129,7 @@ def test_a_job_is_fitted_to_the_memory_of_its_machine(small_run):
     assert prepare(config, machine=machine).fitted_options() == {}
     sizes = (16, 24), (14, 18)
     few = config.replace(history=5)
-    need = peak_bytes(few, plan_scales_of_run(few, *sizes))
+    need = cost_model(few).peak_bytes(plan_scales_of_run(few, *sizes))
     job = prepare(config, machine=machine)
     assert job.fitted_options() == {"history": 5}
     assert (job.config.history, job.requested_config.history) == (5, 10)
@@ -152,7 +155,7 @@ def test_a_dry_run_prints_every_scale_and_writes_nothing(small_run):
     for size, steps in (("9 x 6", 3), ("18 x 12", 4)):
         (line,) = (x for x in lines if f" {size} " in x)
         assert line.split("│")[2].strip() == str(steps)
-    assert lines[-1] == "in all: 7 steps, 0:05, 0.8 GB, estimated"
+    assert lines[-1] == "in all: 7 steps, 0:05, 0.9 GB, estimated"
     assert sorted(Path(small_run["logdir"]).parent.iterdir()) == before
 
 

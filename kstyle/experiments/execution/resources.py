@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
-from kstyle.experiments.plans import ExperimentPlan, estimate_trials
-from kstyle.planning.estimates import zero_time
+from kstyle.experiments.plans import ExperimentPlan
+from kstyle.planning.estimates import cost_model
+from kstyle.planning.scales import plan_scales_of_run
 
 DRIVER_BYTES = 0.9e9  # of the process that starts the trials and scores at the end
 THREAD_VARIABLES = (
@@ -102,7 +103,10 @@ def cpu_workers(
 
 def trial_peaks(plans: Iterable[ExperimentPlan]) -> dict[tuple[str, str], int]:
     """Return `{(experiment, trial): peak memory in bytes}` of the trials to run."""
-    plans = list(plans)
-    estimates = estimate_trials(plans, zero_time)
-    keys = [(plan.experiment.name, trial.name) for plan in plans for trial in plan.todo]
-    return {key: estimates[key].bytes for key in keys}
+    peaks = {}
+    for plan in plans:
+        for trial in plan.todo:
+            scales = plan_scales_of_run(trial.config, *plan.sizes[trial.name])
+            peak = cost_model(trial.config).peak_bytes(scales)
+            peaks[plan.experiment.name, trial.name] = peak
+    return peaks
