@@ -29,10 +29,13 @@ def unknown_variable_warnings(
     command: click.Command, environment: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield a line for each `KSTYLE_...` that no option of `command` reads."""
+    names = sorted(name for name in environment if name.startswith(PREFIX))
+    if not names:  # the commands are not imported then
+        return
     known = {name.removeprefix(PREFIX) for name in known_variables(command)}
-    for name in sorted(environment):
+    for name in names:
         option = name.removeprefix(PREFIX)
-        if name.startswith(PREFIX) and option not in known:
+        if option not in known:
             close = difflib.get_close_matches(option, sorted(known), n=1)
             hint = (
                 f"Did you mean {PREFIX}{close[0]}?"

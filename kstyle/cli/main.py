@@ -1,34 +1,65 @@
 """The command line: the group of all commands."""
 
 import os
-from typing import Any
 
 import click
 
 from kstyle._version import __version__
 from kstyle.cli import streams
-from kstyle.cli.doctor import doctor_command
+from kstyle.cli.command_group import CommandGroup, LazyCommand
 from kstyle.cli.environment import unknown_variable_warnings
-from kstyle.cli.experiment_commands import experiment
-from kstyle.cli.info import layers_command, samples_command, weights_command
-from kstyle.cli.run_commands import (
-    compare_command,
-    rerun_run_command,
-    resume_command,
-    verify_command,
+
+COMMANDS = {
+    "compare": LazyCommand(
+        "run_commands",
+        "compare_command",
+        "Compare two runs: options, losses and scores.",
+    ),
+    "doctor": LazyCommand(
+        "doctor",
+        "doctor_command",
+        "Check this machine, and print its problems and what to do.",
+    ),
+    "experiment": LazyCommand(
+        "experiment_commands",
+        "experiment",
+        "Vary one option of a run and compare the results.",
+    ),
+    "layers": LazyCommand(
+        "info",
+        "layers_command",
+        "List the layers of a network: shape, receptive field, cost.",
+    ),
+    "rerun": LazyCommand(
+        "run_commands", "rerun_run_command", "Repeat a finished run in a new folder."
+    ),
+    "resume": LazyCommand(
+        "run_commands",
+        "resume_command",
+        "Continue an unfinished run from its last checkpoint.",
+    ),
+    "samples": LazyCommand(
+        "info", "samples_command", "List the built-in sample pictures."
+    ),
+    "stylize": LazyCommand(
+        "stylize", "stylize_command", "Render a photograph in the style of a painting."
+    ),
+    "verify": LazyCommand(
+        "run_commands", "verify_command", "Recompute the losses of a saved result."
+    ),
+    "weights": LazyCommand(
+        "info",
+        "weights_command",
+        "List the weight files: size, SHA-256, licence, path.",
+    ),
+}
+
+
+@click.group(
+    cls=CommandGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-from kstyle.cli.stylize import stylize_command
-
-
-class CommandGroup(click.Group):
-    """A group that reports in one sentence that standard output cannot be written."""
-
-    def main(self, *arguments: Any, **settings: Any) -> Any:
-        with streams.checked_streams():
-            return super().main(*arguments, **settings)
-
-
-@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="kstyle")
 def cli() -> None:
     """Neural style transfer: a photograph in the style of a painting.
@@ -37,18 +68,3 @@ def cli() -> None:
     """
     for warning in unknown_variable_warnings(cli, os.environ):
         streams.print_to_stderr(warning)
-
-
-for command in (
-    stylize_command,
-    resume_command,
-    rerun_run_command,
-    verify_command,
-    compare_command,
-    experiment,
-    layers_command,
-    weights_command,
-    samples_command,
-    doctor_command,
-):
-    cli.add_command(command)

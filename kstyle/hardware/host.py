@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib.metadata
 import os
 import platform
 import re
@@ -97,6 +96,8 @@ def cpu_cores() -> int:
 
 def package_versions() -> dict[str, str | None]:
     """Return `{package: version}` with Python's; `None`: it is not installed."""
+    import importlib.metadata  # half of the time of `import kstyle`
+
     found: dict[str, str | None] = {"Python": platform.python_version()}
     for package in REPORTED_PACKAGES:
         found[package] = None
