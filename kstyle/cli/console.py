@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from kstyle.cli.common import one_line, print_path
 from kstyle.config.style_config import StyleConfig
@@ -44,6 +42,9 @@ def print_table(
     text_columns: Sequence[int] = (0,),
 ) -> None:
     """Print a table. text_columns: left-aligned ones; the others are numbers."""
+    from rich.console import Console  # rich takes time to import
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left")
     for index, heading in enumerate(headings):
         table.add_column(

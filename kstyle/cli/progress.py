@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
-
 from kstyle.cli.streams import print_to_stderr
 from kstyle.runs.job import Job
 from kstyle.runs.progress import (
@@ -13,6 +11,7 @@ from kstyle.runs.progress import (
     format_time,
     make_progress_report,
     planned_steps,
+    stderr_is_terminal,
     terminal_bar,
 )
 
@@ -23,7 +22,7 @@ def watch_run(job: Job, *, quiet: bool, alone: bool = True) -> Iterator[list[Any
 
     alone: `False` for a run of a batch, which has a bar that vanishes, or nothing.
     """
-    is_terminal = Console(stderr=True).is_terminal
+    is_terminal = stderr_is_terminal()
     if quiet or not (alone or is_terminal):
         yield []
     elif is_terminal:

@@ -18,7 +18,7 @@ from kstyle.networks.architecture import PADDINGS, POOLS, RGB_CHANNELS, Layer
 from kstyle.networks.registry import get_architecture
 from kstyle.networks.weights import NetWeights, load_weights
 from kstyle.ops.convolution import Convolution
-from kstyle.ops.padding import EDGE_MODES, pad_features
+from kstyle.ops.padding import EDGE_MODES, ONE_PIXEL, PAD_MODES, pad_features
 
 # Mean RGB of the training pictures in 0..255. The Caffe networks expect it to be
 # subtracted, without a division: Simonyan and Zisserman 2015, section 2.1.
@@ -51,6 +51,10 @@ class EdgePadding(keras.layers.Layer):
         self.mode = mode
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
+        if None in tuple(features.shape):
+            # A graph for pictures of all sizes, such as that of the targets, runs too
+            # seldom to make up for tracing the ops of `pad_features`.
+            return tf.pad(features, ONE_PIXEL, PAD_MODES[self.mode])
         return pad_features(features, self.mode)
 
     def compute_output_shape(self, shape):

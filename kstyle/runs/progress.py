@@ -6,23 +6,15 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from typing import TYPE_CHECKING, Any
 
 from kstyle.errors import ConfigError
 from kstyle.planning.scales import ScalePlan
 from kstyle.runs.job import Job
 
-RUN_COLUMNS = (
-    TextColumn("{task.description}"),
-    BarColumn(),
-    MofNCompleteColumn(),
-    TextColumn("loss {task.fields[loss]}"),
-    TextColumn("{task.fields[speed]} steps/s"),
-    TextColumn("ETA {task.fields[eta]}"),
-)
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
 NOTEBOOK_INTERVAL = 0.2  # seconds between two updates of a notebook's display
 
 # Shows a step, its loss, steps per second and the seconds that remain.
@@ -39,11 +31,18 @@ def show_progress(job: Job, verbose: str | int | bool = "auto") -> Iterator[list
     if verbose and in_notebook():
         show = notebook_updater(planned_steps(job))
         yield [make_progress_report(show, 1, job.scales)]
-    elif verbose and Console(stderr=True).is_terminal:
+    elif verbose and stderr_is_terminal():
         with terminal_bar(job) as callbacks:
             yield callbacks
     else:
         yield []
+
+
+def stderr_is_terminal() -> bool:
+    """Return whether stderr shows a bar that moves."""
+    from rich.console import Console  # rich takes time to import
+
+    return Console(stderr=True).is_terminal
 
 
 def check_verbose(verbose: Any) -> None:
@@ -58,8 +57,16 @@ def terminal_bar(job: Job, *, transient: bool = False) -> Iterator[list[Any]]:
 
     transient: whether the bar vanishes at the end.
     """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     bar = Progress(
-        *RUN_COLUMNS,
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]}"),
+        TextColumn("{task.fields[speed]} steps/s"),
+        TextColumn("ETA {task.fields[eta]}"),
         console=Console(stderr=True),
         redirect_stdout=False,  # would send results in stdout to stderr
         transient=transient,
@@ -84,7 +91,7 @@ def make_progress_report(
     return ProgressReport(show, every, scales)
 
 
-def bar_updater(bar: Progress, task: TaskID) -> ShowStep:
+def bar_updater(bar: "Progress", task: "TaskID") -> ShowStep:
     """Return a function that moves the bar `task`."""
 
     def show(step: int, loss: float, speed: float, seconds_left: float) -> None:
