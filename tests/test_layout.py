@@ -9,7 +9,11 @@ from pathlib import Path
 import kstyle
 
 LIGHT = """
-import kstyle.cli.main
+import kstyle.cli.doctor
+import kstyle.cli.experiment_commands
+import kstyle.cli.info
+import kstyle.cli.run_commands
+import kstyle.cli.stylize
 import kstyle.config.style_config
 import kstyle.experiments.findings.verdicts
 import kstyle.experiments.plans

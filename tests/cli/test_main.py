@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 import kstyle
 from kstyle.cli.common import show_log, user_errors
-from kstyle.cli.main import cli
+from kstyle.cli.main import COMMANDS, cli
 from kstyle.config.style_config import StyleConfig
 from kstyle.networks.registry import NETWORKS
 from kstyle.networks.vgg import VGG16
@@ -83,6 +83,26 @@ def test_help_of_a_fresh_process_loads_no_tensorflow():
     )
     out, err = run_python("-c", code).communicate(timeout=60)
     assert out.splitlines()[-1] == "[]", err
+
+
+def test_the_list_of_commands_is_printed_without_importing_them():
+    code = (
+        "import sys\n"
+        "from kstyle.cli.main import cli\n"
+        "try: cli(['--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "print(sorted({'numpy', 'pydantic', 'rich', 'yaml'} & set(sys.modules)))\n"
+    )
+    out, err = run_python("-c", code).communicate(timeout=60)
+    assert "Render a photograph in the style of a painting." in out
+    assert out.splitlines()[-1] == "[]", err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_commands_line_in_the_list_is_its_own(name):
+    command = cli.commands[name]
+    assert command.name == name
+    assert command.get_short_help_str(limit=200) == COMMANDS[name].short_help
 
 
 def test_the_module_can_be_run_and_says_its_version():
