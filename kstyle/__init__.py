@@ -33,6 +33,7 @@ _HOMES = {
     "plan_scales": "planning.scales",
     "read_metadata": "images.writing",
     "save_picture": "images.writing",
+    "score": "experiments.scoring.pictures",
     "stylize": "runs.pipeline",
     "stylize_batch": "runs.batch",
     "total_variation": "losses.regularization",

@@ -41,6 +41,11 @@ COMMANDS = {
     "samples": LazyCommand(
         "info", "samples_command", "List the built-in sample pictures."
     ),
+    "score": LazyCommand(
+        "score",
+        "score_command",
+        "Score pictures by their content and style pictures.",
+    ),
     "stylize": LazyCommand(
         "stylize", "stylize_command", "Render a photograph in the style of a painting."
     ),

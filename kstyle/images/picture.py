@@ -88,6 +88,20 @@ def scale_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
     return height, width
 
 
+def cover(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resample `(H, W, C)` so that it just covers `size`, and cut out its middle.
+
+    size: `(height, width)` of the result. The proportions of what is shown are kept.
+    """
+    height, width = size
+    factor = max(height / array.shape[0], width / array.shape[1])
+    found = scale_size(array.shape[:2], factor)
+    rows, columns = max(found[0], height), max(found[1], width)
+    top, left = (rows - height) // 2, (columns - width) // 2
+    covering = resize(array, (rows, columns))
+    return covering[top : top + height, left : left + width]
+
+
 def parse_crop(text: str) -> str | tuple[tuple[float, bool], ...]:
     """Check a crop before there is a picture.
 

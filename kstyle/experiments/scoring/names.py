@@ -16,6 +16,16 @@ SCORES = {
     },
     "content_distance": "squared distance of the features to those of the content "
     f"picture at {JUDGE_CONTENT_LAYER} ({DISTANCE_UNIT})",
+    "lpips_vgg": "LPIPS by VGG16, to the content picture (0 = equal, higher = less "
+    "similar)",
+    "dists_content": "DISTS, structure and texture, to the content picture (0 = equal, "
+    "higher = less similar)",
+    "dists_style": "DISTS, structure and texture, to the middle of the style picture "
+    "(0 = equal, higher = less similar)",
+    "sifid": "Fréchet distance of VGG16's features at conv2_2 to those of the style "
+    "picture (squared; 0 = equal, higher = less similar)",
+    "ssim": "structural similarity of the luma to that of the content picture (1 = "
+    "equal, higher = more similar)",
     "tv_energy": "total variation, unweighted (grey levels²; higher = rougher)",
     "roughness": "mean absolute difference of neighbouring pixels (grey levels; "
     "higher = rougher)",

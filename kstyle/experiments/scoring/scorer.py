@@ -10,6 +10,7 @@ from kstyle.config.style_config import StyleConfig
 from kstyle.experiments.records import Curve, TrialRecord
 from kstyle.experiments.scoring.judge import Judge, Representation, style_difference
 from kstyle.experiments.scoring.names import SCORES
+from kstyle.experiments.scoring.perceptual import PerceptualJudge
 from kstyle.experiments.scoring.scores import curve_scores, pixel_scores
 from kstyle.images.color_spaces import colour_difference
 from kstyle.images.picture import fit_long_edge, resize
@@ -17,9 +18,12 @@ from kstyle.images.reading import load_picture
 from kstyle.lru_cache import LRUCache
 from kstyle.runs.job import result_path
 
+# px: with 1024 x 1024 the features of two pictures take some 3 GB.
+MAX_JUDGED_EDGE = 1024
+
 
 class Scorer:
-    """Scores results, each by the `Judge` of its two pictures; judges are cached.
+    """Scores results, each by the two judges of its pictures; judges are cached.
 
     folder: the experiment's, to which each record's `picture` is relative.
     """
@@ -27,6 +31,7 @@ class Scorer:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         self.judges: LRUCache = LRUCache(4)
+        self.perceptual_judges: LRUCache = LRUCache(4)
         self.representations: LRUCache = LRUCache(16)
 
     def load_result(self, record: TrialRecord) -> np.ndarray:
@@ -49,18 +54,33 @@ class Scorer:
 
         return self.judges.get((config.content, config.style, config.size, size), make)
 
+    def get_perceptual_judge(
+        self, config: StyleConfig, size: tuple[int, int]
+    ) -> PerceptualJudge:
+        """Return the `PerceptualJudge` for pictures of `size` (height, width)."""
+
+        def make() -> PerceptualJudge:
+            content = resize(load_picture(config.content).pixels, size)
+            return PerceptualJudge(content, load_picture(config.style).pixels)
+
+        return self.perceptual_judges.get((config.content, config.style, size), make)
+
     def score(
         self, picture: np.ndarray, config: StyleConfig, curve: Curve | None = None
     ) -> dict[str, float]:
         """Return the scores of a result in the order of `SCORES`.
 
+        The published measures are of the picture at no more than 1024 pixels.
         curve: the run's loss curve; without it there are no scores of its speed.
         """
         judge = self.get_judge(config, picture.shape[:2])
         found = judge.distances(picture) | pixel_scores(picture, judge.content)
+        size = judged_size(picture.shape[:2])
+        perceptual = self.get_perceptual_judge(config, size)
+        found |= perceptual.measures(resize(picture, size))
         if curve is not None:
             found |= curve_scores(curve)
-        return {name: float(found[name]) for name in SCORES if name in found}
+        return ordered_scores(found)
 
     def distance_function(
         self, configs: Mapping[str, StyleConfig]
@@ -88,6 +108,18 @@ class Scorer:
             return colour_difference(first, resize(second, first.shape[:2]))
 
         return distance
+
+
+def judged_size(
+    size: tuple[int, int], long_edge: int = MAX_JUDGED_EDGE
+) -> tuple[int, int]:
+    """Return `size` (height, width), shrunk to `long_edge` if it is larger."""
+    return fit_long_edge(size, long_edge) if max(size) > long_edge else size
+
+
+def ordered_scores(found: Mapping[str, float]) -> dict[str, float]:
+    """Return the scores in the order of `SCORES`, as floats."""
+    return {name: float(found[name]) for name in SCORES if name in found}
 
 
 def score_run(record: Mapping[str, Any]) -> dict[str, float]:

@@ -1,0 +1,159 @@
+"""Scores of any pictures, also those that another program made."""
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+
+from kstyle.errors import ConfigError
+from kstyle.experiments.scoring.judge import MIN_JUDGED_EDGE, Judge
+from kstyle.experiments.scoring.perceptual import PerceptualJudge
+from kstyle.experiments.scoring.scorer import MAX_JUDGED_EDGE, ordered_scores
+from kstyle.experiments.scoring.scores import pixel_scores
+from kstyle.images.picture import Picture, cover, fit_long_edge, resize
+from kstyle.images.reading import load_picture
+
+SAME_PROPORTIONS = (
+    0.02  # of height / width: rounding to whole pixels changes it by less
+)
+
+Judges = tuple[Judge, PerceptualJudge]
+PictureSource = str | os.PathLike | Picture | np.ndarray
+
+log = logging.getLogger("kstyle")
+
+
+class PictureScores(TypedDict):
+    """The scores of one picture and the size at which it was judged, in pixels."""
+
+    height: int
+    width: int
+    scores: dict[str, float]
+
+
+def score(
+    result: PictureSource,
+    content: PictureSource,
+    style: PictureSource,
+    *,
+    size: int | None = None,
+) -> dict[str, float]:
+    """Score a result by its content and style pictures; any program may have made it.
+
+    result, content, style: a path, a `Picture`, or float RGB `(height, width, 3)` in
+        [0, 1].
+    size: long edge in pixels at which the result is judged, larger or smaller than it
+        is; by default its own, at most 1024. Give one size for results to be compared.
+
+    The content is resized to the judged result. If their proportions differ by more
+    than 2 %, the middle of the content is compared, and a warning says so.
+
+    Returns: `{name: score}`, those of an experiment but for the speed of the run; NaN
+        where the picture is too small or too flat for a score.
+    Raises: ImageError: a picture cannot be read. ConfigError: it is too small.
+    """
+    (found,) = score_pictures([result], content, style, size=size)
+    return found["scores"]
+
+
+def score_pictures(
+    results: Sequence[PictureSource],
+    content: PictureSource,
+    style: PictureSource,
+    *,
+    size: int | None = None,
+) -> list[PictureScores]:
+    """Score results of the same two pictures, all at one size; see `score`.
+
+    size: by default the long edge of the smallest result, at most 1024.
+    """
+    if size is not None and size < MIN_JUDGED_EDGE:
+        raise ConfigError(
+            f"A picture cannot be judged at {size} pixels: give at least "
+            f"{MIN_JUDGED_EDGE}."
+        )
+    pictures = [read_pixels(result) for result in results]
+    content_pixels, style_pixels = read_pixels(content), read_pixels(style)
+    if size is None:
+        size = min(MAX_JUDGED_EDGE, *(max(pixels.shape[:2]) for pixels in pictures))
+    judges: dict[tuple[int, int], Judges] = {}
+    found: list[PictureScores] = []
+    for result, pixels in zip(results, pictures, strict=True):
+        height, width = fit_long_edge(pixels.shape[:2], size)
+        if (height, width) not in judges:
+            frame = frame_content(content_pixels, pixels.shape[:2], (height, width))
+            judges[height, width] = make_judges(frame, style_pixels)
+        warn_of_proportions(result, pixels, content_pixels)
+        judge, perceptual = judges[height, width]
+        picture = resize(pixels, (height, width))
+        scores = judge.distances(picture) | pixel_scores(picture, judge.content)
+        scores |= perceptual.measures(picture)
+        found.append(
+            {"height": height, "width": width, "scores": ordered_scores(scores)}
+        )
+    return found
+
+
+def read_pixels(source: PictureSource) -> np.ndarray:
+    """Return float32 RGB `(height, width, 3)` in [0, 1] of a picture or its path.
+
+    Raises: ImageError: it cannot be read. ConfigError: the array is no such picture.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return load_picture(source).pixels
+    pixels = source.pixels if isinstance(source, Picture) else np.asarray(source)
+    floating = np.issubdtype(pixels.dtype, np.floating)
+    if pixels.ndim != 3 or pixels.shape[-1] != 3 or not floating:
+        raise ConfigError(
+            "A picture is an array (height, width, 3) of floats in [0, 1]. Received: "
+            f"shape {pixels.shape} of {pixels.dtype}."
+        )
+    return pixels.astype("float32", copy=False)
+
+
+def frame_content(
+    content: np.ndarray, result_size: tuple[int, int], size: tuple[int, int]
+) -> np.ndarray:
+    """Return what a result shows of the content picture, at `size` (height, width)."""
+    if same_proportions(content.shape[:2], result_size):
+        return resize(content, size)
+    return cover(content, size)
+
+
+def same_proportions(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Return whether two sizes (height, width) differ by rounding at most."""
+    ratio = (size[0] * other[1]) / (size[1] * other[0])
+    return abs(ratio - 1) <= SAME_PROPORTIONS
+
+
+def warn_of_proportions(
+    result: PictureSource, pixels: np.ndarray, content: np.ndarray
+) -> None:
+    """Say what a result of other proportions than the content is compared with."""
+    (height, width), (rows, columns) = pixels.shape[:2], content.shape[:2]
+    if not same_proportions((height, width), (rows, columns)):
+        name = result if isinstance(result, (str, os.PathLike)) else "The result"
+        log.warning(
+            "%s is %d x %d, the content %d x %d: compared with the middle of the "
+            "content. If the picture was squeezed, resize it to the content's "
+            "proportions first.",
+            name,
+            width,
+            height,
+            columns,
+            rows,
+        )
+
+
+def make_judges(
+    content: np.ndarray, style: np.ndarray
+) -> tuple[Judge, PerceptualJudge]:
+    """Return the two judges of results of the content's size.
+
+    style: at its own size; the whole of it is compared at the results' scale.
+    """
+    long_edge = min(max(content.shape[:2]), max(style.shape[:2]))
+    whole = resize(style, fit_long_edge(style.shape[:2], long_edge))
+    return Judge(content, whole), PerceptualJudge(content, style)
