@@ -71,7 +71,8 @@ def test_every_folder_is_in_the_maps_and_the_picture():
 
 def test_commands_of_the_documents_have_their_options():
     known = ""
-    for command in ("stylize", "resume", "layers", "experiment run", "experiment new"):
+    commands = ("stylize", "resume", "layers", "score", "experiment run")
+    for command in (*commands, "experiment report", "experiment new"):
         known += CliRunner().invoke(cli, [*command.split(), "--help"]).output
     for name in ("README.md", "docs/manual.md", "docs/experiments.md"):
         for option in set(re.findall(r"`[^`]*?(--[a-z][a-z-]+)", TEXTS[name])):

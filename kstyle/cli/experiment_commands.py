@@ -1,6 +1,7 @@
-"""`kstyle experiment`: run experiments, list the built-in ones, begin a new file."""
+"""`kstyle experiment`: run, report, list the built-in ones, begin a new file."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,34 +32,49 @@ def experiment() -> None:
     """Vary one option of a run and compare the results."""
 
 
+PLAN_OPTIONS = (
+    click.argument("files", nargs=-1, required=True, metavar="FILE..."),
+    click.option("--quick", is_flag=True, help="small pictures, few steps, no repeats"),
+    click.option(
+        "--only",
+        multiple=True,
+        metavar="TEXT",
+        help="only trials with TEXT in their name",
+    ),
+    click.option(
+        "--pair",
+        "pairs",
+        nargs=2,
+        multiple=True,
+        metavar="CONTENT STYLE",
+        help="every trial on this pair of pictures; may be repeated",
+    ),
+    click.option(
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="OPTION=VALUE",
+        help="set an option of every trial, as in size=256; may be repeated",
+    ),
+    click.option(
+        "--logdir",
+        default="logs",
+        show_default=True,
+        metavar="FOLDER",
+        help="folder in which each experiment gets its folder",
+    ),
+)
+
+
+def plan_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the argument and the options that say which trials an experiment has."""
+    for decorate in reversed(PLAN_OPTIONS):
+        function = decorate(function)
+    return function
+
+
 @experiment.command("run")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--quick", is_flag=True, help="small pictures, few steps, no repeats")
-@click.option(
-    "--only", multiple=True, metavar="TEXT", help="only trials with TEXT in their name"
-)
-@click.option(
-    "--pair",
-    "pairs",
-    nargs=2,
-    multiple=True,
-    metavar="CONTENT STYLE",
-    help="run every trial on this pair of pictures; may be repeated",
-)
-@click.option(
-    "--set",
-    "changes",
-    multiple=True,
-    metavar="OPTION=VALUE",
-    help="set an option of every trial, as in size=256; may be repeated",
-)
-@click.option(
-    "--logdir",
-    default="logs",
-    show_default=True,
-    metavar="FOLDER",
-    help="folder in which each experiment gets its folder",
-)
+@plan_options
 @overwrite_option("replace results that were computed with other options")
 @click.option(
     "--executor",
@@ -156,6 +172,36 @@ def parse_changes(words: tuple[str, ...]) -> dict[str, Any]:
         except ConfigError:  # "*.png" is not YAML, but may be a file name
             changes[key] = value
     return changes
+
+
+@experiment.command("report")
+@plan_options
+@click.option(
+    "--votes",
+    multiple=True,
+    metavar="FILE",
+    help="a file that votes.html has saved, or a folder of them; may be repeated",
+)
+@quiet_option("print only the paths of the reports")
+def report_experiment_command(
+    files: tuple[str, ...],
+    changes: tuple[str, ...],
+    votes: tuple[str, ...],
+    quiet: bool,
+    **choices: Any,
+) -> None:
+    """Write the reports of experiments again without running a trial.
+
+    FILE and options are those of `kstyle experiment run`. Trials from before a score
+    existed get it. --votes ranks the trials by people's votes beside the scores.
+    """
+    with user_errors("Interrupted. The pictures are unchanged."), show_log(quiet):
+        plans = plan(files, changes=parse_changes(changes), **choices)
+        load_tensorflow()
+        from kstyle.experiments.runner import report_plans
+
+        with experiment_console.watch_experiments({}, quiet=quiet) as watch:
+            report_plans(plans, watch, votes)
 
 
 @experiment.command("list")

@@ -93,12 +93,34 @@ def print_summary(summary: Any, *, quiet: bool) -> None:
     if rows:
         headings = ("verdict", "median", "in each repeat", "claim")
         print_table(summary.experiment.title, headings, rows, text_columns=(0, 3))
+    print_rankings(summary)
     for record in summary.records:
         if record["status"] == "failed":
             reason = one_line(record["error"])
             print_to_stderr(f"failed: {record['trial']}: {reason}")
     click.echo(f"wrote {one_line(str(summary.page))}")
     print_tensorboard_command(summary.folder)
+
+
+def print_rankings(summary: Any) -> None:
+    """Print the trials of each part by people's votes."""
+    for ranking in summary.rankings:
+        rows = [
+            (
+                f"{place}. {item.label}",
+                f"{item.preferred:.0%}",
+                f"{item.low:.0%} to {item.high:.0%}",
+                item.votes,
+            )
+            for place, item in enumerate(ranking.items, start=1)
+        ]
+        title = ", ".join(filter(None, ["people's votes", ranking.part]))
+        headings = ("trial", "preferred", "95 % interval", "votes")
+        print_table(title, headings, rows)
+    if summary.unknown_votes:
+        print_to_stderr(
+            f"{summary.unknown_votes} votes are on results that are not in this report"
+        )
 
 
 def format_number(number: float | None) -> str:

@@ -15,10 +15,11 @@ _HOMES = {
     "Silent": "progress",
     "plan": "plans",
     "read_experiment": "definition.experiment_file",
+    "report": "runner",
     "run": "runner",
 }
 
-_WITH_KERAS = {"run"}  # its module imports Keras
+_WITH_KERAS = {"report", "run"}  # their module imports Keras
 
 __all__ = [*_HOMES]
 

@@ -1,16 +1,22 @@
 """Experiments: run the planned trials, then report on them."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kstyle.errors import ExperimentError
+from kstyle.errors import ConfigError, ExperimentError
 from kstyle.experiments.execution.executors import Task, check_executor
 from kstyle.experiments.execution.trial import LocalExecutor, WorkerContext
+from kstyle.experiments.findings.votes import Vote, votes_by_experiment
 from kstyle.experiments.plans import ExperimentPlan, plan
 from kstyle.experiments.progress import Silent
-from kstyle.experiments.records import TrialRecord, flat_row
+from kstyle.experiments.records import (
+    TrialRecord,
+    flat_row,
+    read_record,
+    trial_fingerprint,
+)
 from kstyle.experiments.reporting.summary import Summary, summarize
 from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import lock_folder
@@ -46,6 +52,64 @@ def run(
     plans, context = plan(files, **choices), WorkerContext()
     with open_executor(plans, context, executor, workers, address) as chosen:
         return run_plans(plans, watch or Silent(), context, chosen)
+
+
+def report(
+    files: str | Path | Iterable[str | Path],
+    *,
+    votes: Iterable[str | Path] = (),
+    watch: Silent | None = None,
+    **choices: Any,
+) -> list[dict[str, Any]]:
+    """Report again on the trials that have run, without running any.
+
+    files, choices: as they were given to `run`. votes: files that `votes.html` has
+        saved, or folders of them. watch: its `summary` is called.
+    Returns: a row for each trial, as `run`.
+    Raises: KStyleError: no trial of an experiment has run, or the votes are of another.
+    """
+    check_run_settings()
+    return report_plans(plan(files, **choices), watch or Silent(), votes)
+
+
+def report_plans(
+    plans: Sequence[ExperimentPlan], watch: Silent, vote_files: Iterable[str | Path]
+) -> list[dict[str, Any]]:
+    """Report on the trials of the plans that have run; see `report`."""
+    names = [each.experiment.name for each in plans]
+    votes, rows = votes_by_experiment(vote_files, names), []
+    found = [(each, existing_records(each)) for each in plans]
+    for each, records in found:
+        with lock_folder(each.folder):
+            summary = write_summary(
+                each,
+                records,
+                Scorer(each.folder),
+                votes.get(each.experiment.name, ()),
+            )
+        watch.summary(summary)
+        rows += [flat_row(record) for record in summary.records]
+    return rows
+
+
+def existing_records(planned: ExperimentPlan) -> list[TrialRecord]:
+    """Return the records of the finished and failed trials, in order.
+
+    Raises: ConfigError: there are none.
+    """
+    records = []
+    for trial in planned.experiment.trials:
+        record = planned.finished.get(trial.name)
+        record = record or read_record(planned.folder / trial.name)
+        if record is not None and record["hash"] == trial_fingerprint(trial):
+            records.append(record)
+    if not records:
+        raise ConfigError(
+            f"No trial of {planned.experiment.name} with these options has run in "
+            f"{planned.folder}. Give the options of its run, or run it first: "
+            f"{planned.command}"
+        )
+    return records
 
 
 def open_executor(
@@ -122,7 +186,10 @@ def run_experiment(
 
 
 def write_summary(
-    planned: ExperimentPlan, records: list[TrialRecord], scorer: Scorer
+    planned: ExperimentPlan,
+    records: list[TrialRecord],
+    scorer: Scorer,
+    votes: Iterable[Vote] = (),
 ) -> Summary:
     """Summarize the experiment; see `summarize`.
 
@@ -136,6 +203,7 @@ def write_summary(
             records,
             scorer,
             planned.command,
+            votes,
         )
     except OSError as error:
         raise ExperimentError(

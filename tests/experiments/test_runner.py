@@ -50,7 +50,8 @@ def test_an_experiment_writes_runs_records_tables_and_pages(pools, tmp_path):
     folder = tmp_path / "logs" / "pools"
     names = {path.name for path in folder.iterdir()}
     assert {"pool=avg", "pool=max", "trials.csv", "trials.jsonl"} <= names
-    assert {"verdicts.json", "report.html", "contact_sheet.png"} <= names
+    pages = {"report.html", "votes.html"}
+    assert {"verdicts.json", "contact_sheet.png", *pages} <= names
     assert (folder.parent / "index.html").exists()
     with open(folder / "trials.csv", newline="") as file:
         assert [row["pool"] for row in csv.DictReader(file)] == ["avg", "max"]
@@ -75,9 +76,42 @@ class StepCounter(experiments.Silent):
 def test_finished_trials_are_not_run_again(pools, tmp_path):
     first, second = StepCounter(), StepCounter()
     before = run(pools(), tmp_path, watch=first)
-    assert run(pools(), tmp_path, watch=second) == before
+    np.testing.assert_equal(run(pools(), tmp_path, watch=second), before)  # or NaN
     assert {trial for trial, _ in first.steps} == {"pool=avg", "pool=max"}
     assert second.steps == []
+
+
+def test_a_report_gives_old_records_the_new_scores(pools, tmp_path):
+    path = pools()
+    rows = run(path, tmp_path)
+    record = tmp_path / "logs/pools/pool=avg/record.json"
+    old = json.loads(record.read_text())
+    del old["scores"]["dists_style"]
+    record.write_text(json.dumps(old))
+    again = experiments.report(path, logdir=tmp_path / "logs")
+    np.testing.assert_equal(again, rows)
+    assert "dists_style" in json.loads(record.read_text())["scores"]
+
+
+def test_a_report_runs_nothing_and_ranks_by_votes(pools, tmp_path):
+    path, logdir = pools(), tmp_path / "logs"
+    done = invoke("report", path, "--logdir", logdir)
+    assert done.exit_code == 2
+    assert "No trial of pools with these options has run" in done.stderr
+    run(path, tmp_path)
+    records = [logdir / f"pools/pool={pool}/record.json" for pool in ("avg", "max")]
+    a, b = (json.loads(record.read_text())["hash"][:16] for record in records)
+    votes = [{"a": a, "b": b, "choice": "b"}, {"a": a, "b": "gone", "choice": "a"}]
+    content = {"kstyle_votes": 1, "experiment": "pools", "votes": votes}
+    (tmp_path / "votes.json").write_text(json.dumps(content))
+    done = invoke(
+        "report", path, "--logdir", logdir, "--votes", tmp_path / "votes.json"
+    )
+    assert done.exit_code == 0, done.output
+    assert done.stdout.index("1. pool = max") < done.stdout.index("2. pool = avg")
+    assert "1 votes are on results that are not in this report" in done.stderr
+    page = (logdir / "pools/report.html").read_text(encoding="utf-8")
+    assert "Votes of people" in page and 'href="votes.html"' in page
 
 
 def test_only_missing_trials_run(pools, tmp_path):
@@ -336,7 +370,9 @@ def test_a_killed_trial_is_resumed_to_the_same_result(pools, tmp_path, solved):
     )
     np.testing.assert_array_equal(pixels, others)
     same = [name for name in SCORES if name != "seconds_to_near"]
-    assert [row[name] for name in same] == [whole[name] for name in same]
+    np.testing.assert_equal(
+        [row[name] for name in same], [whole[name] for name in same]
+    )
     record = json.loads((folder / "record.json").read_text())
     assert record["curve"]["step"] == list(range(7))
     assert record["curve"]["seconds"] == sorted(record["curve"]["seconds"])

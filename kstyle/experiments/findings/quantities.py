@@ -147,11 +147,16 @@ def spearman(values: Sequence[float]) -> float:
     array = np.asarray(values, float)
     if np.isnan(array).any():
         return np.nan
-    smaller = (array[:, None] > array).sum(1)
-    ranks = smaller + ((array[:, None] == array).sum(1) - 1) / 2
+    ranks = mean_ranks(array)
     if not np.ptp(ranks):
         return 0.0  # all values are equal: no trend
     return float(np.corrcoef(ranks, np.arange(len(array)))[0, 1])
+
+
+def mean_ranks(array: np.ndarray) -> np.ndarray:
+    """Return the rank of each value from 0; equal values share their mean rank."""
+    smaller = (array[:, None] > array).sum(1)
+    return smaller + ((array[:, None] == array).sum(1) - 1) / 2
 
 
 def steps_to_reach(bound: float, curve: Mapping[str, Sequence[float]]) -> float:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from kstyle.errors import ImageError
 from kstyle.experiments.findings.verdicts import Verdict
+from kstyle.experiments.findings.votes import VoteRanking
 from kstyle.experiments.records import Curve, TrialRecord
 from kstyle.experiments.reporting.charts import (
     CurvePoints,
@@ -40,6 +41,7 @@ from kstyle.experiments.reporting.tables import (
     strip_folders,
     trial_label,
 )
+from kstyle.experiments.reporting.vote_page import ranking_table, write_vote_page
 from kstyle.files import write_text
 from kstyle.images.reading import load_picture
 
@@ -73,11 +75,14 @@ def write_report(
     records: Iterable[TrialRecord],
     verdicts: Sequence[Verdict],
     pictures: Mapping[str, np.ndarray] | None = None,
+    rankings: Iterable[VoteRanking] = (),
 ) -> Path:
-    """Write `report.html` and `contact_sheet.png` into `folder`; return the page.
+    """Write the page `report.html`, its contact sheet and `votes.html` into `folder`.
 
     folder: the experiment's, to which each record's `picture` is relative.
     pictures: `{label: (H, W, 3) in [0, 1]}` of the content and style pictures.
+    rankings: by people's votes.
+    Returns: the path of `report.html`.
     Raises: OSError: a file cannot be written; the previous one stays.
     """
     folder, scores = Path(folder), experiment["scores"]
@@ -96,7 +101,17 @@ def write_report(
     charts = [
         loss_charts(part, group) for part, group in group_by_part(finished).items()
     ]
+    vote_page = write_vote_page(
+        TEMPLATES.get_template("votes.html"),
+        folder,
+        experiment,
+        records,
+        images,
+        originals,
+    )
     text = TEMPLATES.get_template("report.html").render(
+        vote_page=vote_page and vote_page.name,
+        rankings=[ranking_table(each, scores) for each in rankings],
         about=experiment,
         base=yaml.safe_dump(experiment["base"], sort_keys=False, allow_unicode=True),
         verdicts=verdicts,

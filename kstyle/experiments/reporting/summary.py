@@ -18,6 +18,7 @@ from kstyle.config.style_config import (
 from kstyle.experiments.definition.experiment_file import Experiment
 from kstyle.experiments.findings.rules import Finding
 from kstyle.experiments.findings.verdicts import Verdict, judge_finding
+from kstyle.experiments.findings.votes import Vote, VoteRanking
 from kstyle.experiments.records import (
     TrialRecord,
     flat_row,
@@ -25,6 +26,7 @@ from kstyle.experiments.records import (
     write_record,
 )
 from kstyle.experiments.reporting import report, tensorboard
+from kstyle.experiments.reporting.vote_page import rank_results
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import json_text, write_text
@@ -35,13 +37,19 @@ VERDICTS_FILE = "verdicts.json"
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The results of an experiment. `page`: the path of its report."""
+    """The results of an experiment.
+
+    page: the path of its report. rankings: by people's votes; unknown_votes: how many
+        votes are on other results.
+    """
 
     experiment: Experiment
     folder: Path
     records: list[TrialRecord]
     verdicts: list[Verdict]
     page: Path
+    rankings: list[VoteRanking]
+    unknown_votes: int
 
 
 def score_trial(
@@ -76,10 +84,12 @@ def summarize(
     records: Iterable[TrialRecord],
     scorer: Scorer,
     command: str,
+    votes: Iterable[Vote] = (),
 ) -> Summary:
     """Write the tables, verdicts and pages of an experiment.
 
     records: of the trials that have run, in order. command: repeats the experiment.
+    votes: of people, on pairs of the results.
     Raises: OSError: a file cannot be written.
     """
     configs = {trial.name: trial.config for trial in experiment.trials}
@@ -99,11 +109,12 @@ def summarize(
         folder / VERDICTS_FILE, json_text({**about, "verdicts": verdicts}, indent=1)
     )
     pictures = original_pictures(configs[record["trial"]] for record in scored)
+    rankings, unknown = rank_results(scored, votes)
     page = report.write_report(
-        folder, about, shareable_records(scored), verdicts, pictures
+        folder, about, shareable_records(scored), verdicts, pictures, rankings
     )
     write_experiment_index(folder.parent)
-    return Summary(experiment, folder, scored, verdicts, page)
+    return Summary(experiment, folder, scored, verdicts, page, rankings, unknown)
 
 
 def write_tables(folder: Path, records: Sequence[TrialRecord]) -> None:
