@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kstyle.cli.common import one_line, print_path
-from kstyle.config.style_config import StyleConfig
 from kstyle.planning.estimates import Estimate
 from kstyle.runs.progress import format_time
 
@@ -73,10 +72,12 @@ def print_figures(headings: Iterable[str], rows: Iterable[Sequence[Any]]) -> Non
     print_table(None, headings, cells)
 
 
-def print_solved_weights(config: StyleConfig) -> None:
+def print_solved_weights(
+    style_layers: Mapping[str, float], content_weight: float
+) -> None:
     """Print the weights that `--style-weights` solved, as flags."""
-    layers = ",".join(f"{k}:{w:g}" for k, w in config.style_layers.items())
-    click.echo(f"--style-layers {layers} --content-weight {config.content_weight:g}")
+    layers = ",".join(f"{name}:{weight:g}" for name, weight in style_layers.items())
+    click.echo(f"--style-layers {layers} --content-weight {content_weight:g}")
 
 
 def print_layers(table: Iterable[Any]) -> None:

@@ -128,12 +128,16 @@ def stylize_one_picture(config: StyleConfig, *, overwrite: bool, quiet: bool) ->
     from kstyle.runs import initialization, pipeline
     from kstyle.runs.model_cache import ModelCache
 
+    def print_weights(solved: StyleConfig) -> None:
+        console.print_solved_weights(solved.style_layers, solved.content_weight)
+
     models = ModelCache()
     with watch_run(job, quiet=quiet) as callbacks:
         if config.all_losses:
             console.print_losses(initialization.layer_losses(job, models))
-        on_solved = None if quiet else console.print_solved_weights
-        result = pipeline.run_job(job, callbacks, models, on_solved=on_solved)
+        result = pipeline.run_job(
+            job, callbacks, models, on_solved=None if quiet else print_weights
+        )
     console.print_result(result, quiet=quiet)
     return ending_signal.exit_code() if result.interrupted else 0
 

@@ -68,8 +68,8 @@ class TrialRecord(TypedDict):
 def trial_fingerprint(trial: Trial) -> str:
     """Return a SHA-256 of all that decides a result: options, pictures and weights."""
     config = trial.config
-    pictures = list(picture_hashes(config).values())
-    weights = {config.weights: weights_hash(config)}
+    pictures = list(picture_hashes(config.picture_options()).values())
+    weights = {config.weights: weights_hash(config.net, config.weights)}
     text = json.dumps(
         [trial.kind, config.result_options(), pictures, weights], sort_keys=True
     )

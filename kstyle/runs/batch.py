@@ -134,7 +134,8 @@ def find_unfinished_run(config: StyleConfig) -> tuple[Path | None, RunState | No
     """
     if config.output is None:
         return None, None
-    pattern = f"*-{run_name(config)}*/{CHECKPOINT_FILE}"
+    name = run_name(config.content, config.style, config.net)
+    pattern = f"*-{name}*/{CHECKPOINT_FILE}"
     for path in sorted(Path(config.logdir).glob(pattern)):
         with contextlib.suppress(ConfigError):  # in use
             state = find_unfinished_state(path.parent, config)

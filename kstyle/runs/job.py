@@ -187,20 +187,23 @@ def read_inputs(
     return pictures, load_config_weights(config, inputs)
 
 
-def new_run_folder(config: StyleConfig) -> Path:
-    """Make a new folder in `config.logdir`, named by the time and the pictures.
+def new_run_folder(logdir: str, name: str) -> Path:
+    """Make a new folder in `logdir`, named by the time and `name`, a `run_name`.
 
     Raises: ConfigError: it cannot be made.
     """
-    check_folder_name(config.logdir)
+    check_folder_name(logdir)
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    with explained_folder_errors(config.logdir):
-        return new_folder(config.logdir, f"{now}-{run_name(config)}")
+    with explained_folder_errors(logdir):
+        return new_folder(logdir, f"{now}-{name}")
 
 
 def make_run_folder(config: StyleConfig, folder: str | Path | None = None) -> Path:
     """Make the run's folder, a new one in `logdir` unless given, with config.yaml."""
-    folder = Path(folder or new_run_folder(config))
+    if folder is None:
+        name = run_name(config.content, config.style, config.net)
+        folder = new_run_folder(config.logdir, name)
+    folder = Path(folder)
     check_folder_name(folder)
     with explained_folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -236,9 +239,9 @@ def explained_folder_errors(folder: str | Path) -> Iterator[None]:
         ) from None
 
 
-def run_name(config: StyleConfig) -> str:
-    """Return the name of a run's folder without its time."""
-    return "-".join((safe_stem(config.content), safe_stem(config.style), config.net))
+def run_name(content: str, style: str, net: str) -> str:
+    """Return the name of a run's folder without its time; arguments are the options."""
+    return f"{safe_stem(content)}-{safe_stem(style)}-{net}"
 
 
 def safe_stem(path: str) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -66,8 +66,8 @@ def run_fingerprint(config: StyleConfig) -> Fingerprint:
     """Return the options and the hashes of all files that decide a run's result."""
     return {
         "config": config.model_dump(mode="json"),
-        "pictures": picture_hashes(config),
-        "weights": weights_hash(config),
+        "pictures": picture_hashes(config.picture_options()),
+        "weights": weights_hash(config.net, config.weights),
     }
 
 
@@ -84,19 +84,16 @@ def changed_files(then: Fingerprint | RunRecord, now: Fingerprint) -> list[str]:
     return changed
 
 
-def picture_hashes(config: StyleConfig) -> dict[str, str]:
-    """Return `{option: SHA-256}` of the picture files that the config names."""
-    pictures = config.picture_options()
+def picture_hashes(pictures: Mapping[str, str]) -> dict[str, str]:
+    """Return `{option: SHA-256}` of picture files. pictures: `{option: its value}`."""
     return {name: file_hash(picture_file(path)) for name, path in pictures.items()}
 
 
-def weights_hash(config: StyleConfig) -> str:
-    """Return the SHA-256 of the weights' file that the config names."""
-    if config.weights == "builtin":
-        return BUILTIN_SHA256[config.net]
-    if config.weights == "keras":
-        return file_hash(keras_path(config.net))
-    return file_hash(config.weights)
+def weights_hash(net: str, weights: str) -> str:
+    """Return the SHA-256 of the weights' file that these options name."""
+    if weights == "builtin":
+        return BUILTIN_SHA256[net]
+    return file_hash(keras_path(net) if weights == "keras" else weights)
 
 
 def file_hash(path: str | Path) -> str:

@@ -17,7 +17,7 @@ from kstyle.errors import ConfigError
 from kstyle.images.arrays import as_picture
 from kstyle.images.picture import Picture
 from kstyle.images.writing import save_picture
-from kstyle.runs.job import new_run_folder
+from kstyle.runs.job import new_run_folder, run_name
 
 PICTURE_FOLDER = "pictures"  # in the log folder, for the pictures of batches
 
@@ -44,7 +44,9 @@ def pictures_as_files(
     if not found:
         yield config, None
         return
-    folder = new_run_folder(config.replace(**{name: f"{name}.png" for name in found}))
+    config = config.replace(**{name: f"{name}.png" for name in found})
+    name = run_name(config.content, config.style, config.net)
+    folder = new_run_folder(config.logdir, name)
     try:
         for name, picture in found.items():
             save_picture(folder / f"{name}.png", picture, bits=16)

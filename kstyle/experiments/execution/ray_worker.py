@@ -263,7 +263,7 @@ def resource_requests(
     Raises: ConfigError: no machine has the resources that a trial needs.
     """
     todo = [(plan, trial) for plan in plans for trial in plan.todo]
-    check_trial_devices([trial.config for _, trial in todo])
+    check_trial_devices(trial.config.device for _, trial in todo)
     peaks, requests = trial_peaks(plans), {}
     at_once = min(len(todo), workers or len(todo))
     has_gpus = any(machine.get("GPU", 0) >= 1 for machine in machines)

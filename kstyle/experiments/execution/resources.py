@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Sequence
 
-from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.experiments.plans import ExperimentPlan
 from kstyle.planning.estimates import cost_model
@@ -33,7 +32,7 @@ def worker_environments(
     Raises: ConfigError: there are too few GPUs or too little memory for `workers`.
     """
     configs = [trial.config for plan in plans for trial in plan.todo]
-    check_trial_devices(configs)
+    check_trial_devices(config.device for config in configs)
     if gpus and any(config.device != "cpu" for config in configs):
         count, names = gpu_workers(workers, gpus), gpu_names(gpus)
         devices = [{"CUDA_VISIBLE_DEVICES": name} for name in names]
@@ -51,12 +50,12 @@ def thread_variables(threads: int) -> dict[str, str]:
     return {name: os.environ.get(name, str(threads)) for name in THREAD_VARIABLES}
 
 
-def check_trial_devices(configs: Iterable[StyleConfig]) -> None:
+def check_trial_devices(devices: Iterable[str]) -> None:
     """Refuse a GPU by number, as a worker has only one. Raises: ConfigError."""
-    for config in configs:
-        if config.device.startswith("gpu:") and config.device != "gpu:0":
+    for device in devices:
+        if device.startswith("gpu:") and device != "gpu:0":
             raise ConfigError(
-                f"device {config.device}: workers get their GPUs by themselves. Use "
+                f"device {device}: workers get their GPUs by themselves. Use "
                 "--set device=gpu, or leave it out."
             )
 

@@ -38,21 +38,24 @@ class Scorer:
         """Load the result of a finished trial as it was saved: `(height, width, 3)`."""
         return load_picture(self.folder / str(record["picture"])).pixels
 
-    def get_judge(self, config: StyleConfig, size: tuple[int, int]) -> Judge:
+    def get_judge(
+        self, content: str, style: str, edge: int, size: tuple[int, int]
+    ) -> Judge:
         """Return the judge for results of `size` (height, width).
 
-        It uses the whole style picture at the result's scale, whatever size or crop of
-        it the trial used.
+        content, style, edge: the options `content`, `style` and `size` of the run.
+        The whole style picture is used, at the result's scale, whatever size or crop
+        of it the trial used.
         """
 
         def make() -> Judge:
-            content = resize(load_picture(config.content).pixels, size)
-            style = load_picture(config.style).pixels
-            long_edge = min(config.size, max(style.shape[:2]))
-            style = resize(style, fit_long_edge(style.shape[:2], long_edge))
-            return Judge(content, style)
+            photograph = resize(load_picture(content).pixels, size)
+            painting = load_picture(style).pixels
+            long_edge = min(edge, max(painting.shape[:2]))
+            painting = resize(painting, fit_long_edge(painting.shape[:2], long_edge))
+            return Judge(photograph, painting)
 
-        return self.judges.get((config.content, config.style, config.size, size), make)
+        return self.judges.get((content, style, edge, size), make)
 
     def get_perceptual_judge(
         self, config: StyleConfig, size: tuple[int, int]
@@ -73,7 +76,9 @@ class Scorer:
         The published measures are of the picture at no more than 1024 pixels.
         curve: the run's loss curve; without it there are no scores of its speed.
         """
-        judge = self.get_judge(config, picture.shape[:2])
+        judge = self.get_judge(
+            config.content, config.style, config.size, picture.shape[:2]
+        )
         found = judge.distances(picture) | pixel_scores(picture, judge.content)
         size = judged_size(picture.shape[:2])
         perceptual = self.get_perceptual_judge(config, size)
@@ -91,8 +96,10 @@ class Scorer:
         """
 
         def represent(record: TrialRecord) -> Representation:
-            picture = self.load_result(record)
-            judge = self.get_judge(configs[record["trial"]], picture.shape[:2])
+            picture, config = self.load_result(record), configs[record["trial"]]
+            judge = self.get_judge(
+                config.content, config.style, config.size, picture.shape[:2]
+            )
             return judge.represent(picture)
 
         def cached_representation(record: TrialRecord) -> Representation:

@@ -44,8 +44,8 @@ def test_without_a_curve_there_are_no_scores_of_speed(tmp_path, config, random_p
 def test_the_style_is_compared_at_the_scale_of_the_result(tmp_path, config):
     pixels = kstyle.load_picture(config.style).pixels
     kstyle.save_picture(tmp_path / "small.png", resize(pixels, (19, 24)))
-    config = config.replace(content=str(tmp_path / "small.png"))
-    judge = Scorer(tmp_path).get_judge(config, (19, 24))
+    scorer, content = Scorer(tmp_path), str(tmp_path / "small.png")
+    judge = scorer.get_judge(content, config.style, config.size, (19, 24))
     assert judge.distances(judge.content)["style_distance"] < 1e-3
 
 
