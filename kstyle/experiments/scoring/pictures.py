@@ -8,10 +8,14 @@ from typing import TypedDict
 import numpy as np
 
 from kstyle.errors import ConfigError
-from kstyle.experiments.scoring.judge import MIN_JUDGED_EDGE, Judge
-from kstyle.experiments.scoring.perceptual import PerceptualJudge
-from kstyle.experiments.scoring.scorer import MAX_JUDGED_EDGE, ordered_scores
-from kstyle.experiments.scoring.scores import pixel_scores
+from kstyle.experiments.scoring.judge import MIN_JUDGED_EDGE
+from kstyle.experiments.scoring.scorer import (
+    MAX_JUDGED_EDGE,
+    Judges,
+    judge_picture,
+    make_judges,
+    ordered_scores,
+)
 from kstyle.images.picture import Picture, cover, fit_long_edge, resize
 from kstyle.images.reading import load_picture
 
@@ -19,7 +23,6 @@ SAME_PROPORTIONS = (
     0.02  # of height / width: rounding to whole pixels changes it by less
 )
 
-Judges = tuple[Judge, PerceptualJudge]
 PictureSource = str | os.PathLike | Picture | np.ndarray
 
 log = logging.getLogger("kstyle")
@@ -86,13 +89,9 @@ def score_pictures(
             frame = frame_content(content_pixels, pixels.shape[:2], (height, width))
             judges[height, width] = make_judges(frame, style_pixels)
         warn_of_proportions(result, pixels, content_pixels)
-        judge, perceptual = judges[height, width]
         picture = resize(pixels, (height, width))
-        scores = judge.distances(picture) | pixel_scores(picture, judge.content)
-        scores |= perceptual.measures(picture)
-        found.append(
-            {"height": height, "width": width, "scores": ordered_scores(scores)}
-        )
+        scores = ordered_scores(judge_picture(picture, judges[height, width]))
+        found.append({"height": height, "width": width, "scores": scores})
     return found
 
 
@@ -145,15 +144,3 @@ def warn_of_proportions(
             columns,
             rows,
         )
-
-
-def make_judges(
-    content: np.ndarray, style: np.ndarray
-) -> tuple[Judge, PerceptualJudge]:
-    """Return the two judges of results of the content's size.
-
-    style: at its own size; the whole of it is compared at the results' scale.
-    """
-    long_edge = min(max(content.shape[:2]), max(style.shape[:2]))
-    whole = resize(style, fit_long_edge(style.shape[:2], long_edge))
-    return Judge(content, whole), PerceptualJudge(content, style)

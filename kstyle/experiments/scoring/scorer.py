@@ -21,9 +21,11 @@ from kstyle.runs.job import result_path
 # px: with 1024 x 1024 the features of two pictures take some 3 GB.
 MAX_JUDGED_EDGE = 1024
 
+Judges = tuple[Judge, PerceptualJudge]
+
 
 class Scorer:
-    """Scores results, each by the two judges of its pictures; judges are cached.
+    """Scores results, each by the judges of its two pictures; judges are cached.
 
     folder: the experiment's, to which each record's `picture` is relative.
     """
@@ -31,58 +33,37 @@ class Scorer:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         self.judges: LRUCache = LRUCache(4)
-        self.perceptual_judges: LRUCache = LRUCache(4)
         self.representations: LRUCache = LRUCache(16)
 
     def load_result(self, record: TrialRecord) -> np.ndarray:
         """Load the result of a finished trial as it was saved: `(height, width, 3)`."""
         return load_picture(self.folder / str(record["picture"])).pixels
 
-    def get_judge(
-        self, content: str, style: str, edge: int, size: tuple[int, int]
-    ) -> Judge:
-        """Return the judge for results of `size` (height, width).
+    def get_judges(self, content: str, style: str, size: tuple[int, int]) -> Judges:
+        """Return the judges for results of `size` (height, width).
 
-        content, style, edge: the options `content`, `style` and `size` of the run.
-        The whole style picture is used, at the result's scale, whatever size or crop
-        of it the trial used.
+        content, style: those options of the run.
+        They use the whole style picture at the result's scale, whatever size or crop of
+        it the trial used.
         """
 
-        def make() -> Judge:
+        def make() -> Judges:
             photograph = resize(load_picture(content).pixels, size)
-            painting = load_picture(style).pixels
-            long_edge = min(edge, max(painting.shape[:2]))
-            painting = resize(painting, fit_long_edge(painting.shape[:2], long_edge))
-            return Judge(photograph, painting)
+            return make_judges(photograph, load_picture(style).pixels)
 
-        return self.judges.get((content, style, edge, size), make)
-
-    def get_perceptual_judge(
-        self, config: StyleConfig, size: tuple[int, int]
-    ) -> PerceptualJudge:
-        """Return the `PerceptualJudge` for pictures of `size` (height, width)."""
-
-        def make() -> PerceptualJudge:
-            content = resize(load_picture(config.content).pixels, size)
-            return PerceptualJudge(content, load_picture(config.style).pixels)
-
-        return self.perceptual_judges.get((config.content, config.style, size), make)
+        return self.judges.get((content, style, size), make)
 
     def score(
         self, picture: np.ndarray, config: StyleConfig, curve: Curve | None = None
     ) -> dict[str, float]:
         """Return the scores of a result in the order of `SCORES`.
 
-        The published measures are of the picture at no more than 1024 pixels.
+        A result of more than 1024 pixels is judged at 1024 pixels.
         curve: the run's loss curve; without it there are no scores of its speed.
         """
-        judge = self.get_judge(
-            config.content, config.style, config.size, picture.shape[:2]
-        )
-        found = judge.distances(picture) | pixel_scores(picture, judge.content)
         size = judged_size(picture.shape[:2])
-        perceptual = self.get_perceptual_judge(config, size)
-        found |= perceptual.measures(resize(picture, size))
+        judges = self.get_judges(config.content, config.style, size)
+        found = judge_picture(resize(picture, size), judges)
         if curve is not None:
             found |= curve_scores(curve)
         return ordered_scores(found)
@@ -97,10 +78,9 @@ class Scorer:
 
         def represent(record: TrialRecord) -> Representation:
             picture, config = self.load_result(record), configs[record["trial"]]
-            judge = self.get_judge(
-                config.content, config.style, config.size, picture.shape[:2]
-            )
-            return judge.represent(picture)
+            size = judged_size(picture.shape[:2])
+            judge, _ = self.get_judges(config.content, config.style, size)
+            return judge.represent(resize(picture, size))
 
         def cached_representation(record: TrialRecord) -> Representation:
             return self.representations.get(record["trial"], lambda: represent(record))
@@ -115,6 +95,23 @@ class Scorer:
             return colour_difference(first, resize(second, first.shape[:2]))
 
         return distance
+
+
+def make_judges(content: np.ndarray, style: np.ndarray) -> Judges:
+    """Return the two judges of results of the content's size.
+
+    style: at its own size; the whole of it is compared at the results' scale.
+    """
+    long_edge = min(max(content.shape[:2]), max(style.shape[:2]))
+    whole = resize(style, fit_long_edge(style.shape[:2], long_edge))
+    return Judge(content, whole), PerceptualJudge(content, style)
+
+
+def judge_picture(picture: np.ndarray, judges: Judges) -> dict[str, float]:
+    """Return all scores of a picture of the judges' size but those of speed."""
+    judge, perceptual = judges
+    found = judge.distances(picture) | perceptual.measures(picture)
+    return found | pixel_scores(picture, judge.content)
 
 
 def judged_size(

@@ -1,10 +1,11 @@
 """The scorer: every score of a result, and the distances of an experiment's records."""
 
+import numpy as np
 import pytest
 
 import kstyle
 from kstyle.experiments.scoring.names import SCORES
-from kstyle.experiments.scoring.scorer import Scorer
+from kstyle.experiments.scoring.scorer import Scorer, judged_size
 from kstyle.images.picture import resize
 
 CURVE = {"step": [0, 1], "seconds": [0.0, 1.0], "loss": [2.0, 1.0]}
@@ -45,7 +46,7 @@ def test_the_style_is_compared_at_the_scale_of_the_result(tmp_path, config):
     pixels = kstyle.load_picture(config.style).pixels
     kstyle.save_picture(tmp_path / "small.png", resize(pixels, (19, 24)))
     scorer, content = Scorer(tmp_path), str(tmp_path / "small.png")
-    judge = scorer.get_judge(content, config.style, config.size, (19, 24))
+    judge, _ = scorer.get_judges(content, config.style, (19, 24))
     assert judge.distances(judge.content)["style_distance"] < 1e-3
 
 
@@ -64,3 +65,12 @@ def test_results_of_two_sizes_have_a_colour_distance(tmp_path, config, record):
     small, large = record("a", 2), record("b", 2, size=(36, 48))
     distance = Scorer(tmp_path).distance_function({"a": config, "b": config})
     assert distance("colour", small, large) > 0
+
+
+def test_a_large_result_is_judged_at_1024_pixels(tmp_path, config):
+    picture = np.zeros((17, 1100, 3), "float32")
+    picture[:, ::2] = 1
+    shrunk = resize(picture, judged_size(picture.shape[:2]))
+    assert shrunk.shape == (16, 1024, 3)
+    scorer = Scorer(tmp_path)
+    assert scorer.score(picture, config) == scorer.score(shrunk, config)
