@@ -5,6 +5,7 @@ little and `kstyle.StyleConfig` works without loading TensorFlow.
 """
 
 import importlib
+from typing import Any
 
 from kstyle._version import __version__
 from kstyle.hardware.keras_setup import check_keras_backend
@@ -54,7 +55,7 @@ _WITHOUT_KERAS = {
 __all__ = ["__version__", *_HOMES]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'kstyle' has no attribute {name!r}")
     if name not in _WITHOUT_KERAS:
@@ -62,5 +63,5 @@ def __getattr__(name):
     return getattr(importlib.import_module(f"kstyle.{_HOMES[name]}"), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return __all__

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 
 from kstyle.errors import KStyleError, LoadError, OutOfMemoryError
 from kstyle.hardware import keras_setup
@@ -82,7 +83,7 @@ def load_error(error: Exception) -> KStyleError:
 
 
 @contextlib.contextmanager
-def silence_stderr():
+def silence_stderr() -> Iterator[None]:
     """Discard what the process, C code included, writes to stderr in the block."""
     stderr = os.dup(2)
     with open(os.devnull, "w") as nowhere:

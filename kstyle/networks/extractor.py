@@ -57,7 +57,9 @@ class EdgePadding(keras.layers.Layer):
             return tf.pad(features, ONE_PIXEL, PAD_MODES[self.mode])
         return pad_features(features, self.mode)
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(
+        self, shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return (shape[0], *(n and n + 2 for n in shape[1:3]), shape[3])
 
     def get_config(self) -> dict[str, Any]:

@@ -105,7 +105,9 @@ def register_convolution_gradient(padding: str) -> None:
     """Register the gradient that `convolve` gives its result."""
 
     @tf.RegisterGradient(CONVOLUTION_GRADIENT + padding)
-    def gradient(op, output_gradient, *_):
+    def gradient(
+        op: tf.Operation, output_gradient: tf.Tensor, *_: tf.Tensor
+    ) -> tuple[None, tf.Tensor, tf.Tensor]:
         _, x, kernel = op.inputs
         at_kernel = tf.raw_ops.Conv2DBackpropFilter(
             input=x,

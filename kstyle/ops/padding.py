@@ -71,7 +71,7 @@ def edge_positions(mode: str) -> tf.types.experimental.PolymorphicFunction:
     its own, traced once, because the ops of many layers take time to trace.
     """
 
-    def positions(shape, paddings):
+    def positions(shape: tf.Tensor, paddings: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pixels = tf.reshape(tf.range(tf.reduce_prod(shape[:3])), shape[:3])
         sources = tf.pad(pixels, paddings[:3], PAD_MODES[mode])
         # Rows first, then what is beside them: the order in which a corner's gradients
@@ -91,7 +91,9 @@ def register_padding_gradient(mode: str) -> None:
     """Register the gradient that `pad_features` gives its result."""
 
     @tf.RegisterGradient(PADDING_GRADIENT + mode)
-    def gradient(op, output_gradient, *_):
+    def gradient(
+        op: tf.Operation, output_gradient: tf.Tensor, *_: tf.Tensor
+    ) -> tuple[None, tf.Tensor, None]:
         _, x, paddings = op.inputs
         output_gradient = tf.ensure_shape(
             output_gradient, (None, None, None, x.shape[-1])

@@ -19,7 +19,7 @@ def no_retracing_warning() -> Iterator[None]:
     that is traced again and again.
     """
 
-    def wanted(record):
+    def wanted(record: logging.LogRecord) -> bool:
         return "triggered tf.function retracing" not in record.getMessage()
 
     logger = logging.getLogger("tensorflow")

@@ -35,7 +35,7 @@ class BasisAdam(keras.optimizers.Adam):
         keras.optimizers.Optimizer.build(self, variables)
         self._moments = [self._add_moments(variable) for variable in variables]
 
-    def _add_moments(self, variable):
+    def _add_moments(self, variable: keras.Variable) -> list[list[keras.Variable]]:
         """Add a mean and a mean square for each tensor of coefficients."""
         coefficients = self.basis.apply_transpose(tf.zeros(variable.shape))
         return [
@@ -43,7 +43,12 @@ class BasisAdam(keras.optimizers.Adam):
             for part in coefficients
         ]
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+    def _backend_update_step(
+        self,
+        grads: Sequence[tf.Tensor],
+        trainable_variables: Sequence[keras.Variable],
+        learning_rate: tf.Tensor,
+    ) -> None:
         # Keras's method goes through TensorFlow's distribution strategy, which keeps
         # every graph that it is traced in for the life of the process. kstyle has one
         # picture on one device.

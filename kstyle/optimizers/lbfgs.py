@@ -144,7 +144,13 @@ class LBFGS(keras.optimizers.Optimizer):
         for name in ("pairs", "halvings"):
             self._add_state(name, (), dtype=COUNTER_DTYPE)
 
-    def _add_state(self, name, shape, value=0.0, dtype="float32"):
+    def _add_state(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        value: float = 0.0,
+        dtype: str = "float32",
+    ) -> None:
         """Add a variable of that name, full of `value`, as an attribute."""
         initializer = keras.initializers.Constant(value)
         variable = self.add_variable(
@@ -219,7 +225,7 @@ class LBFGS(keras.optimizers.Optimizer):
         basis = keras.saving.serialize_keras_object(self.basis)
         return {**super().get_config(), "history": self.history, "basis": basis}
 
-    def _precondition(self, vector):
+    def _precondition(self, vector: tf.Tensor) -> tf.Tensor:
         """Multiply the flat `vector` by `A A^T` of the basis, variable by variable."""
         if isinstance(self.basis, Pixels):  # A is 1, for variables of any shape
             return vector
@@ -245,19 +251,19 @@ class LBFGS(keras.optimizers.Optimizer):
         """Return the last accepted point and its gradient, as flat vectors."""
         return self.point.value, self.gradient.value
 
-    def _losses_are_known(self):
+    def _losses_are_known(self) -> tf.Tensor:
         """Return whether the losses before and after the last step are known."""
         losses = tf.stack([self.trial_loss.value, self.point_loss.value])
         return tf.reduce_all(tf.math.is_finite(losses) & (losses > NO_LOSS))
 
-    def _loss_rises(self):
+    def _loss_rises(self) -> tf.Tensor:
         """Return whether the last step raised the loss by more than rounding."""
         # float32 sums differ in the last bits: without the margin, steps near a minimum
         # would be halved for that alone.
         rise = self.trial_loss - self.point_loss - 1e-6 * ops.abs(self.point_loss)
         return rise > 0
 
-    def _is_worse(self, gradient, point):
+    def _is_worse(self, gradient: tf.Tensor, point: tf.Tensor) -> tf.Tensor:
         """Return whether the last step raised the loss or made the gradient infinite.
 
         gradient, point: flat vectors, after that step.
@@ -268,7 +274,7 @@ class LBFGS(keras.optimizers.Optimizer):
         not_finite = ~tf.math.is_finite(ops.sum(gradient))
         return (self.iterations.value > 0) & (rises | not_finite)
 
-    def _shorten_step(self):
+    def _shorten_step(self) -> None:
         """Halve the step; after `MAX_HALVINGS`, drop the pairs and use the gradient."""
         self.halvings.assign_add(1)
         restart = self.halvings.value % MAX_HALVINGS == 0
@@ -276,12 +282,12 @@ class LBFGS(keras.optimizers.Optimizer):
         half = self.step / 2
         self.step.assign(tf.where(restart, self._descent_step(tf.norm(half)), half))
 
-    def _descent_step(self, length):
+    def _descent_step(self, length: tf.Tensor) -> tf.Tensor:
         """Return a step of steepest descent, of 2-norm `length`."""
         direction = self.preconditioned_gradient
         return -direction * (length / ops.maximum(tf.norm(direction), 1e-30))
 
-    def _accept(self, gradient, point):
+    def _accept(self, gradient: tf.Tensor, point: tf.Tensor) -> None:
         """Accept `point`: store the pair that led to it and choose the next step.
 
         gradient, point: flat vectors.
@@ -309,7 +315,9 @@ class LBFGS(keras.optimizers.Optimizer):
         )
         self.step.assign(self.learning_rate * next_step)
 
-    def _store_pair(self, step, change, preconditioned_change):
+    def _store_pair(
+        self, step: tf.Tensor, change: tf.Tensor, preconditioned_change: tf.Tensor
+    ) -> None:
         """Append a pair, `(n,)` each, and drop the oldest."""
         # All rows are shifted. Writing one in place (`scatter_update`) costs more:
         # TensorFlow then copies the whole matrix whenever it is read.
@@ -326,7 +334,7 @@ class LBFGS(keras.optimizers.Optimizer):
         )
         self.pairs.assign_add(1)
 
-    def _newton_step(self):
+    def _newton_step(self) -> tf.Tensor:
         """Return `-H gradient`, H from the pairs by `compact_coefficients`."""
         used = (
             tf.range(self.history, dtype=COUNTER_DTYPE)

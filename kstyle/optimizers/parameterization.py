@@ -46,10 +46,10 @@ class Basis:
 class Pixels(Basis):
     """The pixels themselves: `A` is the identity."""
 
-    def apply_transpose(self, gradient):
+    def apply_transpose(self, gradient: tf.Tensor) -> list[tf.Tensor]:
         return [gradient]
 
-    def apply(self, coefficients, size):
+    def apply(self, coefficients: list[tf.Tensor], size: Sequence[int]) -> tf.Tensor:
         return coefficients[0]
 
 
@@ -69,14 +69,14 @@ class Pyramid(Basis):
     def __init__(self, levels: int = 6, ratio: float = 0.6) -> None:
         self.levels, self.ratio = levels, ratio
 
-    def apply_transpose(self, gradient):
+    def apply_transpose(self, gradient: tf.Tensor) -> list[tf.Tensor]:
         levels = [gradient]
         for _ in range(1, self.levels):
             size = [-(-edge // 2) for edge in levels[-1].shape[1:3]]
             levels.append(self.ratio * upsample_adjoint(levels[-1], size))
         return levels
 
-    def apply(self, coefficients, size):
+    def apply(self, coefficients: list[tf.Tensor], size: Sequence[int]) -> tf.Tensor:
         picture = coefficients[-1]
         for level in coefficients[-2::-1]:
             picture = level + self.ratio * upsample(picture, level.shape[1:3])
@@ -100,19 +100,19 @@ class Fourier(Basis):
     def __init__(self, power: float = 0.25) -> None:
         self.power = power
 
-    def apply_transpose(self, gradient):
+    def apply_transpose(self, gradient: tf.Tensor) -> list[tf.Tensor]:
         down, across = (dct_matrix(edge) for edge in gradient.shape[1:3])
         planes = tf.transpose(gradient, (0, 3, 1, 2))
         spectrum = down @ tf.matmul(planes, across, transpose_b=True)
         return [self._gain(gradient.shape[1:3]) * spectrum]
 
-    def apply(self, coefficients, size):
+    def apply(self, coefficients: list[tf.Tensor], size: Sequence[int]) -> tf.Tensor:
         down, across = (dct_matrix(edge) for edge in size)
         spectrum = self._gain(size) * coefficients[0]
         planes = tf.matmul(down, spectrum @ across, transpose_a=True)
         return tf.transpose(planes, (0, 2, 3, 1))
 
-    def _gain(self, size):
+    def _gain(self, size: Sequence[int]) -> np.ndarray:
         """Return the factor of each frequency, `(height, width)` of `size`.
 
         It is 1 at the highest. The mean, of frequency 0, has the factor of the lowest

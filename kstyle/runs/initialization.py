@@ -112,7 +112,9 @@ def initial_layer_values(
         dict.fromkeys(config.style_layers, 1.0),
     )
 
-    def measure(kind: str, layers: Iterable[str], start: np.ndarray):
+    def measure(
+        kind: str, layers: Iterable[str], start: np.ndarray
+    ) -> dict[str, float]:
         model = build_model(job, scale, models, terms, start)
         values = initial_values(model, method)
         return {layer: values[f"{kind}/{layer}"] for layer in layers}

@@ -9,7 +9,9 @@ import functools
 import hashlib
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -58,7 +60,7 @@ def on_device(function: Callable) -> Callable:
     `OutOfMemoryError` when there is no memory left."""
 
     @functools.wraps(function)
-    def placed(job, *args, **kwargs):
+    def placed(job: Job, *args: Any, **kwargs: Any) -> Any:
         config = job.config
         with use_device(config.device), memory_errors(config.size, config.tile):
             return function(job, *args, **kwargs)
@@ -138,11 +140,13 @@ class ModelCache:
         self.targets: LRUCache = LRUCache(max_target_bytes, array_bytes)
         self.models: LRUCache = LRUCache(max_model_bytes, model_bytes)
 
-    def get_extractor(self, network: NetworkOptions, layers: Sequence[str]):
+    def get_extractor(
+        self, network: NetworkOptions, layers: Sequence[str]
+    ) -> keras.Model:
         """Return the frozen extractor of `network` for `layers`."""
         key = network.key, tuple(sorted(layers))
 
-        def build():
+        def build() -> keras.Model:
             return build_extractor(
                 network.net,
                 layers,
@@ -157,7 +161,7 @@ class ModelCache:
     def get_targets(
         self,
         network: NetworkOptions,
-        extractor,
+        extractor: keras.Model,
         terms: Sequence,
         pictures: dict[str, np.ndarray],
         tile: int | None = None,
@@ -204,7 +208,7 @@ class ModelCache:
         return model
 
 
-def array_bytes(array) -> int:
+def array_bytes(array: Any) -> int:
     """Return the bytes of an array, tensor or variable of 32-bit numbers."""
     return VALUE_BYTES * math.prod(array.shape)
 

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from kstyle.networks.architecture import Layer
 
 Stage = tuple[Layer, ...]
+Interval = tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +28,10 @@ class AxisSpan:
     crop: the same intervals in what the tile computes of the layer.
     """
 
-    read: tuple[int, int]
+    read: Interval
     border: tuple[int, int]
-    inside: dict
-    crop: dict
+    inside: dict[str, Interval]
+    crop: dict[str, Interval]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,33 +40,33 @@ class Tile:
 
     rows: AxisSpan
     columns: AxisSpan
-    sizes: dict
+    sizes: dict[str, tuple[int, int]]
 
     @property
-    def read(self):
+    def read(self) -> tuple[slice, slice, slice]:
         """The index of what it takes from `(batch, height, width, channels)`."""
         return tile_index(self.rows.read, self.columns.read)
 
     @property
-    def borders(self):
+    def borders(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """((top, bottom), (left, right)), each 1 where the tile is padded."""
         return self.rows.border, self.columns.border
 
-    def place(self, layer):
+    def place(self, layer: str) -> tuple[slice, slice, slice]:
         """The index of its own part of the whole layer."""
         return tile_index(self.rows.inside[layer], self.columns.inside[layer])
 
-    def crops(self, layers):
+    def crops(self, layers: Iterable[str]) -> list[tuple[Interval, Interval]]:
         """[[(top, bottom), (left, right)]] of its own part of what it computes."""
         return [(self.rows.crop[name], self.columns.crop[name]) for name in layers]
 
-    def share(self, layer):
+    def share(self, layer: str) -> float:
         """Which part of the layer's positions is the tile's own."""
         inside = (self.rows.inside[layer], self.columns.inside[layer])
         return math.prod(b - a for a, b in inside) / math.prod(self.sizes[layer])
 
 
-def tile_index(rows, columns):
+def tile_index(rows: Interval, columns: Interval) -> tuple[slice, slice, slice]:
     return slice(None), slice(*rows), slice(*columns)
 
 
@@ -113,7 +114,7 @@ def total_stride(layers: Iterable[Layer]) -> int:
     return math.prod(layer.stride for layer in layers)
 
 
-def stage_edge(tile, number, stage):
+def stage_edge(tile: int, number: int, stage: Stage) -> int:
     """The edge of the tiles of stage `number` (from 0) in positions of its input.
 
     `tile`: that of the first stage, in pixels. It halves from one stage to the next:
@@ -124,7 +125,7 @@ def stage_edge(tile, number, stage):
     return max(step, (tile >> number) // step * step)
 
 
-def layer_lengths(stage, length, padding):
+def layer_lengths(stage: Stage, length: int, padding: str) -> dict[str, int]:
     """How long each layer of `stage` is on an axis whose input has `length`."""
     found = {}
     for layer in stage:
@@ -132,12 +133,14 @@ def layer_lengths(stage, length, padding):
     return found
 
 
-def axis_spans(stage, length, edge, padding, wanted):
-    """The `Span`s of one axis, so that every layer is covered once.
+def axis_spans(
+    stage: Stage, length: int, edge: int, padding: str, wanted: Collection[str]
+) -> list[AxisSpan]:
+    """The `AxisSpan`s of one axis, so that every layer is covered once.
 
     length: of the stage's input. edge: of a tile at the most, a multiple of the stage's
         stride.
-    wanted: the layers that are looked at; the last of the stage among them.
+    wanted: the layers whose features are used; the last of the stage among them.
     """
     whole = layer_lengths(stage, length, padding)
     strides = {k.name: total_stride(stage[: i + 1]) for i, k in enumerate(stage)}
@@ -148,7 +151,7 @@ def axis_spans(stage, length, edge, padding, wanted):
     count = math.ceil(whole[last] * strides[last] / edge)
     even = math.ceil(whole[last] / count) * strides[last]
 
-    def interior(name, tile):
+    def interior(name: str, tile: int) -> Interval:
         start, stop = (k * even // strides[name] for k in (tile, tile + 1))
         return start, (whole[name] if tile == count - 1 else stop)
 
@@ -162,7 +165,13 @@ def axis_spans(stage, length, edge, padding, wanted):
     return found
 
 
-def input_interval(stage, inside, length, whole, padding):
+def input_interval(
+    stage: Stage,
+    inside: Mapping[str, Interval],
+    length: int,
+    whole: Mapping[str, int],
+    padding: str,
+) -> Interval:
     """The interval of the stage's input from which `inside` can be computed."""
     input_lengths = [length, *whole.values()][: len(stage)]
     start, stop = inside[stage[-1].name]
@@ -181,13 +190,20 @@ def input_interval(stage, inside, length, whole, padding):
     return start, stop
 
 
-def layer_crops(stage, inside, read, border, padding):
+def layer_crops(
+    stage: Stage,
+    inside: Mapping[str, Interval],
+    read: Interval,
+    border: tuple[int, int],
+    padding: str,
+) -> dict[str, Interval]:
     """`{layer: interval}` of `inside` in what is computed from `read`.
 
     At a true border, where the layers pad, a tile that touches the border in the input
     touches it in every layer; elsewhere each convolution takes one off.
     """
-    origin, found = read[0], {}
+    origin = read[0]
+    found: dict[str, Interval] = {}
     for layer in stage:
         if layer.is_padded(padding) and not border[0]:
             origin += layer.kernel // 2
@@ -199,7 +215,13 @@ def layer_crops(stage, inside, read, border, padding):
     return found
 
 
-def make_tiles(stage, size, edge, padding, wanted):
+def make_tiles(
+    stage: Stage,
+    size: tuple[int, int],
+    edge: int,
+    padding: str,
+    wanted: Collection[str],
+) -> list[Tile]:
     """The `Tile`s of a stage whose input is `size`, (height, width)."""
     axes = [axis_spans(stage, length, edge, padding, wanted) for length in size]
     each = [layer_lengths(stage, length, padding) for length in size]

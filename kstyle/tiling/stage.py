@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,6 +24,8 @@ from kstyle.tiling.relu_signs import (
     selected_features,
     unpack_signs,
 )
+
+Tensors = dict[str, tf.Tensor]
 
 
 class StageLayers:
@@ -68,7 +71,7 @@ class StageLayers:
                 x = run_after(signs[layer.name], x)
         return x, signs
 
-    def _apply(self, layer, x, paddings):
+    def _apply(self, layer: Layer, x: tf.Tensor, paddings: tf.Tensor) -> tf.Tensor:
         """Apply a pooling, or a convolution with its ReLU, padded at the borders."""
         keras_layer = self.keras_layers[layer.name]
         if layer.is_pool:
@@ -108,7 +111,9 @@ class StageLayers:
             gradient = self._convolution_gradient(name, gradient * positive, paddings)
         return gradient
 
-    def _convolution_gradient(self, name, output_gradient, paddings):
+    def _convolution_gradient(
+        self, name: str, output_gradient: tf.Tensor, paddings: tf.Tensor
+    ) -> tf.Tensor:
         """The gradient at a convolution's input, before it was padded."""
         kernel = tf.convert_to_tensor(self.keras_layers[name].kernel.value)
         channels = kernel.shape[2]
@@ -174,7 +179,7 @@ class StageGraphs:
             self._gradient, (*tile, *self._gradient_signature())
         )
 
-    def _tile_signature(self):
+    def _tile_signature(self) -> tuple[tf.TensorSpec, ...]:
         """Of the arguments that both graphs have: pixels, borders and crops."""
         dtype = np.float32 if self.is_first else self.dtype
         return (
@@ -183,7 +188,7 @@ class StageGraphs:
             tf.TensorSpec((len(self.used_layers), 2, 2), tf.int32),
         )
 
-    def _gradient_signature(self):
+    def _gradient_signature(self) -> tuple[Any, ...]:
         """Of the other arguments of `gradient`."""
         signs = {
             name: pixel_spec(width, np.uint8)
@@ -211,18 +216,21 @@ class StageGraphs:
         shape = self._output_shape(stage_input) if self.output else unused
         return np.broadcast_to(np.zeros((), self.dtype), shape)
 
-    def _output_shape(self, stage_input):
+    def _output_shape(self, stage_input: np.ndarray) -> tuple[int, int, int, int]:
         batch, *size, _ = stage_input.shape
+        last = self.layers[-1]
         height, width = (
-            layer_lengths(self.layers, length, self.padding)[self.output]
+            layer_lengths(self.layers, length, self.padding)[last.name]
             for length in size
         )
-        return batch, height, width, self.records[self.output].channels
+        return batch, height, width, last.channels
 
-    def _preprocess(self, x):
+    def _preprocess(self, x: tf.Tensor) -> tf.Tensor:
         return self.extractor.get_layer("caffe_input")(x) if self.is_first else x
 
-    def _forward(self, x, borders, crops):
+    def _forward(
+        self, x: tf.Tensor, borders: tf.Tensor, crops: tf.Tensor
+    ) -> tuple[Tensors, Tensors, Tensors]:
         """Return what the loss and the next stage need of a tile's own part.
 
         `{tag: Gram matrix}`, `{layer: features}` of the output and of the other terms,
@@ -246,15 +254,15 @@ class StageGraphs:
 
     def _gradient(
         self,
-        x,
-        borders,
-        crops,
-        signs,
-        gram_gradients,
-        weights,
-        targets,
-        output_gradient,
-    ):
+        x: tf.Tensor,
+        borders: tf.Tensor,
+        crops: tf.Tensor,
+        signs: Tensors,
+        gram_gradients: Tensors,
+        weights: Tensors,
+        targets: Tensors,
+        output_gradient: tf.Tensor,
+    ) -> tf.Tensor:
         """Return the gradient at `x` of all losses at and below the tile's own part.
 
         signs: from `forward`. gram_gradients: `{tag: d loss / d Gram matrix of the
@@ -262,7 +270,7 @@ class StageGraphs:
         tile's own part of the stage's output.
         """
 
-        def scalar(x):
+        def scalar(x: tf.Tensor) -> tuple[tf.Tensor, None]:
             """A number with the gradient that is wanted."""
             deep = self._signed_gradient(output_gradient, borders, crops, signs)
             # After the way back through the signed layers, not beside it: less memory.
@@ -286,7 +294,7 @@ class StageGraphs:
 
         return value_and_gradient(scalar, x)[1]
 
-    def _crop(self, features, crops):
+    def _crop(self, features: Tensors, crops: tf.Tensor) -> Tensors:
         """The tile's own part of those of `features` that are used."""
         pairs = zip(self.used_layers, tf.unstack(crops), strict=True)
         return {
@@ -295,7 +303,13 @@ class StageGraphs:
             if name in features
         }
 
-    def _signed_gradient(self, output_gradient, borders, crops, signs):
+    def _signed_gradient(
+        self,
+        output_gradient: tf.Tensor,
+        borders: tf.Tensor,
+        crops: tf.Tensor,
+        signs: Tensors,
+    ) -> tf.Tensor:
         """The gradient at the output of the recomputed layers.
 
         Where all layers are recomputed, that is `output_gradient` itself, of the

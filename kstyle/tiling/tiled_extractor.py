@@ -91,7 +91,8 @@ class TiledExtractor:
                 for tag, term in graphs.others.items():
                     receive(tag, tile, features[term.layer])
                 if output is not None:
-                    output[tile.place(graphs.output)] = features[graphs.output]
+                    last = graphs.layers[-1].name
+                    output[tile.place(last)] = features[last]
             if for_gradient:
                 stage_inputs.append((whole, signs))
             if output is not None:
@@ -136,7 +137,14 @@ class TiledExtractor:
         return output_gradient
 
 
-def tile_gradients(graphs, tile, gram_gradients, weights, targets, output_gradient):
+def tile_gradients(
+    graphs: StageGraphs,
+    tile: Tile,
+    gram_gradients: Mapping[str, np.ndarray],
+    weights: Mapping[str, float],
+    targets: Mapping[str, np.ndarray],
+    output_gradient: np.ndarray,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], np.ndarray]:
     """The last four arguments of `StageGraphs.gradient` for one tile."""
     shares = {
         tag: np.float32(tile.share(term.layer))
@@ -152,6 +160,9 @@ def tile_gradients(graphs, tile, gram_gradients, weights, targets, output_gradie
     )
 
 
-def tile_arguments(stage_input, tile, layers):
+def tile_arguments(
+    stage_input: np.ndarray, tile: Tile, layers: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The first three arguments of the graphs for one tile: pixels, borders, crops."""
-    return stage_input[tile.read], np.int32(tile.borders), np.int32(tile.crops(layers))
+    borders = np.array(tile.borders, np.int32)
+    return stage_input[tile.read], borders, np.array(tile.crops(layers), np.int32)

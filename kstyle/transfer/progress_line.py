@@ -13,10 +13,12 @@ class ProgressLine(keras.callbacks.ProgbarLogger):
     The losses of all terms, weighted and unweighted, would fill several lines.
     """
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         super().on_train_batch_end(batch, select_shown(logs))
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_end(epoch, select_shown(logs))
 
 

@@ -44,7 +44,7 @@ from kstyle.transfer.whole_evaluator import WholeEvaluator
 class PixelRange(keras.constraints.Constraint):
     """Clamp to [0, 1], so that what is optimised is what can be saved."""
 
-    def __call__(self, image):
+    def __call__(self, image: tf.Tensor) -> tf.Tensor:
         return ops.clip(image, 0.0, 1.0)
 
 
@@ -114,7 +114,13 @@ class StyleTransfer(keras.Model):
         self.initial_losses: dict[str, Any] = {}  # at the start of the last `fit`
         self.built = True
 
-    def _add_array(self, name, value, trainable=True, constraint=None):
+    def _add_array(
+        self,
+        name: str,
+        value: np.ndarray,
+        trainable: bool = True,
+        constraint: keras.constraints.Constraint | None = None,
+    ) -> keras.Variable:
         """Add a variable that holds `value`."""
         return self.add_weight(
             shape=value.shape,
@@ -264,7 +270,9 @@ class StyleTransfer(keras.Model):
                 step = model_function(step, jit_compile=self.jit_compile)
             self.train_function = functools.partial(self._run_steps, step)
 
-    def _run_steps(self, step, iterator):
+    def _run_steps(
+        self, step: Callable[[], dict[str, tf.Tensor]], iterator: Any
+    ) -> dict[str, tf.Tensor]:
         for _ in range(self.steps_per_execution):
             # First: Ctrl-C during a step is raised when the step has ended.
             self.global_step += 1
@@ -289,7 +297,7 @@ class StyleTransfer(keras.Model):
         self._held_losses.assign(self._stack_losses(losses))
         return losses
 
-    def _evaluate(self):
+    def _evaluate(self) -> dict[str, tf.Tensor]:
         losses, gradient = self.evaluator.losses_and_gradient(
             self.image_tensor(), self.optimizer.scale_loss
         )
@@ -308,7 +316,7 @@ class StyleTransfer(keras.Model):
             losses = self._hold_graph(losses)
         return {**losses, "change": change}
 
-    def _hold(self, losses):
+    def _hold(self, losses: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Take back a move that L-BFGS rejects; return the losses of what is kept."""
         rejected = self.optimizer.rejects_last_step()
         tf.cond(rejected, self._restore_accepted, lambda: None)
@@ -316,19 +324,19 @@ class StyleTransfer(keras.Model):
         self._held_losses.assign(held)
         return dict(zip(self._loss_names(), tf.unstack(held), strict=True))
 
-    def _restore_accepted(self):
+    def _restore_accepted(self) -> None:
         point, gradient = self.optimizer.accepted_point()
         self.image.assign(tf.reshape(point, self.image.shape))
         self.gradient.assign(tf.reshape(gradient, self.image.shape))
 
-    def _loss_names(self):
+    def _loss_names(self) -> list[str]:
         tags = [term.tag for term in self.terms]
         return ["loss", *tags, *(f"raw/{tag}" for tag in tags)]
 
-    def _stack_losses(self, losses):
+    def _stack_losses(self, losses: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return tf.stack([losses[name] for name in self._loss_names()])
 
-    def _move(self):
+    def _move(self) -> tf.Tensor:
         before = tf.identity(self.image.value)
         self.optimizer.apply([self.gradient.value], [self.image])
         return 255 * ops.mean(ops.abs(self.image.value - before))
@@ -416,7 +424,7 @@ class StyleTransfer(keras.Model):
         )
         self._targets_are_known = True
 
-    def _check_targets(self):
+    def _check_targets(self) -> None:
         """Refuse to compute losses of a model that `from_config` has made."""
         if not self._targets_are_known:
             raise ConfigError(

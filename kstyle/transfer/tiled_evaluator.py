@@ -10,7 +10,8 @@ from keras import ops
 from kstyle.losses.base import IMAGE, LossTerm
 from kstyle.losses.terms import weight_losses
 from kstyle.ops.tf_utils import model_function, pixel_spec
-from kstyle.tiling.tiled_extractor import TiledExtractor
+from kstyle.tiling.geometry import Tile
+from kstyle.tiling.tiled_extractor import StageInput, TiledExtractor
 
 
 class TiledEvaluator:
@@ -94,7 +95,9 @@ class TiledEvaluator:
             norms[term.tag] = np.linalg.norm(gradient)
         return norms
 
-    def _forward(self, pixels, for_gradient=False):
+    def _forward(
+        self, pixels: np.ndarray, for_gradient: bool = False
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], list[StageInput]]:
         """Return the losses, `{tag: Gram matrix}` and the stages' inputs.
 
         for_gradient: whether the inputs of the stages are kept for `_backward`.
@@ -103,12 +106,13 @@ class TiledEvaluator:
         for _, rows, row_below in self._strips(pixels):
             for tag, loss in self._strip_losses(rows, row_below).items():
                 unweighted[tag] += float(loss)
-        grams, stage_inputs = {}, []
+        grams: dict[str, tf.Tensor] = {}
+        stage_inputs: list[StageInput] = []
         if self.tiled_extractor:
             terms = {term.tag: term for term in self.layer_terms}
             unweighted |= {tag: 0.0 for tag in self.tiled_extractor.position_terms}
 
-            def add_tile(tag, tile, features):
+            def add_tile(tag: str, tile: Tile, features: tf.Tensor) -> None:
                 term = terms[tag]
                 target = self.targets[tag][tile.place(term.layer)]
                 loss = float(term.loss(target, features))
@@ -123,10 +127,12 @@ class TiledEvaluator:
         losses = {tag: tf.constant(x, "float32") for tag, x in unweighted.items()}
         return weight_losses(self.terms, losses), grams, stage_inputs
 
-    def _gram_loss(self, term, gram):
+    def _gram_loss(self, term: LossTerm, gram: tf.Tensor) -> tf.Tensor:
         return ops.sum(term.loss.call(self.targets[term.tag], gram))
 
-    def _strips(self, pixels) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    def _strips(
+        self, pixels: np.ndarray
+    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Yield each strip's place, its rows, and the row below it or none."""
         if not self.image_terms:
             return
@@ -134,7 +140,9 @@ class TiledEvaluator:
             end = start + self.rows_per_strip
             yield slice(start, end), pixels[:, start:end], pixels[:, end : end + 1]
 
-    def _compute_strip_losses(self, rows, row_below):
+    def _compute_strip_losses(
+        self, rows: tf.Tensor, row_below: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         losses = {}
         for term in self.image_terms:
             losses[term.tag] = ops.sum(
@@ -142,7 +150,9 @@ class TiledEvaluator:
             )
         return losses
 
-    def _compute_strip_gradient(self, rows, row_below, weights):
+    def _compute_strip_gradient(
+        self, rows: tf.Tensor, row_below: tf.Tensor, weights: dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The gradient of the weighted losses at a strip and at the row below it."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch((rows, row_below))
@@ -150,7 +160,13 @@ class TiledEvaluator:
             total = sum(weights[tag] * loss for tag, loss in losses.items())
         return tape.gradient(total, (rows, row_below))
 
-    def _backward(self, pixels, grams, stage_inputs, weights):
+    def _backward(
+        self,
+        pixels: np.ndarray,
+        grams: Mapping[str, tf.Tensor],
+        stage_inputs: list[StageInput],
+        weights: Mapping[str, float],
+    ) -> np.ndarray:
         """The gradient of the terms times `weights`; empties `stage_inputs`."""
         gradient = None
         if self.tiled_extractor:
@@ -188,7 +204,7 @@ def tiled_representations(
     representations = {}
     layers = {term.tag: term.layer for term in terms}
 
-    def collect(tag, tile, features):
+    def collect(tag: str, tile: Tile, features: tf.Tensor) -> None:
         if tag not in representations:
             shape = (len(features), *tile.sizes[layers[tag]], features.shape[-1])
             # In the network's precision: float32 would be no more exact.

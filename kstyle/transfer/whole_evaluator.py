@@ -59,7 +59,7 @@ class WholeEvaluator:
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """The losses, and the gradient at the picture of their `scale_loss`ed total."""
 
-        def scaled_total(image):
+        def scaled_total(image: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             features = {**self.extractor(image), IMAGE: image}
             losses = compute_losses(self.terms, features, self.targets)
             return scale_loss(losses["loss"]), losses
@@ -73,7 +73,7 @@ class WholeEvaluator:
         """
         return self._gradient_norms(image)
 
-    def _compute_gradient_norms(self, image):
+    def _compute_gradient_norms(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(image)
             features = {**self.extractor(image), IMAGE: image}
@@ -99,11 +99,11 @@ def layer_features(
         extractor.feature_graphs = LRUCache(MAX_FEATURE_GRAPHS)
     names = tuple(sorted(layers))
 
-    def features(picture):
+    def features(picture: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = extractor.call(picture)
         return {name: outputs[name] for name in names}
 
-    def make_graph():
+    def make_graph() -> tf.types.experimental.PolymorphicFunction:
         return model_function(features, (pixel_spec(3, shape=(1, None, None)),))
 
     return extractor.feature_graphs.get(names, make_graph)(picture)

@@ -79,7 +79,7 @@ class Checkpoint(keras.callbacks.Callback):
                 if callback.state_name in state.callbacks:
                     callback.set_state(state.callbacks[callback.state_name])
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         self.scale += 1
         steps = self.job.scales[self.scale].steps
         if self.state is not None:
@@ -88,12 +88,12 @@ class Checkpoint(keras.callbacks.Callback):
             self.state = None
         self.last_step = self.model.global_step + steps
 
-    def on_train_batch_end(self, batch, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.done = self.model.global_step
         if self.every and self._is_due():
             self.save()
 
-    def on_train_end(self, logs=None) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
         if self.every and self.done not in (NO_STEP, self.kept):
             if self.done == self.model.global_step:  # Ctrl-C may come within a step
                 self.save()

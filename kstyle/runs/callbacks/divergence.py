@@ -102,7 +102,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.events[:] = state["events"]  # in place: the run's record has the list
         self.resumed = True
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         if self.resumed:  # in a scale that has begun; the optimiser has its rate
             self.resumed = False
             return
@@ -125,7 +125,7 @@ class DivergenceGuard(keras.callbacks.Callback):
                 "is 0 to rounding"
             )
 
-    def on_train_batch_end(self, batch, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         reason = self._find_fault(logs)
         if reason is None:
             self._accept_step(logs)

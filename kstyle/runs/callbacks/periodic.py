@@ -53,16 +53,16 @@ class EverySteps(keras.callbacks.Callback):
         """Continue from a state of `get_state`."""
         self.reported = state["reported"]
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         if self.reported is None:
             self._report(self.model.initial_losses)
 
-    def on_train_batch_end(self, batch, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.latest = logs
         if self.every and self.model.global_step % self.every == 0:
             self._report(logs)
 
-    def on_train_end(self, logs=None) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
         if self.latest is not None:
             self._report(self.latest)
 

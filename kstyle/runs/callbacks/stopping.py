@@ -47,12 +47,12 @@ class StopWhenStill(keras.callbacks.Callback):
         self.changes.extend(state["changes"])
         self.resumed = True
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         if not self.resumed:
             self.changes.clear()
         self.resumed = False
 
-    def on_train_batch_end(self, batch, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.changes.append(float(logs["change"]))
         full = len(self.changes) == self.changes.maxlen
         if full and sum(self.changes) / len(self.changes) < self.limit:
@@ -91,10 +91,10 @@ class TimeLimit(keras.callbacks.Callback):
         self.scale = state["scale"] - 1  # the next `fit` is of the same scale
         self.begun = self.clock() - state["seconds"]
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         self.scale += 1
 
-    def on_train_batch_end(self, batch, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self.clock() - self.begun >= self.ends[self.scale]:
             self.model.stop_training = True
 
@@ -138,10 +138,10 @@ class InterruptRelay(keras.callbacks.Callback):
         self.started: float | None = None  # when the present step began
         self.step_seconds = math.inf  # of the last step
 
-    def on_train_batch_begin(self, batch, logs=None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.started = self.clock()
 
-    def on_train_batch_end(self, batch, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self.started is not None:
             self.step_seconds = self.clock() - self.started
         self.started = None

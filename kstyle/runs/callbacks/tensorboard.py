@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -47,10 +48,10 @@ class ScalarEvents(EverySteps):
         self.writer, self.gradients, self.clock = writer, gradients, clock
         self.steps, self.seconds, self.begun = 0, 0.0, 0.0
 
-    def on_train_batch_begin(self, batch, logs=None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.begun = self.clock()
 
-    def on_train_batch_end(self, batch, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.seconds += self.clock() - self.begun
         self.steps += 1
         super().on_train_batch_end(batch, logs)
