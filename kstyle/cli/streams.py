@@ -15,7 +15,7 @@ class StdoutError(OSError):
 
 
 class StdoutFile(io.FileIO):
-    """Standard output, unbuffered, whose errors are told from those of other files."""
+    """Standard output, unbuffered; its errors differ from those of other files."""
 
     def write(self, data: Any) -> int:
         try:

@@ -44,7 +44,7 @@ def read_bitmap(path: Path) -> StoredPicture:
 
 
 def _profile(data: bytes) -> bytes | None:
-    """The ICC profile that the newest header names, if it is in the file."""
+    """Return the ICC profile that the newest header names, if it is in the file."""
     (size,) = struct.unpack_from("<I", data, 14)
     if size < PROFILE_HEADER or data[70:74] != EMBEDDED:
         return None
@@ -70,7 +70,7 @@ def _read_masked(data: bytes) -> StoredPicture:
 
 
 def _has_masks(data: bytes) -> bool:
-    """Whether the pixels are words of 16 or 32 bits with masks."""
+    """Return whether the pixels are words of 16 or 32 bits with masks."""
     (size,) = struct.unpack_from("<I", data, 14)
     if size < OLD_HEADER:
         return False
@@ -79,7 +79,7 @@ def _has_masks(data: bytes) -> bool:
 
 
 def _masked(words: np.ndarray, mask: int) -> np.ndarray:
-    """The samples under a mask, as float32 in [0, 1]."""
+    """Return the samples under a mask, as float32 in [0, 1]."""
     shift = (mask & -mask).bit_length() - 1 if mask else 0
     top = max(mask >> shift, 1)
     return np.divide((words & mask) >> shift, top, dtype=np.float32)

@@ -147,7 +147,7 @@ def _convert(levels: np.ndarray, profile: bytes) -> np.ndarray:
 
 
 def _is_srgb(profile: bytes) -> bool:
-    """Whether an RGB profile leaves test colours where they are."""
+    """Return whether an RGB profile leaves test colours unchanged."""
     steps = np.linspace(0, 1, 6, dtype=np.float32)
     colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
     try:

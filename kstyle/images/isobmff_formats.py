@@ -94,7 +94,7 @@ def read_heif(path: Path) -> StoredPicture:
 
 
 def _open_heif(path: Path) -> Any:
-    """The main picture of a file, not decoded yet."""
+    """Return the main picture of a file, not decoded yet."""
     pillow_heif = import_extra("pillow_heif", "heif", "a HEIC or HEIF picture")
     found = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
     return found[found.primary_index]
@@ -216,7 +216,7 @@ def primary_properties(data: bytes) -> dict[bytes, list[bytes]]:
 
 
 def _associated(body: bytes) -> dict[int, list[int]]:
-    """The numbers of each item's properties, from 1: 23008-12, 9.3.1."""
+    """Return the numbers of each item's properties, from 1: 23008-12, 9.3.1."""
     version, large = body[0], body[3] & 1
     (count,) = struct.unpack_from(">I", body, 4)
     at, found = 8, {}
@@ -234,7 +234,7 @@ def _associated(body: bytes) -> dict[int, list[int]]:
 
 
 def _numbered_profile(colours: list[bytes]) -> bytes | None:
-    """The profile of colours that an AVIF names by numbers; `None` for ICC and sRGB."""
+    """Return the profile that an AVIF names by numbers; `None` for ICC and sRGB."""
     for body in colours:
         if body[:4] == b"nclx" and len(body) >= 8:
             return color_profiles.cicp_profile(*struct.unpack_from(">HH", body, 4))

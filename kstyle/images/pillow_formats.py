@@ -126,7 +126,7 @@ def _exif(image: Image.Image) -> Image.Exif:
 def _within_frame(
     alpha: np.ndarray | None, shape: tuple[int, ...], frame: tuple[int, int, int, int]
 ) -> np.ndarray | None:
-    """The alpha of a GIF, whose canvas is transparent outside its first frame.
+    """Return the alpha of a GIF: its canvas is transparent outside its first frame.
 
     frame: left, top, right and bottom.
     """
@@ -141,7 +141,7 @@ def _within_frame(
 def _unmatte(
     path: Path, levels: np.ndarray, alpha: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The colours and alpha of a Photoshop file's flattened picture.
+    """Return the colours and alpha of a Photoshop file's flattened picture.
 
     Where its first extra band is transparency, the colours were put over white; the
     number of layers is negative then. Otherwise the band is a saved selection.

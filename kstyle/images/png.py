@@ -86,7 +86,7 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _body(chunks: list[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
-    """The body of the first chunk of that name, if there is one and it is whole."""
+    """Return the body of the first chunk of that name, if there is a whole one."""
     for name, chunk in chunks:
         if name == wanted:
             return _checked_body(chunk)
@@ -94,7 +94,7 @@ def _body(chunks: list[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
 
 
 def _checked_body(chunk: bytes) -> bytes | None:
-    """A chunk's body; `None` if its checksum is wrong."""
+    """Return a chunk's body; `None` if its checksum is wrong."""
     whole = len(chunk) >= 12 and struct.unpack(">I", chunk[-4:])[0] == zlib.crc32(
         chunk[4:-4]
     )
@@ -110,7 +110,7 @@ def _header(chunks: list[tuple[bytes, bytes]]) -> Header:
 
 
 def _exif(chunks: list[tuple[bytes, bytes]]) -> Image.Exif:
-    """The EXIF block of a chunk or of a text, or an empty one.
+    """Return the EXIF block of a chunk or of a text, or an empty one.
 
     Without an orientation in either, it takes that of XMP.
     """
@@ -142,7 +142,7 @@ def _texts(chunks: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def _text(name: bytes, body: bytes | None) -> bytes | None:
-    """The unpacked text of a chunk; `None` if it is damaged or over `MAX_TEXT`."""
+    """Unpack the text of a chunk; `None` if it is damaged or over `MAX_TEXT`."""
     if body is None:
         return None
     rest, packed = body.partition(b"\0")[2], name == b"zTXt"
@@ -170,7 +170,7 @@ def _inflate(packed: bytes, limit: int) -> bytes:
 
 
 def _profile(chunks: list[tuple[bytes, bytes]]) -> bytes | None:
-    """The ICC profile of the samples: PNG, 4.3, in the order of precedence there."""
+    """Return the ICC profile of the samples, by the precedence of PNG, 4.3."""
     cicp = _body(chunks, b"cICP")
     if cicp is not None and len(cicp) == 4:
         if cicp[3] == 0:
@@ -195,7 +195,7 @@ def _profile(chunks: list[tuple[bytes, bytes]]) -> bytes | None:
 def _gamma_profile(
     power: float, corners: bytes | None, chunks: list[tuple[bytes, bytes]]
 ) -> bytes | None:
-    """The profile of the chunks gAMA and cHRM; `None` if they say sRGB or nonsense."""
+    """Make the profile of gAMA and cHRM; `None` if they mean sRGB or are invalid."""
     if not 0.1 < power < 10:
         return None
     gamma = None if abs(power - SRGB_GAMMA) < 0.005 else 1 / power
@@ -241,6 +241,6 @@ def write_png(path: Path, samples: np.ndarray, record: str | None) -> None:
 
 
 def _packed(name: bytes, body: bytes) -> bytes:
-    """A chunk: length, name, body and checksum."""
+    """Make a chunk: length, name, body and checksum."""
     checksum = zlib.crc32(name + body)
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", checksum)

@@ -69,7 +69,7 @@ class FileType(NamedTuple):
 
 
 def _no_record(path: Path) -> None:
-    """Of the types that kstyle does not write."""
+    """Return no record: kstyle does not write this type."""
 
 
 PILLOW = FileType(
@@ -206,7 +206,7 @@ def _quiet_decoders(path: Path) -> Iterator[None]:
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """The sentence for what a decoder raised."""
+    """Return the sentence for what a decoder raised."""
     if isinstance(error, ImageError):
         return f"{path}: {error}"
     if isinstance(error, PermissionError):
@@ -232,7 +232,7 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def _begins_well(path: Path) -> bool:
-    """Whether a file begins as one of a type that can be read."""
+    """Return whether a file begins like a type that can be read."""
     with open(path, "rb") as file:
         head = file.read(12)
     return _file_type(path) is not PILLOW or head.startswith(PILLOW_SIGNATURES)

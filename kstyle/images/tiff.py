@@ -156,7 +156,7 @@ def camera_raw_error() -> ImageError:
 
 
 def _pages(pages: tifffile.TiffPages, begin: int) -> list[tifffile.TiffPage]:
-    """The pages from number `begin`, as far as they can be read."""
+    """Return the pages from number `begin`, as far as they can be read."""
     found = []
     for index in range(begin, MOST_PAGES):
         try:
@@ -215,7 +215,7 @@ def _check_compression(file: tifffile.FileHandle, page: tifffile.TiffPage) -> No
 
 
 def _inner_size(data: bytes, compression: int) -> tuple[int, int]:
-    """`(height, width)` that a strip or tile says it has."""
+    """Return the `(height, width)` in the header of a strip or tile."""
     if compression in JPEG_XL_COMPRESSIONS:
         header = parse_header(data).stored
         return header.height, header.width
@@ -224,7 +224,7 @@ def _inner_size(data: bytes, compression: int) -> tuple[int, int]:
 
 
 def _is_read_here(page: tifffile.TiffPage) -> bool:
-    """Whether tifffile and imagecodecs read such samples; Pillow has the others.
+    """Return whether tifffile reads such samples; Pillow reads the others.
 
     They are palettes, CIELAB, YCbCr with chroma at half size, fax, and the first JPEG.
     """
@@ -236,7 +236,7 @@ def _is_read_here(page: tifffile.TiffPage) -> bool:
 
 
 def _bands_last(page: tifffile.TiffPage) -> np.ndarray:
-    """The samples as stored, `(H, W, bands)`."""
+    """Return the samples as stored, `(H, W, bands)`."""
     if page.dtype is None or page.imagedepth != 1:
         raise NotImplementedError(f"samples of {page.bitspersample} bits")
     samples = page.asarray()
@@ -301,7 +301,7 @@ def _orientation(page: tifffile.TiffPage) -> int:
 
 
 def _profile(page: tifffile.TiffPage) -> bytes | None:
-    """The ICC profile of a page, or that of its camera."""
+    """Return the ICC profile of a page, or that of its camera."""
     profile = page.tags.valueof(color_profiles.PROFILE_TAG)
     exif = page.tags.valueof(EXIF_DIRECTORY)
     if profile or not isinstance(exif, dict):

@@ -172,7 +172,7 @@ def _planes(picture: Any, *, opaque: bool) -> np.ndarray:
 
 
 def _over_white(planes: np.ndarray) -> np.ndarray:
-    """`(H, W, 4)` without its alpha, as it looks on white: `(H, W, 3)`."""
+    """Compose `(H, W, 4)` with alpha over white: `(H, W, 3)`."""
     planes, cover = np.clip(planes, 0, 1), np.clip(planes[..., 3:], 0, 1)
     return planes[..., :3] * cover + (1 - cover)
 
@@ -206,7 +206,7 @@ def _write_with_pillow(
 
 
 def _exif(text: str | None) -> Image.Exif:
-    """The tags that `read_metadata` finds."""
+    """Return the EXIF tags that `read_metadata` finds."""
     exif = Image.Exif()
     if text:
         exif[DESCRIPTION] = text

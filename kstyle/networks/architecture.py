@@ -22,7 +22,7 @@ class Layer:
     kind: "conv" or "pool". kernel: edge of the square window in positions of the
         input. stride: positions of the input from one output to the next.
     in_channels, channels: of the input and of the output.
-    A convolution is padded as the extractor is told to; a pooling never is.
+    A convolution is padded by the extractor's `padding`; a pooling never is.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Layer:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the kernel and the bias have; a pooling has none."""
+        """Number of values of the kernel and the bias; 0 for a pooling."""
         if self.is_pool:
             return 0
         return self.kernel**2 * self.in_channels * self.channels + self.channels
@@ -63,18 +63,18 @@ class Layer:
         return 2 * self.kernel**2 * self.in_channels * self.channels
 
     def is_padded(self, padding: str) -> bool:
-        """Whether the input is padded, so that the window may reach over its edge."""
+        """Return whether the input is padded, so that windows reach over its edge."""
         return self.is_conv and padding != "valid"
 
     def output_length(self, length: int, padding: str) -> int:
-        """Positions of the output along an axis whose input has `length`."""
+        """Return the positions of the output along an axis of `length` positions."""
         if self.is_padded(padding):
             return -(-length // self.stride)
         # A pooling drops an odd last row or column, as in Caffe.
         return (length - self.kernel) // self.stride + 1
 
     def least_input_length(self, length: int, padding: str) -> int:
-        """Shortest input along an axis whose output has `length` positions."""
+        """Return the shortest input, along an axis, for an output of `length`."""
         if not self.is_padded(padding):
             return (length - 1) * self.stride + self.kernel
         least = (length - 1) * self.stride + 1
@@ -104,7 +104,7 @@ class LayerInfo:
 
     @property
     def values(self) -> int:
-        """How many numbers its output has."""
+        """Number of values of its output."""
         return self.height * self.width * self.channels
 
 
@@ -131,7 +131,7 @@ class Architecture:
                 raise ConfigError(f"{self.name} has no layer {name!r}. {hint}")
 
     def trunk(self, names: Iterable[str]) -> tuple[Layer, ...]:
-        """The layers down to the deepest of `names`: all that must be run.
+        """Return the layers down to the deepest of `names`: all that are computed.
 
         Raises: ConfigError: one of `names` is no layer.
         """
@@ -141,20 +141,20 @@ class Architecture:
         return self.layers[: max(depths) + 1] if depths else ()
 
     def kernel_shapes(self) -> dict[str, tuple[int, int, int, int]]:
-        """`{layer: (height, width, in, out)}` of every convolution's kernel."""
+        """Map every convolution to its kernel's `(height, width, in, out)`."""
         return {
             layer.name: layer.kernel_shape for layer in self.layers if layer.is_conv
         }
 
     def minimum_size(self, names: Iterable[str], padding: str = "same") -> int:
-        """Shortest edge in pixels for which every one of `names` has an output."""
+        """Return the shortest edge in pixels at which all of `names` have an output."""
         edge = 1
         for layer in reversed(self.trunk(names)):
             edge = layer.least_input_length(edge, padding)
         return edge
 
     def table(self, size: tuple[int, int], padding: str = "same") -> list[LayerInfo]:
-        """`LayerInfo` of every layer for an input of `size`, (height, width).
+        """List the `LayerInfo` of every layer for an input of `size`, (height, width).
 
         Layers that `size` is too small for (a valid padding, a deep pooling) are left
         out at the end of the list.

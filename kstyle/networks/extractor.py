@@ -53,7 +53,7 @@ class EdgePadding(keras.layers.Layer):
     def call(self, features: tf.Tensor) -> tf.Tensor:
         if None in tuple(features.shape):
             # A graph for pictures of all sizes, such as that of the targets, runs too
-            # seldom to make up for tracing the ops of `pad_features`.
+            # rarely to make up for tracing the ops of `pad_features`.
             return tf.pad(features, ONE_PIXEL, PAD_MODES[self.mode])
         return pad_features(features, self.mode)
 

@@ -8,7 +8,7 @@ NETWORKS = {network.name: network for network in (VGG16, VGG19)}
 
 
 def get_architecture(net: str) -> Architecture:
-    """The `Architecture` of the network `net`.
+    """Return the `Architecture` of the network `net`.
 
     Raises: ConfigError: there is no such network.
     """
@@ -22,7 +22,9 @@ def get_architecture(net: str) -> Architecture:
 def layer_table(
     net: str, size: tuple[int, int] = (224, 224), padding: str = "same"
 ) -> list[LayerInfo]:
-    """`LayerInfo` of every layer of `net` for an input of `size`, (height, width).
+    """List the `LayerInfo` of each layer of `net` for an input of `size`.
+
+    size: (height, width) in pixels.
 
     Layers that `size` is too small for (a valid padding, a deep pooling) are left out
     at the end of the list.

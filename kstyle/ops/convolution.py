@@ -56,14 +56,14 @@ def convolve(
 
 @functools.cache
 def uses_input_gradients() -> bool:
-    """Whether gradients of convolutions are faster here than convolutions."""
+    """Return whether gradients of convolutions are faster here than convolutions."""
     return input_gradients_are_faster(host.cpu_flags(), has_onednn(), host.has_nvidia())
 
 
 def input_gradients_are_faster(
     cpu_flags: Mapping[str, bool | None], onednn: bool | None, gpu: bool
 ) -> bool:
-    """Whether that is so on a processor with AVX2 alone, with oneDNN, without a GPU.
+    """Return whether they are faster: with AVX2 alone, with oneDNN, without a GPU.
 
     cpu_flags: from `host.cpu_flags`. onednn: `None` where TensorFlow does not tell.
     """
@@ -91,7 +91,10 @@ def convolve_by_input_gradient(
 def input_gradient(
     shape: tf.Tensor, kernel: tf.Tensor, output_gradient: tf.Tensor, padding: str
 ) -> tf.Tensor:
-    """The gradient at a convolution's input, of `shape`, from that at its output."""
+    """Return the gradient at a convolution's input from that at its output.
+
+    shape: of the input.
+    """
     return tf.raw_ops.Conv2DBackpropInput(
         input_sizes=shape,
         filter=kernel,
@@ -127,7 +130,7 @@ for conv_padding in ("SAME", "VALID"):
 def value_and_gradient(
     function: Callable[[tf.Tensor], tuple[tf.Tensor, Any]], x: tf.Tensor
 ) -> tuple[Any, tf.Tensor]:
-    """The gradient at `x` of the scalar that `function(x)` returns first.
+    """Compute the gradient at `x` of the scalar that `function(x)` returns first.
 
     In a graph by the gradients that `convolve`, `pad_features` and `gram_matrix` give
     their results, which a tape does not use.

@@ -48,7 +48,7 @@ def pad_features(x: tf.Tensor, mode: str, paddings: tf.Tensor = ONE_PIXEL) -> tf
 def padding_gradient(
     output_gradient: tf.Tensor, mode: str, paddings: tf.Tensor
 ) -> tf.Tensor:
-    """The gradient at the input of `pad_features` from that at its output."""
+    """Return the gradient at the input of `pad_features` from that at its output."""
     shape = tf.shape(output_gradient) - tf.reduce_sum(paddings, 1)
     inside = tf.slice(output_gradient, paddings[:, 0], shape)
     if mode == "same":
@@ -65,7 +65,7 @@ def padding_gradient(
 
 @functools.cache
 def edge_positions(mode: str) -> tf.types.experimental.PolymorphicFunction:
-    """A graph from the shape of what is padded, and paddings, to flat positions.
+    """Make a graph from a shape to be padded, and paddings, to flat positions.
 
     Those of the padding in the result, and of the pixels that they repeat. A graph of
     its own, traced once, because the ops of many layers take time to trace.

@@ -62,12 +62,12 @@ def pixel_spec(
     dtype: str | np.dtype | type = "float32",
     shape: tuple[int | None, ...] = (None, None, None),
 ) -> tf.TensorSpec:
-    """The signature of so many channels of any batch, height and width, or `shape`."""
+    """Return the signature of `channels` channels, of any size or of `shape`."""
     return tf.TensorSpec((*shape, channels), dtype)
 
 
 def variable_values(variable: keras.Variable) -> np.ndarray:
-    """The values of a Keras variable, which must not be written to.
+    """Return the values of a Keras variable, which must not be written to.
 
     On a CPU nothing is copied; the array stays as it is when the variable is assigned.
     """

@@ -1,6 +1,6 @@
 """Batches: many pictures in one process, which share inputs and models.
 
-Each is a run with a folder of its own. One that fails does not stop the others; Ctrl-C
+Each is a run with its own folder. One that fails does not stop the others; Ctrl-C
 ends the batch and keeps the current picture.
 """
 

@@ -141,7 +141,7 @@ def convert_format_3(
 ) -> dict[str, CallbackState]:
     """Return the callbacks' states of a checkpoint in format 3.
 
-    It has the values of three callbacks under keys of their own. The reports had been
+    It has the values of three callbacks under separate keys. The reports had been
     written up to the checkpoint's step.
     """
     reported = {"reported": int(about["step"])}

@@ -178,7 +178,7 @@ class ModelCache:
             for term in terms
             if term.source
         }
-        # Held here as well: a new target may put out one that is still needed.
+        # Held here as well: the cache may drop one that is still needed for a new one.
         known = {
             tag: self.targets.values[key]
             for tag, key in keys.items()

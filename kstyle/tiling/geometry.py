@@ -21,10 +21,10 @@ Interval = tuple[int, int]
 class AxisSpan:
     """One axis of one tile of a stage.
 
-    read: what the tile takes of the stage's input, its margins among it.
+    read: the interval of the stage's input that the tile needs, with its margins.
     border: 1 or 0 for each end: whether the tile touches the picture's true border
         there, and is padded.
-    inside: `{layer: interval}` that is this tile's own, in the layer's positions.
+    inside: `{layer: interval}` of this tile's part, in the layer's positions.
     crop: the same intervals in what the tile computes of the layer.
     """
 
@@ -44,7 +44,7 @@ class Tile:
 
     @property
     def read(self) -> tuple[slice, slice, slice]:
-        """The index of what it takes from `(batch, height, width, channels)`."""
+        """The index of the tile's input in `(batch, height, width, channels)`."""
         return tile_index(self.rows.read, self.columns.read)
 
     @property
@@ -53,15 +53,15 @@ class Tile:
         return self.rows.border, self.columns.border
 
     def place(self, layer: str) -> tuple[slice, slice, slice]:
-        """The index of its own part of the whole layer."""
+        """Return the index of the tile's part in the whole layer."""
         return tile_index(self.rows.inside[layer], self.columns.inside[layer])
 
     def crops(self, layers: Iterable[str]) -> list[tuple[Interval, Interval]]:
-        """[[(top, bottom), (left, right)]] of its own part of what it computes."""
+        """List the tile's part, ((top, bottom), (left, right)), of each layer."""
         return [(self.rows.crop[name], self.columns.crop[name]) for name in layers]
 
     def share(self, layer: str) -> float:
-        """Which part of the layer's positions is the tile's own."""
+        """Return the fraction of the layer's positions that belong to the tile."""
         inside = (self.rows.inside[layer], self.columns.inside[layer])
         return math.prod(b - a for a, b in inside) / math.prod(self.sizes[layer])
 
@@ -88,7 +88,7 @@ def split_stages(layers: Iterable[Layer]) -> tuple[Stage, ...]:
 
 
 def recomputed_layers(stage: Stage, names: Collection[str]) -> Stage:
-    """The layers of `stage` down to the deepest of `names`, and to its pooling.
+    """Return the layers of `stage` down to the deepest of `names` and its pooling.
 
     The gradient of a pooling needs the pooling's input.
     """
@@ -100,7 +100,7 @@ def recomputed_layers(stage: Stage, names: Collection[str]) -> Stage:
 
 
 def stage_boundary_values(stages: tuple[Stage, ...], values: Mapping[str, int]) -> int:
-    """Values of whole layers that are held at once between the `stages`.
+    """Return how many values of whole layers are held at once between the `stages`.
 
     values: `{layer: how many values it has}`. The outputs of all stages but the last,
     and the gradient of one.
@@ -110,23 +110,24 @@ def stage_boundary_values(stages: tuple[Stage, ...], values: Mapping[str, int]) 
 
 
 def total_stride(layers: Iterable[Layer]) -> int:
-    """Positions of the input from one output of the last of `layers` to the next."""
+    """Return the positions of the input from one output of the last to the next."""
     return math.prod(layer.stride for layer in layers)
 
 
 def stage_edge(tile: int, number: int, stage: Stage) -> int:
-    """The edge of the tiles of stage `number` (from 0) in positions of its input.
+    """Return the edge of the tiles of stage `number`, in positions of its input.
 
-    `tile`: that of the first stage, in pixels. It halves from one stage to the next:
-    four times fewer positions of twice the channels take half of the memory at the
-    most, and the margins, as wide in every stage, cost less than if it quartered.
+    number: from 0. tile: the edge in the first stage, in pixels.
+    It halves from one stage to the next: four times fewer positions of twice the
+    channels take at most half of the memory, and the margins, as wide in every stage,
+    cost less than if it quartered.
     """
     step = total_stride(stage)
     return max(step, (tile >> number) // step * step)
 
 
 def layer_lengths(stage: Stage, length: int, padding: str) -> dict[str, int]:
-    """How long each layer of `stage` is on an axis whose input has `length`."""
+    """Map the layers of `stage` to their lengths on an axis of input `length`."""
     found = {}
     for layer in stage:
         length = found[layer.name] = layer.output_length(length, padding)
@@ -136,18 +137,18 @@ def layer_lengths(stage: Stage, length: int, padding: str) -> dict[str, int]:
 def axis_spans(
     stage: Stage, length: int, edge: int, padding: str, wanted: Collection[str]
 ) -> list[AxisSpan]:
-    """The `AxisSpan`s of one axis, so that every layer is covered once.
+    """Divide one axis into `AxisSpan`s that cover every layer once.
 
-    length: of the stage's input. edge: of a tile at the most, a multiple of the stage's
+    length: of the stage's input. edge: largest of a tile, a multiple of the stage's
         stride.
     wanted: the layers whose features are used; the last of the stage among them.
     """
     whole = layer_lengths(stage, length, padding)
     strides = {k.name: total_stride(stage[: i + 1]) for i, k in enumerate(stage)}
     last = stage[-1].name
-    # Counted in the shortest layer, so that no tile is without positions in any; the
-    # last tile takes what the others, which lose rows to a pooling, have over. Even
-    # shares take less memory than full edges and a rest, and are of fewer sizes.
+    # Counted in the shortest layer, so that every tile has positions in each; the
+    # last tile also takes the rows that a pooling drops in the others. Equal shares
+    # take less memory than full edges and a remainder, and have fewer sizes.
     count = math.ceil(whole[last] * strides[last] / edge)
     even = math.ceil(whole[last] / count) * strides[last]
 
@@ -172,7 +173,7 @@ def input_interval(
     whole: Mapping[str, int],
     padding: str,
 ) -> Interval:
-    """The interval of the stage's input from which `inside` can be computed."""
+    """Return the interval of the stage's input from which `inside` is computed."""
     input_lengths = [length, *whole.values()][: len(stage)]
     start, stop = inside[stage[-1].name]
     for layer, input_length in zip(
@@ -197,7 +198,7 @@ def layer_crops(
     border: tuple[int, int],
     padding: str,
 ) -> dict[str, Interval]:
-    """`{layer: interval}` of `inside` in what is computed from `read`.
+    """Map each layer of `inside` to its interval in what is computed from `read`.
 
     At a true border, where the layers pad, a tile that touches the border in the input
     touches it in every layer; elsewhere each convolution takes one off.
@@ -222,7 +223,7 @@ def make_tiles(
     padding: str,
     wanted: Collection[str],
 ) -> list[Tile]:
-    """The `Tile`s of a stage whose input is `size`, (height, width)."""
+    """Make the `Tile`s of a stage whose input has the (height, width) `size`."""
     axes = [axis_spans(stage, length, edge, padding, wanted) for length in size]
     each = [layer_lengths(stage, length, padding) for length in size]
     sizes = {k.name: (each[0][k.name], each[1][k.name]) for k in stage}

@@ -31,7 +31,7 @@ def pack_signs(features: tf.Tensor) -> tf.Tensor:
 
 
 def unpack_signs(signs: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """`(batch, H, W, channels)` of 0 and 1 from what `pack_signs` returned."""
+    """Unpack what `pack_signs` returned to `(batch, H, W, channels)` of 0 and 1."""
     shape = tf.concat([tf.shape(signs)[:3], [signs.shape[-1] * BITS_PER_BYTE]], 0)
     bits = tf.gather(tf.constant(BIT_TABLE, dtype), tf.cast(signs, tf.int32))
     return tf.reshape(bits, shape)
@@ -40,7 +40,7 @@ def unpack_signs(signs: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 def selected_features(
     features: tf.Tensor, pooling: keras.layers.Layer | None
 ) -> tf.Tensor:
-    """`features` where the 2 x 2 `pooling` takes them, 0 elsewhere.
+    """Return `features` where the 2 x 2 `pooling` takes them, 0 elsewhere.
 
     pooling: one of Keras's layers, or `None` for no pooling. An average takes all but
         an odd last row or column.
@@ -59,7 +59,9 @@ def selected_features(
 def pooling_gradient(
     output_gradient: tf.Tensor, shape: tf.Tensor, pooling: keras.layers.Layer
 ) -> tf.Tensor:
-    """The gradient at the input of `pooling`, of `shape`, as if all of it were taken.
+    """Return the gradient at the input of `pooling` as if it took all features.
+
+    shape: of the input.
 
     Times 1 for the `selected_features` and 0 for the others it is the gradient.
     """

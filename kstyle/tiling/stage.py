@@ -49,7 +49,7 @@ class StageLayers:
                 )
 
     def features(self, x: tf.Tensor, borders: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`{layer: features}` for the input `x`."""
+        """Compute `{layer: features}` for the input `x`."""
         outputs, paddings = {}, border_paddings(borders)
         for layer in self.layers:
             outputs[layer.name] = x = self._apply(layer, x, paddings)
@@ -58,9 +58,10 @@ class StageLayers:
     def output_and_signs(
         self, x: tf.Tensor, borders: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """The features of the last layer for the input `x`, and what `backward` needs.
+        """Compute the last layer's features for the input `x`, and their signs.
 
-        The latter: `{convolution: signs of the features that the next layer takes}`.
+        signs: `{convolution: of the features that the next layer takes}`, which
+            `backward` needs.
         """
         signs, paddings = {}, border_paddings(borders)
         for layer in self.layers:
@@ -83,12 +84,12 @@ class StageLayers:
         return tf.nn.relu(tf.nn.bias_add(x, keras_layer.bias.value))
 
     def sign_widths(self) -> dict[str, int]:
-        """`{convolution: channels}` of the signs that `output_and_signs` returns."""
+        """Map each convolution to the channels of its packed signs."""
         convolutions = [layer for layer in self.layers if layer.is_conv]
         return {k.name: k.channels // BITS_PER_BYTE for k in convolutions}
 
     def output_size(self, signs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """(height, width) of the last layer's features for a tile of these `signs`."""
+        """Return (height, width) of the last layer's features by a tile's `signs`."""
         name, pooling = list(self.poolings.items())[-1]
         size = tf.shape(signs[name])[1:3]
         return size if pooling is None else size // 2
@@ -99,7 +100,7 @@ class StageLayers:
         borders: tf.Tensor,
         signs: Mapping[str, tf.Tensor],
     ) -> tf.Tensor:
-        """The gradient at the input from that at the last layer's output.
+        """Return the gradient at the input from that at the last layer's output.
 
         The first layer has to be a convolution.
         """
@@ -114,7 +115,7 @@ class StageLayers:
     def _convolution_gradient(
         self, name: str, output_gradient: tf.Tensor, paddings: tf.Tensor
     ) -> tf.Tensor:
-        """The gradient at a convolution's input, before it was padded."""
+        """Return the gradient at a convolution's input, before it was padded."""
         kernel = tf.convert_to_tensor(self.keras_layers[name].kernel.value)
         channels = kernel.shape[2]
         padded_size = tf.shape(output_gradient)[:3] + (0, 2, 2)
@@ -127,13 +128,13 @@ class StageLayers:
 
 
 def run_after(done: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """`x`, but not before `done` is computed, so that its inputs are freed first."""
+    """Return `x` after `done` is computed, so that the inputs of that are freed."""
     with tf.control_dependencies([done]):
         return tf.identity(x)
 
 
 def border_paddings(borders: tf.Tensor) -> tf.Tensor:
-    """What `tf.pad` takes for a tile's borders."""
+    """Return the paddings of `tf.pad` for a tile's borders."""
     return tf.pad(borders, [[1, 1], [0, 0]])
 
 
@@ -180,7 +181,7 @@ class StageGraphs:
         )
 
     def _tile_signature(self) -> tuple[tf.TensorSpec, ...]:
-        """Of the arguments that both graphs have: pixels, borders and crops."""
+        """Return the signature of what both graphs take: pixels, borders, crops."""
         dtype = np.float32 if self.is_first else self.dtype
         return (
             pixel_spec(self.layers[0].in_channels, dtype),
@@ -189,7 +190,7 @@ class StageGraphs:
         )
 
     def _gradient_signature(self) -> tuple[Any, ...]:
-        """Of the other arguments of `gradient`."""
+        """Return the signature of the other arguments of `gradient`."""
         signs = {
             name: pixel_spec(width, np.uint8)
             for name, width in self.signed.sign_widths().items()
@@ -211,7 +212,7 @@ class StageGraphs:
         return np.zeros(self._output_shape(stage_input), self.dtype)
 
     def zero_output_gradient(self, stage_input: np.ndarray) -> np.ndarray:
-        """The gradient at the output if no deeper term has one."""
+        """Return the gradient at the output if no deeper term has one: zeros."""
         unused = (1, 1, 1, self.layers[-1].channels)
         shape = self._output_shape(stage_input) if self.output else unused
         return np.broadcast_to(np.zeros((), self.dtype), shape)
@@ -271,7 +272,7 @@ class StageGraphs:
         """
 
         def scalar(x: tf.Tensor) -> tuple[tf.Tensor, None]:
-            """A number with the gradient that is wanted."""
+            """Return a number with the gradient that is wanted."""
             deep = self._signed_gradient(output_gradient, borders, crops, signs)
             # After the way back through the signed layers, not beside it: less memory.
             x = self._preprocess(run_after(deep, x))
@@ -295,7 +296,7 @@ class StageGraphs:
         return value_and_gradient(scalar, x)[1]
 
     def _crop(self, features: Tensors, crops: tf.Tensor) -> Tensors:
-        """The tile's own part of those of `features` that are used."""
+        """Return the tile's part of those of `features` that are used."""
         pairs = zip(self.used_layers, tf.unstack(crops), strict=True)
         return {
             name: crop_features(features[name], crop)
@@ -310,7 +311,7 @@ class StageGraphs:
         crops: tf.Tensor,
         signs: Tensors,
     ) -> tf.Tensor:
-        """The gradient at the output of the recomputed layers.
+        """Return the gradient at the output of the recomputed layers.
 
         Where all layers are recomputed, that is `output_gradient` itself, of the
         tile's own part.
@@ -325,7 +326,7 @@ class StageGraphs:
 
 
 def last_features(features: Mapping[str, tf.Tensor], x: tf.Tensor) -> tf.Tensor:
-    """The last of `features`; the input `x` if there are none."""
+    """Return the last of `features`; the input `x` if there are none."""
     return [x, *features.values()][-1]
 
 

@@ -54,7 +54,7 @@ class TiledExtractor:
         return {k: term for graphs in self.graphs for k, term in graphs.others.items()}
 
     def tiles(self, number: int, stage_input: np.ndarray) -> list[Tile]:
-        """The `Tile`s of stage `number`, from 0, for its whole input."""
+        """Return the `Tile`s of stage `number`, from 0, for its whole input."""
         stage = self.stages[number]
         edge = stage_edge(self.tile, number, stage)
         layers = self.graphs[number].used_layers
@@ -106,7 +106,7 @@ class TiledExtractor:
         weights: Mapping[str, float],
         targets: Mapping[str, np.ndarray],
     ) -> np.ndarray | None:
-        """The gradient with respect to the picture; `None` if no term has one.
+        """Return the gradient at the picture; `None` if no term has one.
 
         stage_inputs: from `forward`; emptied on the way, to free the memory.
         gram_gradients: `{tag: d loss / d Gram matrix of the whole layer}`.
@@ -145,7 +145,7 @@ def tile_gradients(
     targets: Mapping[str, np.ndarray],
     output_gradient: np.ndarray,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], np.ndarray]:
-    """The last four arguments of `StageGraphs.gradient` for one tile."""
+    """Return the last four arguments of `StageGraphs.gradient` for one tile."""
     shares = {
         tag: np.float32(tile.share(term.layer))
         for tag, term in (graphs.grams | graphs.others).items()
@@ -163,6 +163,6 @@ def tile_gradients(
 def tile_arguments(
     stage_input: np.ndarray, tile: Tile, layers: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The first three arguments of the graphs for one tile: pixels, borders, crops."""
+    """Return the first arguments of the graphs for one tile: pixels, borders, crops."""
     borders = np.array(tile.borders, np.int32)
     return stage_input[tile.read], borders, np.array(tile.crops(layers), np.int32)

@@ -245,7 +245,7 @@ class StyleTransfer(keras.Model):
     def evaluate(
         self, x: None = None, *, return_dict: bool = False, **kwargs: Any
     ) -> float | dict[str, float]:
-        """The total loss of the picture as it is, or all losses with `return_dict`.
+        """Return the total loss of the current picture, or all with `return_dict`.
 
         x: no data is needed, and none is taken; other arguments are ignored.
         Raises: ConfigError: data are given.
@@ -280,16 +280,16 @@ class StyleTransfer(keras.Model):
         return logs
 
     def call(self, inputs: Any = None) -> dict[str, tf.Tensor]:
-        """The features of the picture as it is, the picture among them."""
+        """Compute the features of the current picture, with the picture among them."""
         return {**self.extractor(self.image), IMAGE: self.image.value}
 
     def measure_losses(self) -> dict[str, tf.Tensor]:
-        """The losses of the picture as it is, without their gradient."""
+        """Compute the losses of the current picture, without their gradient."""
         self._check_targets()
         return self.evaluator.losses(self.image_tensor())
 
     def evaluate_losses(self) -> dict[str, tf.Tensor]:
-        """The losses of the picture as it is; their gradient is kept for a move."""
+        """Compute the losses of the current picture; keep their gradient for a move."""
         if not self.compiled:
             raise ConfigError("Call compile() before evaluate_losses() or fit().")
         self._check_targets()
@@ -342,7 +342,7 @@ class StyleTransfer(keras.Model):
         return 255 * ops.mean(ops.abs(self.image.value - before))
 
     def gradient_norms(self) -> dict[str, Any]:
-        """`{tag: 2-norm of the weighted term's gradient at the picture}`.
+        """Compute `{tag: 2-norm of the weighted term's gradient at the picture}`.
 
         The picture is in [0, 1]. One backward pass a term.
         """
@@ -353,11 +353,11 @@ class StyleTransfer(keras.Model):
         return tf.convert_to_tensor(self.image.value)
 
     def pixels(self) -> np.ndarray:
-        """The picture: float32 `(height, width, 3)` in [0, 1]."""
+        """Return the picture: float32 `(height, width, 3)` in [0, 1]."""
         return np.clip(variable_values(self.image)[0], 0.0, 1.0)
 
     def get_config(self) -> dict[str, Any]:
-        """What a model of the same shape is made from; the arrays are its weights."""
+        """Return what a model of this shape is made from; arrays are its weights."""
         return {
             "extractor": keras.saving.serialize_keras_object(self.extractor),
             "terms": [serialize_term(term) for term in self.terms],
@@ -383,7 +383,7 @@ class StyleTransfer(keras.Model):
         return model
 
     def get_compile_config(self) -> dict[str, Any]:
-        """What `compile` was called with, as JSON has it."""
+        """Return the arguments of `compile`, as JSON has them."""
         if not self.compiled:
             return {}
         optimizer = keras.saving.serialize_keras_object(self.optimizer)

@@ -40,6 +40,6 @@ def compute_targets(
 
 
 def as_batch(picture: np.ndarray) -> np.ndarray:
-    """`(height, width, 3)`, or a batch of one already, as `(1, height, width, 3)`."""
+    """Convert `(height, width, 3)`, or a batch of one, to `(1, height, width, 3)`."""
     picture = np.asarray(picture, "float32")
     return picture if picture.ndim == 4 else picture[None]

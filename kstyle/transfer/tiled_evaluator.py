@@ -62,7 +62,7 @@ class TiledEvaluator:
         self.targets = dict(targets)
 
     def losses(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What `compute_losses` returns for the picture."""
+        """Compute the losses of the picture, as `compute_losses` returns them."""
         return self._forward(np.asarray(image))[0]
 
     def losses_and_gradient(
@@ -70,7 +70,7 @@ class TiledEvaluator:
         image: tf.Tensor,
         scale_loss: Callable[[tf.Tensor], tf.Tensor],
     ) -> tuple[dict[str, tf.Tensor], np.ndarray]:
-        """The losses, and the gradient at the picture of their `scale_loss`ed total."""
+        """Compute the losses and the gradient of `scale_loss(total)` at the picture."""
         pixels = np.asarray(image)
         losses, grams, stage_inputs = self._forward(pixels, for_gradient=True)
         with tf.GradientTape() as tape:
@@ -81,7 +81,7 @@ class TiledEvaluator:
         return losses, self._backward(pixels, grams, stage_inputs, weights)
 
     def gradient_norms(self, image: tf.Tensor) -> dict[str, np.floating]:
-        """`{tag: 2-norm of the weighted term's gradient at the picture}`.
+        """Compute `{tag: 2-norm of the weighted term's gradient at the picture}`.
 
         One backward pass a term.
         """
@@ -153,7 +153,7 @@ class TiledEvaluator:
     def _compute_strip_gradient(
         self, rows: tf.Tensor, row_below: tf.Tensor, weights: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The gradient of the weighted losses at a strip and at the row below it."""
+        """Compute the weighted losses' gradient at a strip and at the row below it."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch((rows, row_below))
             losses = self._compute_strip_losses(rows, row_below)
@@ -167,7 +167,7 @@ class TiledEvaluator:
         stage_inputs: list[StageInput],
         weights: Mapping[str, float],
     ) -> np.ndarray:
-        """The gradient of the terms times `weights`; empties `stage_inputs`."""
+        """Compute the gradient of the terms times `weights`; empty `stage_inputs`."""
         gradient = None
         if self.tiled_extractor:
             gram_gradients = {}
@@ -197,7 +197,7 @@ class TiledEvaluator:
 def tiled_representations(
     extractor: keras.Model, terms: list[LossTerm], picture: np.ndarray, tile: int
 ) -> dict[str, np.ndarray]:
-    """`{tag: what the term's loss compares}` of a `(1, height, width, 3)` picture.
+    """Compute `{tag: what its loss compares}` of a `(1, height, width, 3)` picture.
 
     Whole layers, in the extractor's precision, and Gram matrices, in float32.
     """

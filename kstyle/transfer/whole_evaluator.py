@@ -47,7 +47,7 @@ class WholeEvaluator:
                 self.targets[tag] = array_variable(name, value, trainable=False)
 
     def losses(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What `compute_losses` returns for the picture."""
+        """Compute the losses of the picture, as `compute_losses` returns them."""
         layers = {term.layer for term in self.terms} - {IMAGE}
         features = layer_features(self.extractor, image, layers)
         return compute_losses(self.terms, {**features, IMAGE: image}, self.targets)
@@ -57,7 +57,7 @@ class WholeEvaluator:
         image: tf.Tensor,
         scale_loss: Callable[[tf.Tensor], tf.Tensor],
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """The losses, and the gradient at the picture of their `scale_loss`ed total."""
+        """Compute the losses and the gradient of `scale_loss(total)` at the picture."""
 
         def scaled_total(image: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             features = {**self.extractor(image), IMAGE: image}
@@ -67,7 +67,7 @@ class WholeEvaluator:
         return value_and_gradient(scaled_total, image)
 
     def gradient_norms(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`{tag: 2-norm of the weighted term's gradient at the picture}`.
+        """Compute `{tag: 2-norm of the weighted term's gradient at the picture}`.
 
         One backward pass a term.
         """
@@ -88,7 +88,7 @@ class WholeEvaluator:
 def layer_features(
     extractor: keras.Model, picture: np.ndarray | tf.Tensor, layers: Collection[str]
 ) -> dict[str, tf.Tensor]:
-    """`{layer: features}` of a `(1, height, width, 3)` picture for `layers` alone.
+    """Compute `{layer: features}` of a `(1, height, width, 3)` picture for `layers`.
 
     In a graph, as in a step: a convolution, its bias and its ReLU are one kernel there,
     which is faster, and rounds once. Targets in bfloat16 that are rounded otherwise
