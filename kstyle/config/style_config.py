@@ -116,6 +116,12 @@ class StyleConfig(pydantic.BaseModel):
     content_weight: Weight = option(8.0, "weight of the content loss")
     style_weight: Weight = option(100.0, "weight of the style loss")
     tv_weight: Weight = option(120.0, "weight of the total variation loss")
+    color: Literal["style", "keep", "match", "exact"] = option(
+        "style",
+        "colours of the result: style (as the loss makes them), keep (hue and chroma "
+        "of the content), match (the style image takes the content's colours before "
+        "the run) or exact (hue and chroma spread as in the style image)",
+    )
     init: PathText = option(
         "content", "initial picture: content, noise or a file", is_path=True
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from kstyle.config.style_config import StyleConfig
 from kstyle.images import reading
+from kstyle.images.color_transfer import match_color
 from kstyle.images.picture import Picture, crop, resize
 from kstyle.images.samples import picture_file
 from kstyle.lru_cache import LRUCache
@@ -17,6 +18,10 @@ from kstyle.runs.provenance import file_hash
 MAX_PICTURE_BYTES = 2**28  # a painting of 20 megapixels, or a hundred small ones
 MAX_STYLE_BYTES = 2**26  # of style pictures resized to the scales
 MAX_WEIGHT_SETS = 2  # a VGG19 down to conv5_1 is 50 MB
+
+# Values of the option `color` with which the style gets the colours of the content
+# before the run. With "keep", so that a dark painting makes no dark picture.
+MATCHED = ("match", "keep")
 
 
 class InputCache:
@@ -57,7 +62,8 @@ class InputCache:
 class InputPictures:
     """The pictures of a run at full size.
 
-    style: `(height, width, 3)` in [0, 1], already cropped. init: the initial picture
+    style: `(height, width, 3)` in [0, 1], already cropped, and with the colours of the
+        content where the option `color` is one of `MATCHED`. init: the initial picture
         if it is a file.
     """
 
@@ -80,9 +86,13 @@ def read_pictures(
         picture; ImageError: a picture cannot be read.
     """
     load = inputs.load_picture if inputs else reading.load_picture
+    content = load(config.content)
+    style = read_style(config.style, config.style_crop, inputs)
+    if config.color in MATCHED:
+        style = match_color(style, content.pixels, content.alpha)
     return InputPictures(
-        content=load(config.content),
-        style=read_style(config.style, config.style_crop, inputs),
+        content=content,
+        style=style,
         init=load(config.init) if config.has_init_file() else None,
     )
 

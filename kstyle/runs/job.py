@@ -21,6 +21,7 @@ from kstyle.files import (
 from kstyle.hardware.machine import THIS_MACHINE, Machine
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.images import writing
+from kstyle.images.color_transfer import keep_color, match_palette
 from kstyle.images.picture import Picture, resize
 from kstyle.networks.weights import NetWeights
 from kstyle.planning.memory_fit import fit_memory, tile_after_memory_error
@@ -81,6 +82,16 @@ class Job:
         """Return the style resampled to `size`, (height, width)."""
         make = self.inputs.resize if self.inputs else resize
         return self._resized("style", self.style, size, make)
+
+    def recolored(self, pixels: np.ndarray) -> np.ndarray:
+        """Return a picture of the run with the colours that its option `color` asks
+        for."""
+        height, width = pixels.shape[:2]
+        if self.config.color == "keep":
+            return keep_color(pixels, self.content_at((height, width)))
+        if self.config.color == "exact":
+            return match_palette(pixels, self.style_at(self.scales[-1].style_size))
+        return pixels
 
     def _resized(
         self,

@@ -254,7 +254,7 @@ def open_logs(
             writer, config.report_every, gradients=config.log_gradients
         ),
         tensorboard.SnapshotEvents(
-            writer, job.folder / "snapshots", config.snapshot_every
+            writer, job.folder / "snapshots", config.snapshot_every, job.recolored
         ),
     ]
 

@@ -25,6 +25,9 @@ from kstyle.runs.model_options import build_terms
 from kstyle.runs.provenance import RunRecord, shareable_options
 from kstyle.transfer.style_transfer import StyleTransfer
 
+# The picture of the last step, in the run's folder, if the result has other colours.
+BEFORE_RECOLORING = "before_recoloring.png"
+RECOLORED = ("keep", "exact")  # values of the option `color`
 VERIFY_TOLERANCE = 0.01  # of the total loss: the change by rounding to 8 bits
 
 
@@ -103,7 +106,11 @@ def write_result(job: Job, pixels: np.ndarray, word: str) -> Picture:
     alpha = job.content.alpha
     if alpha is not None:
         alpha = resize(alpha, size)
-    picture = Picture(resize(pixels, size), alpha)
+    pixels = resize(pixels, size)
+    if job.config.color in RECOLORED:
+        writing.save_picture(job.folder / BEFORE_RECOLORING, pixels)
+        pixels = job.recolored(pixels)
+    picture = Picture(pixels, alpha)
     weights = Path(job.weights.source).name
     record = {
         "config": json.dumps(shareable_options(job.config)),
@@ -159,6 +166,8 @@ def losses_of_result(record: RunRecord) -> dict[str, float]:
     """
     config, folder = record["config"], record["folder"]
     pictures, path = read_pictures(config), result_path(config.output, folder)
+    if config.color in RECOLORED:  # the losses are of the picture of the last step
+        path = folder / BEFORE_RECOLORING
     job = Job(
         config=config,
         content=pictures.content,

@@ -1,14 +1,22 @@
-"""The end of a run: the last losses, and the memory in which they are measured."""
+"""The end of a run: its colours, its last losses, the memory for measuring them."""
 
 import weakref
 
+import numpy as np
 import pytest
 
-from kstyle import StyleConfig, stylize
+from kstyle import Picture, StyleConfig, save_picture, stylize
+from kstyle.images.color_spaces import oklab_of_srgb
+from kstyle.images.color_transfer import color_statistics
+from kstyle.images.picture import resize
+from kstyle.images.reading import load_picture
 from kstyle.runs.callbacks.periodic import EverySteps
+from kstyle.runs.inputs import read_pictures
 from kstyle.runs.job import prepare
 from kstyle.runs.model_cache import ModelCache
 from kstyle.runs.pipeline import run_job
+from kstyle.runs.provenance import read_run
+from kstyle.runs.results import losses_of_result
 
 
 class Witness(EverySteps):
@@ -63,3 +71,39 @@ def test_measuring_after_bfloat16_takes_half_the_tiles(small_run, precision, edg
     measuring = scale.for_measuring()
     assert (measuring.tile, measuring.precision) == (edge, "float32")
     assert measuring.content_size == scale.content_size
+
+
+def read(path):
+    return load_picture(path).pixels
+
+
+def hue(pixels):
+    return oklab_of_srgb(pixels)[..., 1:]
+
+
+def test_keep_gives_the_hues_of_the_content_and_alpha(small_run, random_picture):
+    content = Picture(0.4 + 0.2 * random_picture(16, 24), np.full((16, 24), 0.5))
+    save_picture(small_run["content"], content)
+    config = StyleConfig(**small_run | {"color": "keep", "bits": 16})
+    result = stylize(config)
+    expected = hue(resize(content.pixels, result.picture.size))
+    found = read(result.path)
+    np.testing.assert_allclose(hue(found), expected, atol=0.01)
+    assert result.picture.alpha.mean() == pytest.approx(0.5, abs=0.01)
+    assert abs(found - read(result.folder / "before_recoloring.png")).max() > 0.02
+    assert hue(read(result.folder / "snapshots/step_000004.png")) == pytest.approx(
+        hue(found), abs=0.02
+    )
+
+
+def test_losses_of_a_recolored_result_are_of_the_last_step(small_run):
+    result = stylize(StyleConfig(**small_run | {"color": "exact"}))
+    found = losses_of_result(read_run(result.folder))
+    assert found["loss"] == pytest.approx(result.losses["loss"], rel=0.01)
+
+
+def test_match_gives_the_style_the_colors_of_the_content(small_run):
+    config = StyleConfig(**small_run | {"color": "match"})
+    found = read_pictures(config)
+    mean, _ = color_statistics(found.content.pixels)
+    np.testing.assert_allclose(color_statistics(found.style)[0], mean, atol=0.01)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import keras
+import numpy as np
 
 from kstyle.images.writing import save_picture
 from kstyle.planning.scales import Scale, ScalePlan
@@ -106,14 +107,22 @@ class LossCSV(EverySteps):
 
 
 class SnapshotFiles(EverySteps):
-    """Writes the picture as `step_000050.png` into `folder`."""
+    """Writes the picture as `step_000050.png` into `folder`.
+
+    recolor: called with the pixels of a snapshot; returns those that are written.
+    """
 
     state_name = "snapshots"
     writes_files = True
 
-    def __init__(self, folder: Path, every: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        every: int,
+        recolor: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
         super().__init__(every)
-        self.folder = folder
+        self.folder, self.recolor = folder, recolor
 
     def path(self, step: int) -> Path:
         """Return the file of the snapshot at `step`."""
@@ -121,7 +130,10 @@ class SnapshotFiles(EverySteps):
 
     def report(self, step: int, logs: dict[str, float]) -> None:
         self.folder.mkdir(exist_ok=True)
-        save_picture(self.path(step), self.model.pixels())
+        pixels = self.model.pixels()
+        if self.recolor is not None:
+            pixels = self.recolor(pixels)
+        save_picture(self.path(step), pixels)
 
 
 class LossCurve(EverySteps):

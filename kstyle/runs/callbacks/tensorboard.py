@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,13 @@ class SnapshotEvents(SnapshotFiles):
     """Writes the snapshot's file, and its bytes as the image `snapshot`."""
 
     def __init__(
-        self, writer: tf.summary.SummaryWriter, folder: Path, every: int
+        self,
+        writer: tf.summary.SummaryWriter,
+        folder: Path,
+        every: int,
+        recolor: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        super().__init__(folder, every)
+        super().__init__(folder, every, recolor)
         self.writer = writer
 
     def report(self, step: int, logs: dict[str, float]) -> None:
