@@ -63,6 +63,10 @@ VALUES = {
     "style_weights": st.sampled_from([None, "auto", "equal-loss", "equal-gradient"])
     | positive.map("init-loss:{!r}".format)
     | shares.map("equal-gradient:{!r}".format),
+    "content_weights": st.sampled_from([None, "equal-loss", "equal-gradient"]),
+    "iterations": st.none(),
+    "content_size": st.sampled_from([None, "original"]) | edges,
+    "content_crop": st.none() | crops,
     "average": st.just(0.0) | shares,
     "size": edges,
     "tile": st.sampled_from(("off", "whole")) | st.integers(128, 65_535),
@@ -97,6 +101,8 @@ def options(draw):
     given |= dict(zip(layers, pair, strict=True))
     if given["average"]:
         given["optimizer"] = "adam"
+    if given["optimizer"] == "scipy":  # it has fewer options
+        given |= {"parameterization": "pixels", "learning_rate": None}
     return given
 
 

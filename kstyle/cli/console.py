@@ -57,13 +57,25 @@ def print_table(
     screen.print(table)
 
 
-def print_losses(
-    losses: Mapping[str, tuple[float, float]],
-    title: str | None = "unweighted initial losses",
-) -> None:
+def print_losses(losses: Mapping[str, tuple[float, float]]) -> None:
     """Print the unweighted losses of every layer: `{layer: (content, style)}`."""
     rows = [(name, f"{a:.6g}", f"{b:.6g}") for name, (a, b) in losses.items()]
-    print_table(title, ("layer", "content", "style"), rows)
+    print_table(None, ("layer", "content", "style"), rows)
+
+
+def print_weighted_losses(
+    losses: Mapping[str, tuple[float, float]],
+    content_weight: float,
+    style_weight: float,
+) -> None:
+    """Print the losses of every layer, `{layer: (content, style)}`, unweighted and with
+    the weights of content and style, but not with those of the layers."""
+    rows = [
+        (name, *(f"{x:.6g}" for x in (a, b, content_weight * a, style_weight * b)))
+        for name, (a, b) in losses.items()
+    ]
+    weighted = (f"content x {content_weight:g}", f"style x {style_weight:g}")
+    print_table("initial losses", ("layer", "content", "style", *weighted), rows)
 
 
 def print_figures(headings: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -72,12 +84,16 @@ def print_figures(headings: Iterable[str], rows: Iterable[Sequence[Any]]) -> Non
     print_table(None, headings, cells)
 
 
-def print_solved_weights(
-    style_layers: Mapping[str, float], content_weight: float
-) -> None:
-    """Print the weights that `--style-weights` solved, as flags."""
-    layers = ",".join(f"{name}:{weight:g}" for name, weight in style_layers.items())
-    click.echo(f"--style-layers {layers} --content-weight {content_weight:g}")
+def print_solved_weights(solved: Mapping[str, Mapping[str, float] | float]) -> None:
+    """Print the weights that were solved, `{option: value}`, as flags."""
+    words = []
+    for name, value in solved.items():
+        if isinstance(value, Mapping):
+            text = ",".join(f"{layer}:{weight:g}" for layer, weight in value.items())
+        else:
+            text = f"{value:g}"
+        words.append(f"--{name.replace('_', '-')} {text}")
+    click.echo(" ".join(words))
 
 
 def print_layers(table: Iterable[Any]) -> None:

@@ -140,7 +140,7 @@ def print_initial_losses(records: Iterable[Mapping[str, Any]]) -> None:
             click.echo(f"unweighted initial losses: {record['trial']}")
             pairs = record["table"].items()
             losses = {layer: (p["content"], p["style"]) for layer, p in pairs}
-            print_losses(losses, title=None)  # rich breaks a title at the table's width
+            print_losses(losses)
 
 
 TRIAL_COLUMNS = (

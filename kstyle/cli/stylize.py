@@ -129,12 +129,19 @@ def stylize_one_picture(config: StyleConfig, *, overwrite: bool, quiet: bool) ->
     from kstyle.runs.model_cache import ModelCache
 
     def print_weights(solved: StyleConfig) -> None:
-        console.print_solved_weights(solved.style_layers, solved.content_weight)
+        names = ["content_layers"] if config.content_weights is not None else []
+        if config.style_weights is not None:
+            names += ["style_layers", "content_weight"]
+        console.print_solved_weights({name: getattr(solved, name) for name in names})
 
     models = ModelCache()
     with watch_run(job, quiet=quiet) as callbacks:
         if config.all_losses:
-            console.print_losses(initialization.layer_losses(job, models))
+            console.print_weighted_losses(
+                initialization.layer_losses(job, models),
+                config.content_weight,
+                config.style_weight,
+            )
         result = pipeline.run_job(
             job, callbacks, models, on_solved=None if quiet else print_weights
         )

@@ -1,18 +1,21 @@
-"""Solve layer weights from the initial picture: `--style-weights METHOD[:NUMBER]`.
+"""Solve layer weights from the initial picture: `--style-weights METHOD[:NUMBER]` and
+`--content-weights METHOD[:NUMBER]`.
 
 They are solved once, before the first step, and are plain numbers from then on, so that
 the run can be repeated. Arithmetic only: `runs/initialization.py` measures the losses
 and gradient norms.
 
-- `init-loss:FLOOR`, as the reference does: a style layer whose unweighted initial loss
-  is below FLOOR gets the weight FLOOR / loss. Other layers and weights of 0 stay.
-- `equal-loss[:SHARE]`: every style layer gets the same weighted initial loss.
-- `equal-gradient[:SHARE]`: the gradients of the style layers' weighted losses get the
-  same 2-norm at the initial picture.
+- `init-loss:LOSS`, as the article's program does: a layer whose initial loss, times
+  `style_weight` or `content_weight`, is below LOSS gets the weight with which it starts
+  at exactly LOSS. Layers above it and weights of 0 stay.
+- `equal-loss[:SHARE]`: every layer gets the same weighted initial loss.
+- `equal-gradient[:SHARE]`: the gradients of the layers' weighted losses get the same
+  2-norm at the initial picture.
 
 The last two keep the sum over the layers (of losses or norms), so that `style_weight`
-keeps its meaning. With a SHARE in (0, 1), `content_weight` is solved as well, so that
-style has that share of the sum of style and content. Content is measured at the initial
+and `content_weight` keep their meaning. With a SHARE, which only style can have, in
+(0, 1), `content_weight` is solved as well, so that style has that share of the sum of
+style and content. Content is measured at the initial
 picture, or at grey noise if the run starts from the content, which has no content loss.
 `auto` is `equal-gradient:0.8`.
 """
@@ -25,7 +28,8 @@ from kstyle.errors import ConfigError
 
 AUTO_METHOD = "equal-gradient:0.8"
 BALANCE_METHODS = ("init-loss", "equal-loss", "equal-gradient")
-METHOD_FORMS = "auto, init-loss:FLOOR, equal-loss[:SHARE] or equal-gradient[:SHARE]"
+METHOD_FORMS = "auto, init-loss:LOSS, equal-loss[:SHARE] or equal-gradient[:SHARE]"
+CONTENT_METHOD_FORMS = "init-loss:LOSS, equal-loss or equal-gradient"
 SIGNIFICANT_DIGITS = 6  # of the solved numbers: what is printed is what is run
 Weights = dict[str, float]
 Values = dict[str, float]
@@ -33,7 +37,7 @@ Values = dict[str, float]
 
 @dataclasses.dataclass(frozen=True)
 class BalanceMethod:
-    """The name of a method and its FLOOR or SHARE; without a SHARE (`None`) content
+    """The name of a method and its LOSS or SHARE; without a SHARE (`None`) content
     keeps its weight."""
 
     name: str
@@ -49,21 +53,53 @@ def parse_balance_method(text: str) -> BalanceMethod:
 
     Raises: ConfigError: there is no such method, or its number is out of range.
     """
-    name, colon, number = (AUTO_METHOD if text == "auto" else str(text)).partition(":")
-    try:
-        value = float(number) if colon else None
-    except ValueError:
-        value = math.nan
+    method = split_method(AUTO_METHOD if text == "auto" else str(text))
+    name, number = method.name, method.number
     if name == "init-loss":
-        usable = value is not None and 0 < value < math.inf
+        usable = number is not None and 0 < number < math.inf
     else:
-        usable = name in BALANCE_METHODS and (value is None or 0 < value < 1)
+        usable = name in BALANCE_METHODS and (number is None or 0 < number < 1)
     if not usable:
         raise ConfigError(
             f"style_weights: {text!r} is not a method. Expected {METHOD_FORMS}, with "
-            "FLOOR above 0 and SHARE between 0 and 1, such as equal-loss:0.8."
+            "LOSS above 0 and SHARE between 0 and 1, such as equal-loss:0.8."
         )
-    return BalanceMethod(name, value)
+    return method
+
+
+def parse_content_method(text: str, init: str) -> BalanceMethod:
+    """Parse METHOD or METHOD:NUMBER of the content layers.
+
+    init: the option.
+    Raises: ConfigError: there is no such method, its number is out of range, or the
+        run starts from the content, where no content layer has a loss to be raised.
+    """
+    method = split_method(text)
+    name, number = method.name, method.number
+    if name == "init-loss":
+        usable = number is not None and 0 < number < math.inf
+    else:
+        usable = name in BALANCE_METHODS and number is None and ":" not in text
+    if not usable:
+        raise ConfigError(
+            f"content_weights: {text!r} is not a method. Expected "
+            f"{CONTENT_METHOD_FORMS}, with LOSS above 0, such as init-loss:1000."
+        )
+    if name == "init-loss" and init == "content":
+        raise ConfigError(
+            "content_weights: at init content the content loss is 0, whatever its "
+            "weight. Start from --init noise or a file, or use another method."
+        )
+    return method
+
+
+def split_method(text: str) -> BalanceMethod:
+    """Split METHOD or METHOD:NUMBER; a number that is none becomes NaN."""
+    name, colon, number = text.partition(":")
+    try:
+        return BalanceMethod(name, float(number) if colon else None)
+    except ValueError:
+        return BalanceMethod(name, math.nan)
 
 
 def solve_layer_weights(
@@ -84,34 +120,59 @@ def solve_layer_weights(
     Raises: ConfigError: a layer that has a weight has no loss, or one that is not
         finite.
     """
-    if method.name == "init-loss":
-        floor = cast(float, method.number)
-        check_positive_values(style_values)
-        raised = {
-            layer: floor / style_values[layer]
-            for layer, weight in style_layers.items()
-            if weight and style_values[layer] < floor
-        }
-        return {"style_layers": round_weights(style_layers | raised)}
-    weights = round_weights(equalized_weights(style_layers, style_values))
+    weights = solve_kind("style", method, style_layers, style_weight, style_values)
     options: dict[str, Any] = {"style_layers": weights}
-    if method.number is not None:
+    if method.name != "init-loss" and method.number is not None:
         style = style_weight * sum(weights[k] * style_values[k] for k in weights)
         content = sum(content_layers[k] * content_values[k] for k in content_values)
         options["content_weight"] = solve_content_weight(method.number, style, content)
     return options
 
 
+def solve_kind(
+    kind: str,
+    method: BalanceMethod,
+    layers: Weights,
+    kind_weight: float,
+    values: Values,
+) -> dict[str, float]:
+    """Compute the weights of the layers of one kind, rounded.
+
+    kind: "style" or "content". layers, kind_weight: the options `style_layers` and
+        `style_weight`, or those of content. values: as for `solve_layer_weights`.
+    Raises: ConfigError: as for `solve_layer_weights`.
+    """
+    weighted = [layer for layer, weight in layers.items() if weight]
+    if not weighted:
+        raise ConfigError(f"{kind}_weights: no {kind} layer has a weight to be solved.")
+    values = {layer: values[layer] for layer in weighted}
+    check_positive_values(values, kind)
+    if method.name != "init-loss":
+        return round_weights(equalized_weights(layers, values))
+    if not kind_weight:
+        raise ConfigError(
+            f"{kind}_weights: {kind}_weight is 0, so no layer can start with a loss. "
+            "Give it a weight."
+        )
+    losses = {layer: kind_weight * value for layer, value in values.items()}
+    return round_weights(raised_weights(layers, losses, cast(float, method.number)))
+
+
+def raised_weights(weights: Weights, losses: Values, start: float) -> dict[str, float]:
+    """Compute the weights with which layers below the loss `start` start there.
+
+    losses: of the layers to be solved, with all but the layers' own weights.
+    """
+    raised = {layer: start / loss for layer, loss in losses.items() if loss < start}
+    return weights | raised
+
+
 def equalized_weights(weights: Weights, values: Values) -> dict[str, float]:
     """Compute weights with which every `weight * value` is the same and the sum of
     them stays.
 
-    A layer of weight 0 keeps it.
+    values: of the layers to be solved; the others keep their weight.
     """
-    values = {layer: values[layer] for layer, weight in weights.items() if weight}
-    if not values:
-        raise ConfigError("style_weights: no style layer has a weight to be solved.")
-    check_positive_values(values)
     each = sum(weights[layer] * values[layer] for layer in values) / len(values)
     return weights | {layer: each / value for layer, value in values.items()}
 
@@ -135,14 +196,14 @@ def solve_content_weight(share: float, style: float, content: float) -> float:
     return round_weight(style * (1 - share) / share / content)
 
 
-def check_positive_values(values: Values) -> None:
-    """Refuse style layers whose value is not positive and finite."""
+def check_positive_values(values: Values, kind: str) -> None:
+    """Refuse layers of a kind whose value is not positive and finite."""
     for layer, value in values.items():
         if not 0 < value < math.inf:
             raise ConfigError(
-                f"style_weights: style layer {layer} starts with the value {value:g}, "
-                "so no weight can be found for it. Leave the layer out, start from "
-                "another --init, or give the weights yourself."
+                f"{kind}_weights: {kind} layer {layer} starts with the value "
+                f"{value:g}, so no weight can be found for it. Leave the layer out, "
+                "start from another --init, or give the weights yourself."
             )
 
 

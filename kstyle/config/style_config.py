@@ -11,7 +11,12 @@ import yaml
 from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
-from kstyle.config.layer_balance import METHOD_FORMS, parse_balance_method
+from kstyle.config.layer_balance import (
+    CONTENT_METHOD_FORMS,
+    METHOD_FORMS,
+    parse_balance_method,
+    parse_content_method,
+)
 from kstyle.config.option_types import (
     Average,
     Count,
@@ -111,7 +116,14 @@ class StyleConfig(pydantic.BaseModel):
     )
     style_weights: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
         None,
-        f"how to compute the layer weights from the initial picture: {METHOD_FORMS}",
+        "how to compute the style layers' weights from the initial picture: "
+        f"{METHOD_FORMS}",
+    )
+    content_weights: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
+        None,
+        "how to compute the content layers' weights from the initial picture: "
+        f"{CONTENT_METHOD_FORMS}",
+        is_later=True,
     )
     content_weight: Weight = option(8.0, "weight of the content loss")
     style_weight: Weight = option(100.0, "weight of the style loss")
@@ -131,7 +143,9 @@ class StyleConfig(pydantic.BaseModel):
         "steps in float32) or auto (bfloat16 where the machine is fast at it, else "
         "float32)",
     )
-    optimizer: Literal["lbfgs", "adam"] = option("lbfgs", "optimizer")
+    optimizer: Literal["lbfgs", "adam", "scipy"] = option(
+        "lbfgs", "optimizer; scipy: SciPy's L-BFGS-B on pixels, for comparison"
+    )
     learning_rate: Positive | None = option(
         None,
         "adam: step size in grey levels of 0..255 (default 5); lbfgs: factor on each "
@@ -150,14 +164,34 @@ class StyleConfig(pydantic.BaseModel):
     )
     history: Count = option(
         10,
-        "lbfgs: number of stored pairs of steps and gradient changes; a pair takes "
-        "the memory of two pictures",
+        "lbfgs, scipy: number of stored pairs of steps and gradient changes; a pair "
+        "takes the memory of two pictures (scipy: four)",
         is_fitted=True,
     )
     steps: Natural = option(
         60, "steps at the last scale, with one evaluation of the losses each"
     )
+    iterations: Count | None = option(
+        None,
+        "scipy: iterations at which a scale ends if its steps, which are evaluations, "
+        "have not ended it",
+        is_later=True,
+    )
     size: EdgeLength = option(512, "long edge of the result in pixels")
+    content_size: Annotated[
+        Literal["original"] | EdgeLength | None, BeforeValidator(empty_as_none)
+    ] = option(
+        None,
+        "short edge of the result in pixels, or original (that of the content image), "
+        "in place of --size",
+        is_later=True,
+    )
+    content_crop: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
+        None,
+        "part of the content image to use: left, center, right (a square) or X,Y,W,H "
+        "in pixels or per cent",
+        is_later=True,
+    )
     tile: TileOption = option(
         "off",
         "compute in tiles, which takes less memory and gives the same result up to "
@@ -188,7 +222,7 @@ class StyleConfig(pydantic.BaseModel):
     ] = option(
         None,
         "short edge of the style image in pixels, or original; default: long edge of "
-        "--size, never enlarged",
+        "the result, never enlarged",
     )
     style_crop: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
         None,
@@ -226,7 +260,8 @@ class StyleConfig(pydantic.BaseModel):
     )
     all_losses: bool = option(
         False,
-        "print the unweighted losses of every layer before the first step",
+        "print the losses of every layer before the first step, unweighted and "
+        "weighted",
         affects_result=False,
     )
     bits: Annotated[Literal[8, 16], BeforeValidator(as_integer)] = option(
@@ -254,13 +289,41 @@ class StyleConfig(pydantic.BaseModel):
             raise ConfigError("Every weight is 0. Give content, style or tv a weight.")
         if self.average and self.optimizer != "adam":
             raise ConfigError("average is Adam's. Leave it out, or use optimizer adam.")
-        if self.style_crop is not None:
-            with named_option("style_crop"):
-                parse_crop(self.style_crop)
+        self._check_scipy()
+        for name in ("content_crop", "style_crop"):
+            text = getattr(self, name)
+            if text is not None:
+                with named_option(name):
+                    parse_crop(text)
         if self.style_weights is not None:
             with named_option("style_weights"):
                 parse_balance_method(self.style_weights)
+        if self.content_weights is not None:
+            with named_option("content_weights"):
+                parse_content_method(self.content_weights, self.init)
         return self
+
+    def _check_scipy(self) -> None:
+        """Refuse what SciPy's optimizer cannot do, and what only it can."""
+        if self.optimizer != "scipy":
+            if self.iterations is not None:
+                raise ConfigError(
+                    "iterations are SciPy's. Leave them out, or use optimizer scipy.",
+                    option="iterations",
+                )
+            return
+        if self.parameterization != "pixels":
+            raise ConfigError(
+                "optimizer scipy optimises the pixels, between bounds: use "
+                "parameterization pixels with it, "
+                f"not {self.parameterization}.",
+                option="optimizer",
+            )
+        if self.learning_rate is not None:
+            raise ConfigError(
+                "optimizer scipy has a line search and no learning_rate. Leave it out.",
+                option="optimizer",
+            )
 
     def layers(self) -> tuple[str, ...]:
         """List every layer that has a loss, each once."""
@@ -271,6 +334,10 @@ class StyleConfig(pydantic.BaseModel):
         content = self.content_weight * max(self.content_layers.values(), default=0)
         style = self.style_weight * max(self.style_layers.values(), default=0)
         return max(content, style, self.tv_weight) > 0
+
+    def has_weights_to_solve(self) -> bool:
+        """Return whether weights of layers are to be solved at the start of the run."""
+        return self.style_weights is not None or self.content_weights is not None
 
     def has_init_file(self) -> bool:
         """Return whether `init` is a file, not the content or noise."""

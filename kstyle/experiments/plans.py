@@ -19,7 +19,7 @@ from kstyle.experiments.scoring.names import SCORES
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.planning.estimates import Estimate, cost_model, estimate_run
 from kstyle.planning.scales import plan_scales_of_run
-from kstyle.runs.inputs import read_pictures
+from kstyle.runs.inputs import check_packages, read_pictures
 from kstyle.runs.job import check_folder_name
 
 PictureSizes = tuple[tuple[int, int], tuple[int, int]]
@@ -185,6 +185,7 @@ def check_trial(trial: Trial) -> PictureSizes:
     Raises: KStyleError: with the trial's name.
     """
     try:
+        check_packages(trial.config)
         sizes = read_pictures(trial.config).sizes
         plan_scales_of_run(trial.config, *sizes)
     except KStyleError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib.util
 import os
 import platform
 import re
@@ -11,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+
+from kstyle.errors import ConfigError
 
 # With which the system asks a process to end; not all systems have both.
 ENDING_SIGNALS = [
@@ -204,3 +207,15 @@ def resident_memory(root: str | Path = "/") -> int:
     """Return the bytes of memory that this process holds; 0: unknown."""
     value = field_value(read_system_file(Path(root) / "proc/self/status"), "VmRSS")
     return 1024 * int(value.split()[0]) if value else 0
+
+
+def require_package(name: str, extra: str, purpose: str) -> None:
+    """Raise `ConfigError` if the package `name` of an extra is not installed.
+
+    purpose: what needs it, as the message begins.
+    """
+    if importlib.util.find_spec(name) is None:
+        raise ConfigError(
+            f"{purpose} needs {name}, which is not installed: pip install "
+            f'"kstyle[{extra}]".'
+        )

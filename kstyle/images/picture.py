@@ -48,6 +48,11 @@ class Picture:
         alpha = None if self.alpha is None else resize(self.alpha, size)
         return Picture(resize(self.pixels, size), alpha)
 
+    def cropped(self, text: str) -> "Picture":
+        """Cut out the part that `text` names; see `parse_crop`."""
+        alpha = None if self.alpha is None else crop(self.alpha, text)
+        return Picture(crop(self.pixels, text), alpha)
+
 
 SQUARE_CROPS = ("left", "center", "right")
 NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)(%?)"

@@ -9,7 +9,7 @@ from typing import Any
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.planning.estimates import cost_model
-from kstyle.planning.scales import Size, plan_scales_of_run
+from kstyle.planning.scales import Size, plan_scales_of_run, result_edge
 
 # Tried in this order: fewer L-BFGS pairs, then recomputation, then tiles.
 HISTORY_FALLBACKS = (5, 3)
@@ -59,7 +59,8 @@ def fit_memory(
                     words,
                 )
                 return smaller
-    sentences = shortage_message(smaller, available, need)
+    edge = result_edge(config.size, config.content_size, content_size)
+    sentences = shortage_message(smaller, edge, available, need)
     raise ConfigError(f"{sentences} {RESUME_ADVICE}" if resumed else sentences)
 
 
@@ -76,32 +77,36 @@ def memory_fallbacks(history: int, tile: str | int) -> list[dict[str, Any]]:
 
 
 def shortage_message(
-    config: StyleConfig, available: int, need: Callable[[StyleConfig], int]
+    config: StyleConfig, edge: int, available: int, need: Callable[[StyleConfig], int]
 ) -> str:
     """Say how much memory is missing and which size would fit.
 
-    need: a function from a config to the bytes of its run.
+    edge: long edge of the result in pixels. need: a function from a config to the
+        bytes of its run.
     """
     # A smaller size may be below edges that were given.
     scales = "auto" if isinstance(config.scales, tuple) else config.scales
 
     def need_at(size: int) -> int:
         try:
-            return need(config.replace(size=size, scales=scales))
+            changes = {"size": size, "content_size": None, "scales": scales}
+            return need(config.replace(**changes))
         except ConfigError:  # too small for the layers or their scales
             return 0
 
-    sizes = range(config.size)
+    sizes = range(edge)
     size = bisect.bisect_right(sizes, available, lo=1, key=need_at) - 1
     if need_at(size):
         advice = f"The largest --size that fits is {size}."
+        if config.content_size is not None:
+            advice += " Give it in place of --content-size."
     else:
         advice = "No --size fits: use a smaller --style-size, or end other programs."
     if config.fit == "off":
         advice += " Or leave out --fit off."
     tiles = f" with --tile {config.tile}" if config.tile != "off" else ""
     return (
-        f"A result of {config.size} px needs about {need(config) / 1e9:.1f} GB of "
+        f"A result of {edge} px needs about {need(config) / 1e9:.1f} GB of "
         f"memory{tiles}, but {available / 1e9:.1f} GB are free. {advice}"
     )
 

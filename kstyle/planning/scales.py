@@ -115,17 +115,19 @@ def plan_scales_of_run(
 
     content_size, style_size: (height, width) of the pictures as loaded, the style
         already cropped.
-    With `scales` "auto" the first scale is the coarsest at which both pictures are
+    The result has the size of the content at `result_edge`. With `scales` "auto" the
+    first scale is the coarsest at which both pictures are
     large enough for the layers.
     Raises: ConfigError: a picture is too small or too large at a scale.
     """
     found = []
+    edge = result_edge(config.size, config.content_size, content_size)
     for scale in plan_scales(
-        config.size, config.steps, config.scales, config.scale_steps, config.precision
+        edge, config.steps, config.scales, config.scale_steps, config.precision
     ):
         content = fit_long_edge(content_size, scale.edge)
         style = style_size_at(
-            style_size, scale.edge, config.size, config.style_size, config.style_scale
+            style_size, scale.edge, edge, config.style_size, config.style_scale
         )
         tile = tile_edge(config.tile, max(*content, *style))
         found.append(ScalePlan(content, style, scale.steps, scale.precision, tile))
@@ -139,6 +141,19 @@ def plan_scales_of_run(
     return tuple(found)
 
 
+def result_edge(size: int, content_size: str | int | None, loaded: Size) -> int:
+    """Return the long edge of the result in pixels.
+
+    size, content_size: the options; the second, "original" or a short edge, replaces
+    the first. loaded: (height, width) of the content as loaded and cropped.
+    """
+    if content_size is None:
+        return size
+    if isinstance(content_size, str):
+        return max(loaded)
+    return round(content_size * max(loaded) / min(loaded))
+
+
 def style_size_at(
     loaded: Size,
     edge: int,
@@ -148,9 +163,9 @@ def style_size_at(
 ) -> Size:
     """Return the style picture's (height, width) for a result of long edge `edge`.
 
-    loaded: of the picture as loaded and cropped. size, style_size, style_scale: the
-    options, which hold at the last scale; at coarser ones the style shrinks with the
-    result, so that every scale shows the same part of it.
+    loaded: of the picture as loaded and cropped. size: long edge of the run's result.
+    style_size, style_scale: the options, which hold at the last scale; at coarser ones
+    the style shrinks with the result, so that every scale shows the same part of it.
     """
     if style_size is None:
         factor = min(1, size / max(loaded))
@@ -178,7 +193,7 @@ def check_sizes(plan: ScalePlan, least: int, padding: str) -> None:
         if height * width > MAX_PIXELS:
             raise ConfigError(
                 f"The {name} picture would be {width} x {height} pixels at scale "
-                f"{plan.edge}. Use a smaller size, style_size or style_scale."
+                f"{plan.edge}. Use a smaller size, {name}_size or style_scale."
             )
         if min(size) < least:
             raise ConfigError(

@@ -24,7 +24,13 @@ from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.images import reading, writing
 from kstyle.planning.memory_fit import fit_memory
 from kstyle.planning.scales import ScalePlan, Size, plan_scales_of_run
-from kstyle.runs.inputs import InputCache, load_config_weights, read_style
+from kstyle.runs.inputs import (
+    InputCache,
+    check_packages,
+    load_config_weights,
+    read_content_size,
+    read_style,
+)
 from kstyle.runs.job import Job
 
 PICTURE_SUFFIXES = tuple(
@@ -261,6 +267,7 @@ def make_batch_plan(
         writing.check_writable(path, overwrite=True)
     entries = []
     for config in configs:
+        check_packages(config)
         load_config_weights(config, inputs)
         if config.has_init_file():
             inputs.load_picture(config.init)
@@ -283,7 +290,7 @@ def check_entry(
             replaces = os.path.exists(config.output)
             if replaces and not overwrite and is_finished_result(config.output):
                 return BatchEntry(config, config, "there")
-        sizes = reading.picture_size(config.content), style_size
+        sizes = read_content_size(config.content, config.content_crop), style_size
         fitted = fit_memory(config, *sizes, available)
         scales = plan_scales_of_run(fitted, *sizes)
         return BatchEntry(fitted, config, scales=scales, replaces=replaces)

@@ -72,29 +72,42 @@ def layer_losses(
 
 @on_device
 def solve_job_weights(job: Job, models: ModelCache | None = None) -> Job:
-    """Replace `style_weights` by the weights that it stands for, in the run's
-    config.yaml as well.
+    """Replace `content_weights` and `style_weights` by the weights that they stand
+    for, in the run's config.yaml as well.
+
+    Content comes first: the share of style is that beside the solved content layers.
 
     Returns: the job itself if there is nothing to solve.
     Raises: ConfigError: the initial picture has no loss to solve them from.
     """
-    config = job.config
-    if config.style_weights is None:
+    config, models = job.config, models or ModelCache()
+    if not config.has_weights_to_solve():
         return job
-    method = layer_balance.parse_balance_method(config.style_weights)
-    style, content = initial_layer_values(job, method, models or ModelCache())
-    solved = layer_balance.solve_layer_weights(
-        method,
-        style_layers=config.style_layers,
-        content_layers=config.content_layers,
-        style_weight=config.style_weight,
-        style_values=style,
-        content_values=content,
-    )
-    plain = config.replace(style_weights=None, **solved)
-    comment = f"# The layers' weights were solved by style_weights: {method}\n"
-    write_text(job.folder / "config.yaml", comment + plain.to_yaml())
-    return dataclasses.replace(job, config=plain)
+    comments = []
+    if config.content_weights is not None:
+        method = layer_balance.parse_content_method(config.content_weights, config.init)
+        _, values = initial_layer_values(job, method, models)
+        layers = layer_balance.solve_kind(
+            "content", method, config.content_layers, config.content_weight, values
+        )
+        config = config.replace(content_weights=None, content_layers=layers)
+        comments.append(f"content_weights: {method}")
+    if config.style_weights is not None:
+        method = layer_balance.parse_balance_method(config.style_weights)
+        style, content = initial_layer_values(job, method, models)
+        solved = layer_balance.solve_layer_weights(
+            method,
+            style_layers=config.style_layers,
+            content_layers=config.content_layers,
+            style_weight=config.style_weight,
+            style_values=style,
+            content_values=content,
+        )
+        config = config.replace(style_weights=None, **solved)
+        comments.append(f"style_weights: {method}")
+    comment = f"# The layers' weights were solved by {', '.join(comments)}\n"
+    write_text(job.folder / "config.yaml", comment + config.to_yaml())
+    return dataclasses.replace(job, config=config)
 
 
 def initial_layer_values(

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 
 from kstyle.config.style_config import StyleConfig
+from kstyle.hardware.host import require_package
 from kstyle.images import reading
 from kstyle.images.color_transfer import match_color
-from kstyle.images.picture import Picture, crop, resize
+from kstyle.images.picture import Picture, crop, crop_box, resize
 from kstyle.images.samples import picture_file
 from kstyle.lru_cache import LRUCache
 from kstyle.networks.registry import get_architecture
@@ -62,9 +63,9 @@ class InputCache:
 class InputPictures:
     """The pictures of a run at full size.
 
-    style: `(height, width, 3)` in [0, 1], already cropped, and with the colours of the
-        content where the option `color` is one of `MATCHED`. init: the initial picture
-        if it is a file.
+    content: cropped. style: `(height, width, 3)` in [0, 1], cropped, and with the
+        colours of the content where the option `color` is one of `MATCHED`. init: the
+        initial picture if it is a file.
     """
 
     content: Picture
@@ -77,6 +78,12 @@ class InputPictures:
         return self.content.size, self.style.shape[:2]
 
 
+def check_packages(config: StyleConfig) -> None:
+    """Raise `ConfigError` if the run needs an extra that is not installed."""
+    if config.optimizer == "scipy":
+        require_package("scipy", "scipy", "optimizer scipy")
+
+
 def read_pictures(
     config: StyleConfig, inputs: InputCache | None = None
 ) -> InputPictures:
@@ -86,7 +93,7 @@ def read_pictures(
         picture; ImageError: a picture cannot be read.
     """
     load = inputs.load_picture if inputs else reading.load_picture
-    content = load(config.content)
+    content = read_content(config.content, config.content_crop, inputs)
     style = read_style(config.style, config.style_crop, inputs)
     if config.color in MATCHED:
         style = match_color(style, content.pixels, content.alpha)
@@ -95,6 +102,24 @@ def read_pictures(
         style=style,
         init=load(config.init) if config.has_init_file() else None,
     )
+
+
+def read_content(
+    path: str, content_crop: str | None, inputs: InputCache | None = None
+) -> Picture:
+    """Read a content picture, cropped."""
+    load = inputs.load_picture if inputs else reading.load_picture
+    content = load(path)
+    return content if content_crop is None else content.cropped(content_crop)
+
+
+def read_content_size(path: str, content_crop: str | None) -> Size:
+    """Return (height, width) of a content, cropped; only its header is read."""
+    size = reading.picture_size(path)
+    if content_crop is None:
+        return size
+    top, left, bottom, right = crop_box(content_crop, size)
+    return bottom - top, right - left
 
 
 def read_style(

@@ -31,6 +31,7 @@ from kstyle.runs.checkpoint_file import RunState
 from kstyle.runs.inputs import (
     InputCache,
     InputPictures,
+    check_packages,
     load_config_weights,
     read_pictures,
 )
@@ -189,6 +190,7 @@ def read_inputs(
 ) -> tuple[InputPictures, NetWeights]:
     """Read the pictures and weights of `config` and check that its output can be
     written."""
+    check_packages(config)
     pictures = read_pictures(config, inputs)
     if config.output is not None:
         has_alpha = pictures.content.alpha is not None

@@ -45,7 +45,7 @@ VALUE_BYTES = 4
 def memory_errors(size: int, tile: str | int) -> Iterator[None]:
     """Turn an out-of-memory error in the block into `OutOfMemoryError`.
 
-    size, tile: the options of the run, for the message.
+    size, tile: long edge of the result and option of the run, for the message.
     """
     try:
         yield
@@ -62,7 +62,8 @@ def on_device(function: Callable) -> Callable:
     @functools.wraps(function)
     def placed(job: Job, *args: Any, **kwargs: Any) -> Any:
         config = job.config
-        with use_device(config.device), memory_errors(config.size, config.tile):
+        size = job.scales[-1].edge
+        with use_device(config.device), memory_errors(size, config.tile):
             return function(job, *args, **kwargs)
 
     return placed

@@ -58,4 +58,5 @@ def optimizer_options(config: StyleConfig) -> dict[str, Any]:
         "average": config.average,
         "history": config.history,
         "parameterization": config.parameterization,
+        "iterations": config.iterations,
     }

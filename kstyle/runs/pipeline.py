@@ -24,7 +24,7 @@ from kstyle.runs.callbacks import tensorboard
 from kstyle.runs.callbacks.checkpoint import Checkpoint, stateful_callbacks
 from kstyle.runs.callbacks.divergence import DivergenceGuard
 from kstyle.runs.callbacks.periodic import LossCSV
-from kstyle.runs.callbacks.stopping import InterruptRelay, make_stoppers
+from kstyle.runs.callbacks.stopping import InterruptRelay, SciPyEnd, make_stoppers
 from kstyle.runs.checkpoint_file import RunState
 from kstyle.runs.initialization import initial_picture, solve_job_weights
 from kstyle.runs.job import Job, job_in_tiles, prepare
@@ -95,7 +95,7 @@ def run_job(
     models: those of several runs, so that nothing is built or measured twice.
     state: of this job, from which it is resumed; `None` starts at its first step.
     on_solved: called before the first step with the config that has numbers in place of
-        `style_weights`, if there were any to solve.
+        `style_weights` and `content_weights`, if there were any to solve.
     Raises: ConfigError: another process uses the run's folder.
         DivergedError: as `stylize`.
         OutOfMemoryError: and the run has tiles already, or may not have any.
@@ -107,7 +107,7 @@ def run_job(
     ]
     while True:
         try:
-            if job.config.style_weights is not None:
+            if job.config.has_weights_to_solve():
                 job = solve_job_weights(job, models)
                 if on_solved is not None:
                     on_solved(job.config)
@@ -223,6 +223,8 @@ def open_callbacks(
     stoppers = make_stoppers(
         job.config.stop_when_still, job.config.time_limit, job.scales
     )
+    if job.config.optimizer == "scipy":
+        stoppers.append(SciPyEnd())
     callbacks = [guard, *stoppers, *logs, *callbacks]
     relay = stack.enter_context(InterruptRelay().listening())
     return [*callbacks, Checkpoint(job, callbacks, state), relay]

@@ -363,6 +363,10 @@ def test_all_losses_are_printed_as_a_table_before_the_run(small_run):
     lines = result.stdout.splitlines()
     names = [word for line in lines for word in line.split() if word[:4] in _KINDS]
     assert tuple(names) == VGG16.layer_names[:13]
+    assert "content x 8" in result.stdout and "style x 100" in result.stdout
+    row = next(line for line in lines if "conv2_1" in line)
+    _, _, style, _, weighted = re.findall(r"[\w.+-]+", row)
+    assert float(weighted) == pytest.approx(100 * float(style), rel=1e-5)
     assert lines[-1].startswith("tensorboard")
 
 

@@ -8,8 +8,10 @@ from kstyle.config.layer_balance import (
     BalanceMethod,
     equalized_weights,
     parse_balance_method,
+    parse_content_method,
     round_weights,
     solve_content_weight,
+    solve_kind,
     solve_layer_weights,
 )
 from kstyle.errors import ConfigError
@@ -59,7 +61,7 @@ def test_another_text_is_refused_with_the_forms_and_an_example(text):
         parse_balance_method(text)
     message = str(caught.value)
     assert message.startswith(f"style_weights: {text!r} is not a method.")
-    assert "init-loss:FLOOR, equal-loss[:SHARE] or equal-gradient[:SHARE]" in message
+    assert "init-loss:LOSS, equal-loss[:SHARE] or equal-gradient[:SHARE]" in message
     assert "such as equal-loss:0.8" in message
     assert "\n" not in message
 
@@ -80,15 +82,17 @@ def test_equalised_layers_have_equal_parts_of_the_old_sum():
 
 def test_a_layer_of_weight_zero_keeps_it_and_shares_in_nothing():
     given, values = {"a": 1.0, "off": 0.0, "b": 1.0}, {"a": 2.0, "off": 0.0, "b": 6.0}
-    weights = equalized_weights(given, values)
-    assert weights == pytest.approx({"a": 2.0, "off": 0.0, "b": 2 / 3})
+    weights = solve_kind("style", BalanceMethod("equal-loss", None), given, 1.0, values)
+    assert weights == {"a": 2.0, "off": 0.0, "b": 0.666667}
     assert list(weights) == list(given)
 
 
+@pytest.mark.parametrize("kind", ["style", "content"])
 @pytest.mark.parametrize("weights", [{}, {"a": 0.0}])
-def test_style_without_a_weight_is_refused(weights):
-    with pytest.raises(ConfigError, match="no style layer has a weight"):
-        equalized_weights(weights, {"a": 1.0})
+def test_a_kind_without_a_weight_is_refused(kind, weights):
+    method = BalanceMethod("equal-loss", None)
+    with pytest.raises(ConfigError, match=f"no {kind} layer has a weight"):
+        solve_kind(kind, method, weights, 1.0, {"a": 1.0})
 
 
 @pytest.mark.parametrize("method", ["init-loss:1", "equal-loss", "equal-gradient:0.8"])
@@ -147,11 +151,41 @@ def test_a_style_of_weight_zero_can_have_no_share():
         solve(BalanceMethod("equal-loss", 0.8), style, weight=0.0)
 
 
-def test_init_loss_raises_to_the_floor_what_is_below_it():
+def test_init_loss_lets_what_is_below_it_start_there():
     layers = {"conv1_1": 5.0, "conv1_2": 7.0, "conv2_1": 9.0}
     style = {"conv1_1": 2.0, "conv1_2": 4.0, "conv2_1": 6.0}
-    options = solve(BalanceMethod("init-loss", 4.0), style, layers=layers)
+    # Times the style weight of 3: 6, 12 and 18. 2 * 6 = 12.
+    options = solve(BalanceMethod("init-loss", 12.0), style, layers=layers)
     assert options == {"style_layers": {"conv1_1": 2.0, "conv1_2": 7.0, "conv2_1": 9.0}}
+
+
+def test_init_loss_of_content_counts_the_content_weight():
+    method = parse_content_method("init-loss:40", "noise")
+    layers = {"conv2_2": 1.0, "conv3_1": 1.0, "off": 0.0}
+    values = {"conv2_2": 6.0, "conv3_1": 2.0, "off": 1.0}
+    # Times 8: 48 and 16; 2.5 * 16 = 40.
+    solved = solve_kind("content", method, layers, 8.0, values)
+    assert solved == {"conv2_2": 1.0, "conv3_1": 2.5, "off": 0.0}
+
+
+def test_init_loss_of_a_kind_of_weight_zero_is_refused():
+    style = {"conv1_1": 1.0, "conv2_1": 1.0}
+    with pytest.raises(ConfigError, match="style_weight is 0"):
+        solve(BalanceMethod("init-loss", 4.0), style, weight=0)
+
+
+@pytest.mark.parametrize(
+    "text", ["auto", "equal-loss:0.5", "equal-gradient:", "init-loss"]
+)
+def test_a_method_that_is_not_of_content_is_refused(text):
+    with pytest.raises(ConfigError, match="content_weights: .* is not a method"):
+        parse_content_method(text, "noise")
+
+
+def test_content_as_init_has_no_loss_to_raise():
+    with pytest.raises(ConfigError, match="at init content the content loss is 0"):
+        parse_content_method("init-loss:5", "content")
+    assert parse_content_method("equal-loss", "content").number is None
 
 
 def test_solved_numbers_have_six_digits():

@@ -177,7 +177,7 @@ def test_other_crops_are_refused_with_an_example(bad):
 def test_an_unknown_style_weights_method_is_refused(bad):
     message = refusal(style_weights=bad)
     assert repr(bad) in message
-    assert "Expected auto, init-loss:FLOOR" in message
+    assert "Expected auto, init-loss:LOSS" in message
 
 
 def test_optional_options_accept_the_word_none():
@@ -231,6 +231,7 @@ CHANGED = {
     "content_layers": {"conv1_2": 0.1 + 0.2},
     "style_layers": {"pool2": 1e-300, "conv1_1": 3.0},
     "style_weights": "equal-loss:0.5",
+    "content_weights": "equal-loss",
     "content_weight": 1e22,
     "style_weight": 0.0,
     "tv_weight": 0.1,
@@ -249,6 +250,8 @@ CHANGED = {
     "history": 4,
     "scales": (3, 65_535),
     "scale_steps": 1,
+    "content_size": 4,
+    "content_crop": "left",
     "style_size": "original",
     "style_crop": "1,2,3,4",
     "style_scale": 1 / 3,
@@ -265,8 +268,26 @@ CHANGED = {
 }
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"optimizer": "scipy"}, "use parameterization pixels with it, not pyramid"),
+        (
+            {"optimizer": "scipy", "parameterization": "pixels", "learning_rate": 1},
+            "no learning_rate",
+        ),
+        ({"iterations": 5}, "iterations are SciPy's"),
+        ({"content_crop": "middle"}, "content_crop: 'middle' is not a crop"),
+        ({"content_weights": "init-loss:5"}, "at init content the content loss is 0"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options, words):
+    assert words in refusal(**options)
+
+
 def test_every_option_survives_yaml():
-    assert set(CHANGED) == set(StyleConfig.model_fields)
+    # `iterations` are refused with any optimizer but one, whose other options differ.
+    assert {*CHANGED, "iterations"} == set(StyleConfig.model_fields)
     config = StyleConfig(**CHANGED)
     assert all(v != getattr(StyleConfig(), k) for k, v in CHANGED.items())
     assert StyleConfig.from_yaml(config.to_yaml()) == config

@@ -2,8 +2,16 @@
 
 import pytest
 
+from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
-from kstyle.planning.scales import MIXED_FINAL_STEPS, STEP_COSTS, Scale, plan_scales
+from kstyle.planning.scales import (
+    MIXED_FINAL_STEPS,
+    STEP_COSTS,
+    Scale,
+    plan_scales,
+    plan_scales_of_run,
+    result_edge,
+)
 
 
 def edges(size, steps, scales="auto"):
@@ -74,3 +82,28 @@ def test_more_scales_than_there_are_sizes_is_refused():
         with pytest.raises(ConfigError, match=f"^{count} scales are too many") as error:
             plan_scales(3, 1, count, 5)
         assert len(str(error.value)) < 120
+
+
+def test_a_content_size_replaces_the_size():
+    assert result_edge(512, None, (300, 400)) == 512
+    assert result_edge(512, "original", (300, 400)) == 400
+    assert result_edge(512, 150, (300, 400)) == 200
+    assert result_edge(512, 150, (400, 300)) == 200
+
+
+@pytest.mark.parametrize("loaded", [(679, 1024), (5, 4), (333, 1000), (10, 999)])
+def test_a_content_size_is_the_short_edge_of_the_result(loaded):
+    for content_size in (1, 128, 257, 1000):
+        config = StyleConfig(
+            content_size=content_size, style_layers="conv1_1", scales=1
+        )
+        config = config.replace(content_layers="conv1_1")
+        (scale,) = plan_scales_of_run(config, loaded, (64, 64))
+        assert min(scale.content_size) == content_size
+
+
+def test_the_style_follows_the_content_size():
+    config = StyleConfig(content_size="original", scales="300", padding="same")
+    coarse, last = plan_scales_of_run(config, (400, 600), (500, 1000))
+    assert (coarse.content_size, last.content_size) == ((200, 300), (400, 600))
+    assert (coarse.style_size, last.style_size) == ((150, 300), (300, 600))

@@ -138,6 +138,27 @@ def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(options, optimizer, m
         assert steps_of(folder, "snapshot") == steps_of(whole.folder, "snapshot")
 
 
+def test_a_checkpoint_from_before_an_option_existed_is_resumed(options):
+    folder = killed(options, 10)
+    state = checkpoint_file.read_checkpoint(folder)
+    config = dict(state.fingerprint["config"])
+    requested = dict(state.requested_options)
+    del config["content_size"], requested["content_size"]
+    fingerprint = {**state.fingerprint, "config": config}
+    state = dataclasses.replace(
+        state, fingerprint=fingerprint, requested_options=requested
+    )
+    checkpoint_file.write_checkpoint(folder, state)
+    assert go_on(folder).steps == 11
+
+
+def test_scipy_begins_again_from_a_checkpoint(options, caplog):
+    options |= {"optimizer": "scipy", "parameterization": "pixels"}
+    result = go_on(killed(options, 10))
+    assert result.steps == 11
+    assert "L-BFGS-B begins again from the picture of step 8" in caplog.text
+
+
 def test_a_scale_that_ended_early_stays_ended(options):
     options |= {"scale_steps": 60, "steps": 60, "checkpoint_every": "4"}
     options |= {"stop_when_still": 255}  # always: each scale ends when 50 can be told

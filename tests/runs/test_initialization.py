@@ -166,18 +166,29 @@ def test_auto_is_equal_gradients_with_four_fifths_of_style(make_job):
     assert auto == named
 
 
-def test_init_loss_raises_the_layers_below_the_floor_alone(make_job):
+def test_init_loss_raises_the_layers_below_it_alone(make_job):
     layers = "conv1_1:3,conv2_1:5"
     raw = losses_at(make_job(style_layers=layers))
     low, high = sorted(STYLE, key=lambda tag: raw[f"raw/{tag}"])
-    floor = (raw[f"raw/{low}"] + raw[f"raw/{high}"]) / 2
+    start = 100 * (raw[f"raw/{low}"] + raw[f"raw/{high}"]) / 2  # style_weight is 100
     job = solve_job_weights(
-        make_job(style_layers=layers, **method(f"init-loss:{floor}"))
+        make_job(style_layers=layers, **method(f"init-loss:{start}"))
     )
     losses = losses_at(job)
-    assert losses[low] == pytest.approx(job.config.style_weight * floor, rel=1e-4)
+    assert losses[low] == pytest.approx(start, rel=1e-4)
     assert losses[high] == raw[high]
     assert job.config.content_weight == StyleConfig().content_weight
+
+
+def test_content_and_style_can_both_start_at_a_loss(make_job):
+    options = {"content_weights": "init-loss:5e9", "style_weights": "init-loss:6e9"}
+    job = solve_job_weights(make_job(init="noise", **options))
+    losses = losses_at(job)
+    assert losses[CONTENT] == pytest.approx(5e9, rel=1e-4)
+    assert [losses[tag] for tag in STYLE] == pytest.approx([6e9, 6e9], rel=1e-4)
+    text = (job.folder / "config.yaml").read_text(encoding="utf-8")
+    assert "content_weights: init-loss:5e+09, style_weights: init-loss:6e+09" in text
+    assert StyleConfig.from_yaml(text) == job.config
 
 
 def test_weights_are_solved_at_the_first_scale(make_job):

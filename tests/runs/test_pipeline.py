@@ -257,3 +257,34 @@ def test_gradients_are_logged_on_request(small_run):
     result = stylize(StyleConfig(**small_run | options))
     tags = EventAccumulator(str(result.folder)).Reload().Tags()["tensors"]
     assert "gradient/tv" in tags
+
+
+def test_a_cropped_content_at_its_own_size(small_run):
+    # Of the content's 24 x 16 pixels the middle square.
+    options = {"content_crop": "center", "content_size": "original", "steps": 1}
+    result = stylize(StyleConfig(**small_run | options))
+    assert result.picture.size == (16, 16)
+    crop = load_picture(small_run["content"]).pixels[:, 4:20]
+    start = load_picture(result.folder / "snapshots" / "step_000000.png").pixels
+    np.testing.assert_allclose(start, crop, atol=0.5 / 255 + 1e-6)
+
+
+def test_scipy_runs_through_scales_and_tiles(small_run, caplog):
+    options = {"optimizer": "scipy", "parameterization": "pixels", "scales": "9,18"}
+    options |= {"scale_steps": 4, "iterations": 3, "steps": 30, "report_every": 1}
+    caplog.set_level("INFO", "kstyle")
+    result = stylize(StyleConfig(**small_run | options))
+    # At each scale the first evaluation is that of its start; each iteration has one or
+    # more, and the move to the last point is a step as well.
+    assert caplog.text.count("SciPy's L-BFGS-B: 3 iterations, ") == 2
+    assert 8 <= result.steps < 34
+    losses = [float(row["loss"]) for row in rows_of(result.folder)]
+    assert len(losses) == result.steps + 1
+    assert result.losses["loss"] == pytest.approx(losses[-1], rel=1e-5)
+    assert losses[-1] < losses[0]
+    steps = scalar_steps(result.folder)
+    accumulator = EventAccumulator(str(result.folder)).Reload()
+    counted = accumulator.Tensors("step/iterations")
+    assert len(counted) == len(steps)
+    tiled = stylize(StyleConfig(**small_run | options | {"tile": "whole"}))
+    assert tiled.losses["loss"] == pytest.approx(result.losses["loss"], rel=1e-3)

@@ -16,6 +16,7 @@ from kstyle.images.color_spaces import colour_difference
 from kstyle.images.picture import fit_long_edge, resize
 from kstyle.images.reading import load_picture
 from kstyle.lru_cache import LRUCache
+from kstyle.runs.inputs import read_content
 from kstyle.runs.job import result_path
 
 # px: with 1024 x 1024 the features of two pictures take some 3 GB.
@@ -39,19 +40,25 @@ class Scorer:
         """Load the result of a finished trial as it was saved: `(height, width, 3)`."""
         return load_picture(self.folder / str(record["picture"])).pixels
 
-    def get_judges(self, content: str, style: str, size: tuple[int, int]) -> Judges:
+    def get_judges(
+        self,
+        content: str,
+        style: str,
+        size: tuple[int, int],
+        content_crop: str | None = None,
+    ) -> Judges:
         """Return the judges for results of `size` (height, width).
 
-        content, style: those options of the run.
+        content, style, content_crop: those options of the run.
         They use the whole style picture at the result's scale, whatever size or crop of
         it the trial used.
         """
 
         def make() -> Judges:
-            photograph = resize(load_picture(content).pixels, size)
+            photograph = resize(read_content(content, content_crop).pixels, size)
             return make_judges(photograph, load_picture(style).pixels)
 
-        return self.judges.get((content, style, size), make)
+        return self.judges.get((content, content_crop, style, size), make)
 
     def score(
         self, picture: np.ndarray, config: StyleConfig, curve: Curve | None = None
@@ -62,7 +69,9 @@ class Scorer:
         curve: the run's loss curve; without it there are no scores of its speed.
         """
         size = judged_size(picture.shape[:2])
-        judges = self.get_judges(config.content, config.style, size)
+        judges = self.get_judges(
+            config.content, config.style, size, config.content_crop
+        )
         found = judge_picture(resize(picture, size), judges)
         if curve is not None:
             found |= curve_scores(curve)
@@ -79,7 +88,9 @@ class Scorer:
         def represent(record: TrialRecord) -> Representation:
             picture, config = self.load_result(record), configs[record["trial"]]
             size = judged_size(picture.shape[:2])
-            judge, _ = self.get_judges(config.content, config.style, size)
+            judge, _ = self.get_judges(
+                config.content, config.style, size, config.content_crop
+            )
             return judge.represent(resize(picture, size))
 
         def cached_representation(record: TrialRecord) -> Representation:

@@ -11,6 +11,7 @@ import keras
 from kstyle.config.option_types import parse_interval
 from kstyle.errors import ConfigError
 from kstyle.ops.tf_utils import variable_values
+from kstyle.optimizers.scipy_lbfgsb import SciPyLBFGSB
 from kstyle.runs.callbacks.periodic import Clock
 from kstyle.runs.checkpoint_file import RunState, write_checkpoint
 from kstyle.runs.job import Job
@@ -139,6 +140,12 @@ def restore_model(model: StyleTransfer, state: RunState) -> None:
         raise ConfigError(
             "The checkpoint was written by another version of the optimiser. Remove "
             "state.npz to start the run again."
+        )
+    if isinstance(model.optimizer, SciPyLBFGSB):
+        log.warning(
+            "SciPy's corrections are not in a checkpoint: L-BFGS-B begins again from "
+            "the picture of step %d.",
+            state.step,
         )
     # `fit` has just evaluated the losses, which has changed both.
     model.image.assign(state.image)

@@ -15,6 +15,8 @@ import numpy as np
 from keras import ops
 
 from kstyle.errors import DivergedError
+from kstyle.optimizers.lbfgs import LBFGS
+from kstyle.optimizers.scipy_lbfgsb import SciPyLBFGSB
 from kstyle.transfer.style_transfer import StyleTransfer
 
 log = logging.getLogger("kstyle")
@@ -162,6 +164,8 @@ class DivergenceGuard(keras.callbacks.Callback):
         # While the change is finite, so is a picture that was finite before.
         if not (math.isfinite(loss) and math.isfinite(logs["change"])):
             return "the loss or the picture is not a finite number"
+        if isinstance(model.optimizer, SciPyLBFGSB):  # its line search judges steps
+            return None
         if rejects_worse_steps(model.optimizer):
             # The first condition is the cheap one; a best step is never halved.
             since_best = model.global_step - self.best_step
@@ -305,8 +309,8 @@ def max_free_gradient(image: Any, gradient: Any) -> float:
 
 
 def rejects_worse_steps(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Return whether the optimiser undoes steps that increase the loss: L-BFGS."""
-    return hasattr(optimizer, "halvings")
+    """Return whether the optimiser undoes steps that increase the loss."""
+    return isinstance(optimizer, (LBFGS, SciPyLBFGSB))
 
 
 def reset_optimizer(

@@ -6,6 +6,7 @@ Each sets `stop_training`, which ends the `fit` of one scale.
 import collections
 import contextlib
 import itertools
+import logging
 import math
 import signal
 import threading
@@ -18,6 +19,8 @@ import keras
 
 from kstyle.planning.scales import Scale, ScalePlan
 from kstyle.runs.callbacks.periodic import Clock
+
+log = logging.getLogger("kstyle")
 
 STILL_WINDOW = 50  # steps over which the picture's change is averaged
 LONGEST_WAIT = 3.0  # seconds of a step whose end an interrupt waits for
@@ -97,6 +100,31 @@ class TimeLimit(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self.clock() - self.begun >= self.ends[self.scale]:
             self.model.stop_training = True
+
+
+class SciPyEnd(keras.callbacks.Callback):
+    """Ends a scale when SciPy's L-BFGS-B has finished; logs its iterations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: tuple[int, int, str] | None = None
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        minimization = self.model.optimizer.minimization
+        evaluations, message = minimization.evaluations, minimization.message
+        self.counts = int(self.model.optimizer.done), evaluations, message
+        if minimization.finished:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None) -> None:
+        if self.counts is not None:
+            log.info(
+                "SciPy's L-BFGS-B: %d iterations, %d evaluations. %s",
+                self.counts[0],
+                self.counts[1],
+                self.counts[2] or "Ended by the number of steps.",
+            )
+        self.counts = None
 
 
 def make_stoppers(

@@ -19,6 +19,7 @@ from tensorboard.plugins.scalar.summary import scalar_pb
 from kstyle.config.style_config import StyleConfig
 from kstyle.files import NO_ROOM, atomic_path
 from kstyle.losses.terms import LossTerm
+from kstyle.optimizers.scipy_lbfgsb import SciPyLBFGSB
 from kstyle.runs.callbacks.periodic import Clock, EverySteps, SnapshotFiles
 from kstyle.runs.provenance import shareable_options
 
@@ -60,6 +61,8 @@ class ScalarEvents(EverySteps):
         if "change" in logs:
             logs["step/change"] = logs.pop("change")
         logs["step/learning_rate"] = float(self.model.optimizer.learning_rate)
+        if isinstance(self.model.optimizer, SciPyLBFGSB):
+            logs["step/iterations"] = float(self.model.optimizer.done)
         if self.steps:
             logs["step/ms"] = 1e3 * self.seconds / self.steps
             self.steps, self.seconds = 0, 0.0
