@@ -125,6 +125,13 @@ class StyleConfig(pydantic.BaseModel):
         f"{CONTENT_METHOD_FORMS}",
         is_later=True,
     )
+    convention: Literal[
+        "reference", "gatys-paper", "gatys-code", "johnson", "keras-example"
+    ] = option(
+        "reference",
+        "program or paper in whose convention the weights are given",
+        is_later=True,
+    )
     content_weight: Weight = option(8.0, "weight of the content loss")
     style_weight: Weight = option(100.0, "weight of the style loss")
     tv_weight: Weight = option(120.0, "weight of the total variation loss")

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,14 @@ from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.images import writing
 from kstyle.images.color_transfer import keep_color, match_palette
 from kstyle.images.picture import Picture, resize
+from kstyle.losses.conventions import (
+    CONVENTIONS,
+    REFERENCE,
+    LayerSize,
+    reference_layer_weights,
+    reference_tv_weight,
+)
+from kstyle.networks.registry import get_architecture
 from kstyle.networks.weights import NetWeights
 from kstyle.planning.memory_fit import fit_memory, tile_after_memory_error
 from kstyle.planning.scales import ScalePlan, Size, plan_scales_of_run
@@ -144,6 +153,7 @@ def prepare(
     resumed = state is not None
     config = fit_memory(config, *pictures.sizes, available, resumed=resumed)
     scales = plan_scales_of_run(config, *pictures.sizes)
+    config = in_reference_convention(config, scales[-1].content_size)
     folder = make_run_folder(config, folder)
     job = Job(
         config=config,
@@ -161,6 +171,30 @@ def prepare(
         checkpoint_file.check_checkpoint_fits(state, scales, folder)
     explain_precision(wanted, config.device, machine)
     return job
+
+
+def in_reference_convention(config: StyleConfig, size: Size) -> StyleConfig:
+    """Return the config with its weights translated to the convention `reference`.
+
+    size: (height, width) of the result, which factors of some conventions depend on.
+    """
+    if config.convention == REFERENCE:
+        return config
+    convention, pixels = CONVENTIONS[config.convention], math.prod(size)
+    sizes = {
+        row.name: LayerSize(row.height * row.width, row.channels)
+        for row in get_architecture(config.net).table(size, config.padding)
+    }
+    return config.replace(
+        convention=REFERENCE,
+        content_layers=reference_layer_weights(
+            convention.content, config.content_layers, sizes, pixels
+        ),
+        style_layers=reference_layer_weights(
+            convention.style, config.style_layers, sizes, pixels
+        ),
+        tv_weight=reference_tv_weight(convention.tv, config.tv_weight, pixels),
+    )
 
 
 def job_in_tiles(job: Job) -> Job | None:

@@ -232,6 +232,7 @@ CHANGED = {
     "style_layers": {"pool2": 1e-300, "conv1_1": 3.0},
     "style_weights": "equal-loss:0.5",
     "content_weights": "equal-loss",
+    "convention": "johnson",
     "content_weight": 1e22,
     "style_weight": 0.0,
     "tv_weight": 0.1,
