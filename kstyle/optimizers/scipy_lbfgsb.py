@@ -188,7 +188,11 @@ class SciPyLBFGSB(keras.optimizers.Optimizer):
         point = flatten_tensors(trainable_variables)
         values = [self.loss.value, flatten_tensors(grads), point, self.done.value]
         types = [tf.float32, tf.as_dtype(COUNTER_DTYPE)]
-        following, done = tf.numpy_function(self._advance, values, types)
+        # TensorFlow keeps the function for the life of the process: not the optimizer.
+        advance = weakref.WeakMethod(self._advance)
+        following, done = tf.numpy_function(
+            lambda *arrays: advance()(*arrays), values, types
+        )
         following.set_shape(point.shape)
         done.set_shape(())
         self.done.assign(done)

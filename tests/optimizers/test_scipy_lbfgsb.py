@@ -111,7 +111,7 @@ def test_a_forgotten_minimisation_ends_its_thread():
 def test_an_error_of_scipy_reaches_the_caller():
     minimization = Minimization(np.full(3, 9.0), history=10, max_iterations=None)
     with pytest.raises(ValueError):
-        minimization.advance(1.0, np.zeros(2))  # a gradient of another length
+        minimization.advance(np.zeros(2), np.zeros(3))  # a loss is one number
 
 
 def test_its_options_survive_serialisation():

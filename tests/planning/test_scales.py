@@ -103,7 +103,7 @@ def test_a_content_size_is_the_short_edge_of_the_result(loaded):
 
 
 def test_the_style_follows_the_content_size():
-    config = StyleConfig(content_size="original", scales="300", padding="same")
+    config = StyleConfig(content_size="original", scales="300,600", padding="same")
     coarse, last = plan_scales_of_run(config, (400, 600), (500, 1000))
     assert (coarse.content_size, last.content_size) == ((200, 300), (400, 600))
     assert (coarse.style_size, last.style_size) == ((150, 300), (300, 600))
