@@ -7,7 +7,7 @@ an extra (`pip install "kstyle[scipy]"`), imported when a minimisation begins.
 import queue
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -123,6 +123,19 @@ class Minimization:
         self.iterations += 1
 
 
+def weak_call(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls a method and does not keep its object alive."""
+    reference = weakref.WeakMethod(method)
+
+    def call(*arguments: Any) -> Any:
+        found = reference()
+        if found is None:
+            raise RuntimeError("The object of this method is gone.")
+        return found(*arguments)
+
+    return call
+
+
 @keras.saving.register_keras_serializable("kstyle")
 class SciPyLBFGSB(keras.optimizers.Optimizer):
     """L-BFGS-B (Byrd, Lu, Nocedal and Zhu 1995) with SciPy's line search and stops.
@@ -189,10 +202,7 @@ class SciPyLBFGSB(keras.optimizers.Optimizer):
         values = [self.loss.value, flatten_tensors(grads), point, self.done.value]
         types = [tf.float32, tf.as_dtype(COUNTER_DTYPE)]
         # TensorFlow keeps the function for the life of the process: not the optimizer.
-        advance = weakref.WeakMethod(self._advance)
-        following, done = tf.numpy_function(
-            lambda *arrays: advance()(*arrays), values, types
-        )
+        following, done = tf.numpy_function(weak_call(self._advance), values, types)
         following.set_shape(point.shape)
         done.set_shape(())
         self.done.assign(done)
