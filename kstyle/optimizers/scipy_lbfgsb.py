@@ -72,7 +72,7 @@ class Minimization:
         self._values.put(None)
         self._thread.join()
 
-    def _next_point(self):
+    def _next_point(self) -> np.ndarray:
         point = self._points.get()
         if point is None:
             self.finished = True
@@ -81,7 +81,7 @@ class Minimization:
             return self.accepted
         return point
 
-    def _run(self, start):
+    def _run(self, start: np.ndarray) -> None:
         """Minimise, in the thread."""
         try:
             self._minimize(start)
@@ -91,7 +91,7 @@ class Minimization:
             self._error = error
         self._points.put(None)
 
-    def _minimize(self, start):
+    def _minimize(self, start: np.ndarray) -> None:
         from scipy.optimize import Bounds, minimize
 
         result = minimize(
@@ -111,14 +111,14 @@ class Minimization:
         )
         self.accepted, self.message = result.x, str(result.message)
 
-    def _evaluate(self, point):
+    def _evaluate(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         self._points.put(point.copy())
         values = self._values.get()
         if values is None:
             raise Stopped
         return values
 
-    def _accept(self, point):
+    def _accept(self, point: np.ndarray) -> None:
         self.accepted = point.copy()
         self.iterations += 1
 
@@ -210,18 +210,24 @@ class SciPyLBFGSB(keras.optimizers.Optimizer):
         for variable, value in unflatten_vector(following, trainable_variables):
             variable.assign(value)
 
-    def _advance(self, loss, gradient, point, done):
+    def _advance(
+        self,
+        loss: np.ndarray,
+        gradient: np.ndarray,
+        point: np.ndarray,
+        done: np.ndarray,
+    ) -> tuple[np.ndarray, np.int64]:
         """Return the next point, float32 like `point`, and the iterations so far."""
-        if self._proposed is None or not np.array_equal(point, self._proposed):
-            self._begin(GREY_LEVELS * point.astype("float64"), int(done))
-        slope = gradient.astype("float64") / GREY_LEVELS
-        following = self.minimization.advance(float(loss), slope)
+        found = self.minimization
+        if found is None or not np.array_equal(point, self._proposed):
+            found = self._begin(GREY_LEVELS * point.astype("float64"), int(done))
+        scaled = gradient.astype("float64") / GREY_LEVELS
+        following = found.advance(float(loss), scaled)
         self._proposed = (following / GREY_LEVELS).astype("float32")
-        return self._proposed, np.int64(
-            self._done_before + self.minimization.iterations
-        )
+        return self._proposed, np.int64(self._done_before + found.iterations)
 
-    def _begin(self, start, done):
+    def _begin(self, start: np.ndarray, done: int) -> Minimization:
+        """Begin a minimisation; done: number of iterations before it."""
         self._end()
         limit = self.max_iterations
         limit = None if limit is None else max(1, limit - done)
@@ -229,8 +235,9 @@ class SciPyLBFGSB(keras.optimizers.Optimizer):
         self.minimization = Minimization(start, self.history, limit)
         # The thread keeps the minimisation alive, which would wait for ever.
         self._closer = weakref.finalize(self, self.minimization.close)
+        return self.minimization
 
-    def _end(self):
+    def _end(self) -> None:
         if self.minimization is not None:
             self._closer()
         self.minimization = self._proposed = None

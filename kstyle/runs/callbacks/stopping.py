@@ -109,14 +109,14 @@ class SciPyEnd(keras.callbacks.Callback):
         super().__init__()
         self.counts: tuple[int, int, str] | None = None
 
-    def on_train_batch_end(self, batch, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         minimization = self.model.optimizer.minimization
         evaluations, message = minimization.evaluations, minimization.message
         self.counts = int(self.model.optimizer.done), evaluations, message
         if minimization.finished:
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
         if self.counts is not None:
             log.info(
                 "SciPy's L-BFGS-B: %d iterations, %d evaluations. %s",
