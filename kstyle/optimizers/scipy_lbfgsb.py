@@ -218,8 +218,8 @@ class SciPyLBFGSB(keras.optimizers.Optimizer):
         done: np.ndarray,
     ) -> tuple[np.ndarray, np.int64]:
         """Return the next point, float32 like `point`, and the iterations so far."""
-        found = self.minimization
-        if found is None or not np.array_equal(point, self._proposed):
+        found, proposed = self.minimization, self._proposed
+        if found is None or proposed is None or not np.array_equal(point, proposed):
             found = self._begin(GREY_LEVELS * point.astype("float64"), int(done))
         scaled = gradient.astype("float64") / GREY_LEVELS
         following = found.advance(float(loss), scaled)
