@@ -26,7 +26,7 @@ from kstyle.optimizers.lbfgs import (
 # than this share, or where no free pixel has a larger gradient, per grey level.
 RELATIVE_DECREASE = 2.2204460492503131e-09
 LARGEST_GRADIENT = 1e-5
-GREY_LEVELS = 255.0  # SciPy's variables are the article's: 0..255
+UPPER_BOUND = 255.0  # SciPy's variables are the article's: 0..255
 NO_LIMIT = 10**9  # iterations or evaluations
 
 
@@ -99,7 +99,7 @@ class Minimization:
             start,
             jac=True,
             method="L-BFGS-B",
-            bounds=Bounds(np.zeros_like(start), np.full_like(start, GREY_LEVELS)),
+            bounds=Bounds(np.zeros_like(start), np.full_like(start, UPPER_BOUND)),
             callback=self._accept,
             options={
                 "maxcor": self.history,
@@ -220,10 +220,10 @@ class SciPyLBFGSB(keras.optimizers.Optimizer):
         """Return the next point, float32 like `point`, and the iterations so far."""
         found, proposed = self.minimization, self._proposed
         if found is None or proposed is None or not np.array_equal(point, proposed):
-            found = self._begin(GREY_LEVELS * point.astype("float64"), int(done))
-        scaled = gradient.astype("float64") / GREY_LEVELS
+            found = self._begin(UPPER_BOUND * point.astype("float64"), int(done))
+        scaled = gradient.astype("float64") / UPPER_BOUND
         following = found.advance(float(loss), scaled)
-        self._proposed = (following / GREY_LEVELS).astype("float32")
+        self._proposed = (following / UPPER_BOUND).astype("float32")
         return self._proposed, np.int64(self._done_before + found.iterations)
 
     def _begin(self, start: np.ndarray, done: int) -> Minimization:
@@ -246,7 +246,7 @@ class SciPyLBFGSB(keras.optimizers.Optimizer):
         """Assign the point of the last iteration; Keras calls this after `fit`."""
         if self.minimization is None:
             return
-        accepted = (self.minimization.accepted / GREY_LEVELS).astype("float32")
+        accepted = (self.minimization.accepted / UPPER_BOUND).astype("float32")
         point = ops.convert_to_tensor(accepted)
         for variable, value in unflatten_vector(point, var_list):
             variable.assign(value)

@@ -12,7 +12,7 @@ from scipy.optimize import Bounds, minimize
 
 from kstyle.errors import ConfigError
 from kstyle.optimizers.factory import make_optimizer
-from kstyle.optimizers.scipy_lbfgsb import GREY_LEVELS, Minimization, SciPyLBFGSB
+from kstyle.optimizers.scipy_lbfgsb import UPPER_BOUND, Minimization, SciPyLBFGSB
 
 GENERATOR = np.random.default_rng(0)
 MATRIX = GENERATOR.normal(size=(12, 8)).astype("float32")
@@ -57,17 +57,17 @@ def test_it_evaluates_what_scipy_alone_evaluates():
     seen = []
 
     def function(x):
-        loss, gradient = loss_and_gradient(x / GREY_LEVELS)
+        loss, gradient = loss_and_gradient(x / UPPER_BOUND)
         seen.append(loss)
-        return loss, gradient / GREY_LEVELS
+        return loss, gradient / UPPER_BOUND
 
-    start = np.full(8, GREY_LEVELS / 2)
-    bounds = Bounds(np.zeros(8), np.full(8, GREY_LEVELS))
+    start = np.full(8, UPPER_BOUND / 2)
+    bounds = Bounds(np.zeros(8), np.full(8, UPPER_BOUND))
     result = minimize(function, start, jac=True, method="L-BFGS-B", bounds=bounds)
     optimizer = SciPyLBFGSB()
     losses, variable = run(optimizer)
     np.testing.assert_allclose(losses[:5], seen[:5], rtol=1e-5)
-    np.testing.assert_allclose(variable.numpy(), result.x / GREY_LEVELS, atol=1e-4)
+    np.testing.assert_allclose(variable.numpy(), result.x / UPPER_BOUND, atol=1e-4)
     assert optimizer.minimization.evaluations == len(losses)
     assert int(optimizer.done) == optimizer.minimization.iterations > 3
     assert "CONVERGENCE" in optimizer.minimization.message
@@ -78,7 +78,7 @@ def test_it_evaluates_what_scipy_alone_evaluates():
 def test_it_ends_after_its_iterations_at_the_last_one():
     optimizer = SciPyLBFGSB(max_iterations=2)
     _, variable = run(optimizer)
-    accepted = optimizer.minimization.accepted / GREY_LEVELS
+    accepted = optimizer.minimization.accepted / UPPER_BOUND
     assert int(optimizer.done) == optimizer.minimization.iterations == 2
     optimizer.finalize_variable_values([variable])
     np.testing.assert_allclose(variable.numpy(), accepted, atol=1e-7)
