@@ -100,8 +100,9 @@ def test_a_variable_that_was_changed_begins_a_new_minimisation():
 
 def test_a_forgotten_minimisation_ends_its_thread():
     before = threading.active_count()
-    optimizer = SciPyLBFGSB()
-    run(optimizer, steps=2)
+    optimizer, variable = SciPyLBFGSB(), keras.Variable(np.full(8, 0.5))
+    optimizer.build([variable])
+    optimizer.apply([np.ones(8, "float32")], [variable])
     assert threading.active_count() == before + 1
     del optimizer
     gc.collect()
