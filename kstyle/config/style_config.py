@@ -140,6 +140,7 @@ class StyleConfig(pydantic.BaseModel):
         "colours of the result: style (as the loss makes them), keep (hue and chroma "
         "of the content), match (the style image takes the content's colours before "
         "the run) or exact (hue and chroma spread as in the style image)",
+        is_later=True,
     )
     init: PathText = option(
         "content", "initial picture: content, noise or a file", is_path=True

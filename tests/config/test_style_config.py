@@ -237,6 +237,7 @@ CHANGED = {
     "style_weight": 0.0,
     "tv_weight": 0.1,
     "init": "noise",
+    "color": "match",
     "optimizer": "adam",
     "precision": "mixed",
     "learning_rate": 1e-7,
