@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from kstyle.errors import ConfigError
+from kstyle.experiments.findings.quantities import spearman
 from kstyle.experiments.scoring.judge import Judge, judge_extractor
 from kstyle.experiments.scoring.names import (
     JUDGE_CONTENT_LAYER,
@@ -16,6 +18,7 @@ from kstyle.experiments.scoring.scores import (
     fine_energy,
     pixel_scores,
     stroke_scale,
+    stroke_width,
 )
 from kstyle.images.color_spaces import cielab, colour_difference
 from kstyle.images.picture import resize
@@ -252,3 +255,43 @@ def test_halves_of_a_painting_are_nearer_than_a_photograph():
     found = judge.distances(coffee[:, :48]), judge.distances(right)
     assert found[1]["style_distance"] < found[0]["style_distance"] / 2
     assert judge.style_difference(left, right) < judge.style_difference(left, coffee)
+
+
+def strokes(width, amplitude=0.0):
+    """Return random strokes of `width`, with a grid of dots 4 px apart over them."""
+    image = Image.new("RGB", (160, 160), "grey")
+    draw, generator = ImageDraw.Draw(image), np.random.default_rng(0)
+    for _ in range(160**2 // width**2):
+        x, y = generator.uniform(0, 160, 2)
+        angle = generator.uniform(0, np.pi)
+        along = 2.5 * width * np.array([np.cos(angle), np.sin(angle)])
+        ends = [(x - along[0], y - along[1]), (x + along[0], y + along[1])]
+        colour = tuple(int(c) for c in generator.integers(0, 256, 3))
+        draw.line(ends, fill=colour, width=width)
+    rows, columns = np.indices((160, 160))
+    dots = np.cos(np.pi * rows / 2) * np.cos(np.pi * columns / 2)
+    return np.clip(np.asarray(image) / 255 + amplitude * dots[..., None], 0, 1)
+
+
+@pytest.mark.parametrize("width", [3, 5, 8])
+def test_stroke_width_of_soft_stripes_is_theirs(width):
+    picture = grating(2 * width, size=(120, 120))
+    assert stroke_width(picture) == pytest.approx(width, rel=0.1)
+
+
+@pytest.mark.parametrize("amplitude", [0.0, 0.1])
+def test_stroke_width_is_near_that_of_strokes_under_dots(amplitude):
+    for width in (4, 8):
+        assert stroke_width(strokes(width, amplitude)) == pytest.approx(width, rel=0.25)
+
+
+def test_dots_that_grow_with_the_strokes_fool_the_scale_alone():
+    pictures = [strokes(width, 0.015 * width) for width in (3, 5, 8, 12)]
+    widths, scales = map(stroke_width, pictures), map(stroke_scale, pictures)
+    assert spearman([*widths]) == pytest.approx(1)
+    assert spearman([*scales]) < 0.79
+
+
+def test_stroke_width_of_a_flat_picture_is_unknown():
+    assert np.isnan(stroke_width(flat(0.5)))
+    assert np.isfinite(stroke_width(np.random.default_rng(0).random((3, 40, 3))))
