@@ -7,7 +7,21 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kstyle.errors import ConfigError
+
 IMAGE = "image"  # key of the picture itself among the features
+
+
+def check_axes(name: str, x: Any) -> None:
+    """Refuse what is not `(batch, height, width, channels)`. Raises: ConfigError.
+
+    name: of the function that takes `x`.
+    """
+    if len(x.shape) != 4:
+        raise ConfigError(
+            f"{name} takes (batch, height, width, channels), and this has the shape "
+            f"{tuple(x.shape)}. Add a batch axis to a single picture: x[None]."
+        )
 
 
 def half_square_sum(difference: tf.Tensor) -> tf.Tensor:

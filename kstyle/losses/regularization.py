@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kstyle.losses.base import TermLoss, half_square_sum
+from kstyle.losses.base import TermLoss, check_axes, half_square_sum
+from kstyle.ops.tf_utils import fan_out
 
 
 def total_variation(
@@ -22,23 +23,32 @@ def total_variation(
     row_below, size: for an `image` that is some rows of a picture of (height, width)
         `size`: the next row `(batch, 1, W, 3)`, with no rows or `None` at the end. The
         result is then what these rows add to that of the picture.
+    Raises: ConfigError: `image` has fewer or more axes.
     """
+    check_axes("total_variation", image)
     height, width = size or image.shape[1:3]
-    rows = image if row_below is None else ops.concatenate([image, row_below], axis=1)
     channels = image.shape[3]
-    vertical = half_square_sum(255 * differences(rows, 1))
-    horizontal = half_square_sum(255 * differences(image, 2))
+    if row_below is None:
+        upper, right, left, lower = fan_out(image, 4)
+    else:
+        upper = lower = ops.concatenate([image, row_below], axis=1)
+        right = left = image
+    vertical = half_square_sum(255 * differences(upper, lower, 1))
+    horizontal = half_square_sum(255 * differences(left, right, 2))
     vertical /= max(1, (height - 1) * width * channels)
     return vertical + horizontal / max(1, height * (width - 1) * channels)
 
 
-def differences(image: tf.Tensor, axis: int) -> tf.Tensor:
-    """Subtract from each pixel the one before it along `axis`, 1 or 2."""
+def differences(first: tf.Tensor, second: tf.Tensor, axis: int) -> tf.Tensor:
+    """Subtract from each pixel of `second` the one of `first` before it along `axis`.
+
+    first, second: the same pixels `(batch, H, W, C)`. axis: 1 or 2.
+    """
     # `slice`, because TensorFlow computes the gradient of `image[:, 1:]` in one thread.
-    shape = list(ops.shape(image))
+    shape = list(ops.shape(first))
     shape[axis] -= 1
-    second = [int(i == axis) for i in range(4)]
-    return ops.slice(image, second, shape) - ops.slice(image, (0, 0, 0, 0), shape)
+    start = [int(i == axis) for i in range(4)]
+    return ops.slice(second, start, shape) - ops.slice(first, (0, 0, 0, 0), shape)
 
 
 @keras.saving.register_keras_serializable("kstyle")

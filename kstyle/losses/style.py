@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kstyle.losses.base import TermLoss, half_square_sum
+from kstyle.losses.base import TermLoss, check_axes, half_square_sum
 from kstyle.ops.tf_utils import override_gradient
 
 # The code of the article (see `terms.py`) multiplies the style loss by this constant,
@@ -19,7 +19,9 @@ def gram_matrix(features: tf.Tensor) -> tf.Tensor:
 
     Gatys et al. 2016, eq. 3, divided by H W so that it does not depend on the size of
     the picture. Float32 sums of features in any precision.
+    Raises: ConfigError: `features` have fewer or more axes.
     """
+    check_axes("gram_matrix", features)
     batch, height, width, channels = ops.shape(features)
     flat = ops.reshape(features, (batch, height * width, channels))
     return channel_products(flat) / ops.cast(height * width, "float32")

@@ -7,6 +7,7 @@ mean the same here. The image variable is in [0, 1]; `total_variation` brings it
 0..255 and the extractor does so for the rest.
 """
 
+import collections
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from kstyle.losses.base import IMAGE, LossTerm
 from kstyle.losses.content import ContentLoss
 from kstyle.losses.regularization import TotalVariationLoss
 from kstyle.losses.style import GramLoss
+from kstyle.ops.tf_utils import fan_out
 
 
 def loss_terms(
@@ -48,11 +50,17 @@ def compute_losses(
     Returns: float32 scalars by name.
     """
     terms = tuple(terms)
+    optimised = collections.Counter(term.layer for term in terms if term.weight)
+    copies = {
+        layer: iter(fan_out(features[layer], users))
+        for layer, users in optimised.items()
+    }
     unweighted = {}
     for term in terms:
-        value = features[term.layer]
-        if not term.weight:  # measured only: no backward pass
-            value = ops.stop_gradient(value)
+        if term.weight:
+            value = next(copies[term.layer])
+        else:  # measured only: no backward pass
+            value = ops.stop_gradient(features[term.layer])
         unweighted[term.tag] = term.loss(targets.get(term.tag, value), value)
     return weight_losses(terms, unweighted)
 
@@ -67,4 +75,6 @@ def weight_losses(
     terms = tuple(terms)
     weighted = {term.tag: term.weight * unweighted[term.tag] for term in terms}
     raw = {f"raw/{term.tag}": unweighted[term.tag] for term in terms}
-    return {"loss": sum(weighted.values()), **weighted, **raw}
+    # One after the other: TensorFlow adds a `sum` of many in any order (see `fan_out`).
+    total = ops.cumsum(ops.stack(list(weighted.values())))[-1]
+    return {"loss": total, **weighted, **raw}

@@ -57,6 +57,40 @@ def override_gradient(gradient: str, y: tf.Tensor, *inputs: tf.Tensor) -> tf.Ten
         return tf.identity_n([y, *inputs])[0]
 
 
+FAN_OUT_GRADIENT = "KStyleFanOut"
+
+
+def fan_out(x: tf.Tensor, users: int) -> list[tf.Tensor]:
+    """Return `x` once for each of its users; their gradients are added in this order.
+
+    In large graphs TensorFlow replaces a sum of three or more tensors (`AddN`, or
+    additions that it merges) by additions in the order in which the tensors are ready,
+    so that the last bits differ from run to run. It does not merge additions across a
+    `Snapshot`. A tape, and eager execution, add as they always do.
+    """
+    if tf.executing_eagerly():
+        return [x] * users
+    x = tf.convert_to_tensor(x)
+    with x.graph.gradient_override_map({"IdentityN": FAN_OUT_GRADIENT}):
+        return tf.identity_n([x] * users)
+
+
+@tf.RegisterGradient(FAN_OUT_GRADIENT)
+def fan_out_gradient(
+    op: tf.Operation, *output_gradients: tf.Tensor
+) -> list[tf.Tensor | None]:
+    """Add the gradients of `fan_out`; all of its inputs are the same tensor."""
+    first, *others = map(snapshot, output_gradients)
+    for gradient in others:
+        first = snapshot(first + gradient)
+    return [first] + [None] * (len(op.inputs) - 1)
+
+
+def snapshot(x: tf.Tensor) -> tf.Tensor:
+    """Return `x`, without a copy where it has no other user; it has no gradient."""
+    return tf.raw_ops.Snapshot(input=x)
+
+
 def pixel_spec(
     channels: int,
     dtype: str | np.dtype | type = "float32",

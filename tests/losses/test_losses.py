@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kstyle.errors import ConfigError
+from kstyle.losses.base import IMAGE
 from kstyle.losses.content import ContentLoss
 from kstyle.losses.regularization import TotalVariationLoss, total_variation
 from kstyle.losses.style import GramLoss, gram_matrix
-from kstyle.losses.terms import loss_terms
+from kstyle.losses.terms import compute_losses, loss_terms
 from kstyle.ops.convolution import value_and_gradient
 
 
@@ -157,3 +159,33 @@ def test_a_loss_survives_keras_serialisation(kind):
     x = np.random.default_rng(0).normal(size=(1, 4, 4, 2)).astype("float32")
     target = kind().represent(2 * x)
     assert float(copy(target, x)) == float(kind()(target, x))
+
+
+@pytest.mark.parametrize("function", [gram_matrix, total_variation])
+def test_arrays_without_a_batch_axis_are_refused(function):
+    message = rf"{function.__name__} takes \(batch, .*shape \(4, 5, 3\). Add a batch"
+    with pytest.raises(ConfigError, match=message):
+        function(np.zeros((4, 5, 3), "float32"))
+
+
+def test_gradients_are_added_in_pairs():
+    # TensorFlow may add three or more in any order.
+    terms = loss_terms({"relu": 8.0}, {"relu": 200.0}, tv=3.0)
+    picture = np.random.default_rng(0).uniform(size=(1, 6, 5, 3)).astype("float32")
+    targets = {"content/relu": 0 * picture, "style/relu": gram_matrix(0 * picture)}
+
+    @tf.function
+    def gradient(image):
+        features = {"relu": tf.nn.relu(image - 0.5), IMAGE: image}
+        losses = compute_losses(terms, features, targets)
+        return tf.gradients(losses["loss"], image)[0]
+
+    graph = gradient.get_concrete_function(tf.constant(picture)).graph
+    sums = [op for op in graph.get_operations() if op.type == "AddN"]
+    assert {len(op.inputs) for op in sums} == {2}
+    with tf.GradientTape() as tape:
+        image = tf.Variable(picture)
+        features = {"relu": tf.nn.relu(image - 0.5), IMAGE: image}
+        loss = compute_losses(terms, features, targets)["loss"]
+    expected = tape.gradient(loss, image)
+    np.testing.assert_allclose(gradient(tf.constant(picture)), expected, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Runs outside the main thread: in threads, in asyncio, in a spawned process."""
+"""Runs in threads, in asyncio, in a spawned process; and with threads of TensorFlow."""
 
 import asyncio
 import concurrent.futures
@@ -6,7 +6,9 @@ import multiprocessing
 
 import numpy as np
 import pytest
-from painting import paint
+from painting import paint, paint_three_times
+
+from kstyle import save_picture
 
 
 def test_runs_in_threads_have_the_bits_of_the_main_thread(small_run):
@@ -41,3 +43,30 @@ def test_a_run_in_a_spawned_process_has_the_same_bits(small_run):
         pixels, main = pool.submit(paint, small_run).result(timeout=300)
     assert main
     np.testing.assert_array_equal(pixels, expected)
+
+
+@pytest.fixture
+def heard_threads(monkeypatch):
+    """A spawned process has the threads that it asks for: conftest.py allows one."""
+    for kind in ("INTRA", "INTER"):
+        monkeypatch.delenv(f"TF_NUM_{kind}OP_THREADS")
+
+
+@pytest.mark.end_to_end
+@pytest.mark.usefixtures("heard_threads")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_large_pictures_have_the_same_bits_with_threads(
+    small_run, random_picture, precision
+):
+    # Large enough for TensorFlow to add gradients in the order in which they come.
+    save_picture(small_run["content"], random_picture(384, 512))
+    more = {"size": 512, "scales": 1, "steps": 4, "precision": precision}
+    layers = {"content_layers": "conv1_1", "style_layers": "conv1_1"}
+    options = small_run | more | layers | {"checkpoint_every": "2"}
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+        runs = pool.submit(paint_three_times, options, 4).result(timeout=300)
+    first, *others = runs
+    for pixels, losses in others:
+        np.testing.assert_array_equal(pixels, first[0])
+        assert losses == first[1]
