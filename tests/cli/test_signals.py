@@ -6,6 +6,7 @@ import pytest
 
 from kstyle.cli.signals import ending_signal, handle_ending_signals
 from kstyle.hardware.host import ENDING_SIGNALS
+from kstyle.runs.callbacks.stopping import InterruptRelay
 
 
 @pytest.fixture
@@ -50,3 +51,30 @@ def test_sigterm_interrupts_where_ctrl_c_is_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # in the background of a script
     with pytest.raises(KeyboardInterrupt), handle_ending_signals():
         signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("number", ENDING_SIGNALS)
+def test_a_signal_waits_for_the_step_where_ctrl_c_is_ignored(number):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # in the background of a script
+    relay = InterruptRelay()
+    relay.step_seconds = 0.1
+    with handle_ending_signals():
+        with relay.listening():
+            relay.on_train_batch_begin(0)
+            signal.raise_signal(number)
+            with pytest.raises(KeyboardInterrupt):
+                relay.on_train_batch_end(0)
+        signal.raise_signal(number)  # while the picture is written
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+@pytest.mark.usefixtures("handlers")
+def test_handlers_are_those_of_before_after_a_run_without_a_signal():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with handle_ending_signals():
+        before = [signal.getsignal(number) for number in ENDING_SIGNALS]
+        with InterruptRelay().listening():
+            pass
+        assert [signal.getsignal(number) for number in ENDING_SIGNALS] == before

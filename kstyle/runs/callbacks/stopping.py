@@ -11,12 +11,13 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, Self
 
 import keras
 
+from kstyle.hardware.host import ENDING_SIGNALS
 from kstyle.planning.scales import Scale, ScalePlan
 from kstyle.runs.callbacks.periodic import Clock
 
@@ -186,23 +187,43 @@ class InterruptRelay(keras.callbacks.Callback):
     def listening(self) -> Iterator[Self]:
         """Handle every Ctrl-C in the block.
 
-        Nothing changes if other code handles SIGINT, or outside the main thread.
+        Where SIGINT is ignored, as in the background of a shell script, handle the
+        `KeyboardInterrupt` that a handler of SIGTERM or SIGHUP raises. Nothing changes
+        if other code handles SIGINT, or outside the main thread.
         """
-        previous = signal.getsignal(signal.SIGINT)
         main = threading.current_thread() is threading.main_thread()
-        if not main or previous is not signal.default_int_handler:
-            yield self
-            return
+        handlers = interrupting_handlers() if main else {}
 
         def record(number: int, frame: FrameType | None) -> None:
             waits = self.waits()
             self.interrupted = True
             if not waits:
                 self.started = None
-                signal.default_int_handler(number, frame)
+            try:
+                handlers[number](number, frame)
+            except KeyboardInterrupt:
+                if not waits:
+                    raise
 
-        signal.signal(signal.SIGINT, record)
+        for number in handlers:
+            signal.signal(number, record)
         try:
             yield self
         finally:
-            signal.signal(signal.SIGINT, previous)
+            for number, handler in handlers.items():
+                if signal.getsignal(number) is record:  # else it is ignored since
+                    signal.signal(number, handler)
+
+
+def interrupting_handlers() -> dict[int, Callable[[int, FrameType | None], Any]]:
+    """Return the handlers that raise `KeyboardInterrupt`, by signal.
+
+    Python's own of SIGINT; where that is ignored, those of SIGTERM and SIGHUP.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:
+        return {signal.SIGINT: handler}
+    if handler is not signal.SIG_IGN:
+        return {}
+    others = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+    return {number: handler for number, handler in others.items() if callable(handler)}
