@@ -24,7 +24,7 @@ from kstyle.runs.model_options import build_terms
 
 
 def losses(job, shared, basis, steps):
-    """The losses of so many steps of L-BFGS in `basis`, from the content."""
+    """Return the losses of so many steps of L-BFGS in `basis`, from the content."""
     scale, terms = job.scales[-1], build_terms(job.config)
     start = job.content_at(scale.content_size)
     model = build_model(job, scale, shared, terms, start)
@@ -57,7 +57,7 @@ def main():
 
 
 def compare(job, bases, steps):
-    """The figures of every basis, over pixels."""
+    """Return the figures of every basis relative to pixels."""
     shared = ModelCache()
     goal = min(losses(job, shared, Pixels(), steps))
     figures = {"goal": goal}

@@ -30,7 +30,7 @@ SAMPLES = ("sample:coffee", "sample:chelsea", "sample:astronaut", "sample:meadow
 
 
 def write_pictures(folder, count, edge):
-    """`count` different square pictures of `edge` pixels."""
+    """Write `count` different square pictures of `edge` pixels."""
     generator = np.random.default_rng(0)
     for number in range(count):
         pixels = kstyle.load_picture(SAMPLES[number % len(SAMPLES)]).pixels
@@ -56,8 +56,8 @@ class Bare(keras.callbacks.Callback):
             self.seconds[edge] += common.seconds(self.steps[edge], 1)
 
     def make(self, edge):
-        """The bare step of a size, traced: the run's network and losses on a picture
-        of its own. The batch does not pay for it."""
+        """Trace the bare step of a size: the run's network and losses on another
+        picture. It is not counted as time of the batch."""
         begun = time.perf_counter()
         extractor, terms = self.model.extractor, self.model.terms
         pair = [self.model.pixels()] * 2
@@ -67,11 +67,11 @@ class Bare(keras.callbacks.Callback):
         self.making += time.perf_counter() - begun
 
     def spent(self):
-        """Seconds that were the benchmark's own."""
+        """Return the seconds that the benchmark itself took."""
         return self.making + sum(map(sum, self.seconds.values()))
 
     def total(self):
-        """Seconds of as many bare steps as the batch has taken."""
+        """Return the seconds of as many bare steps as the batch has taken."""
         return sum(
             count * sum(self.seconds[edge]) / len(self.seconds[edge])
             for edge, count in self.count.items()
@@ -79,7 +79,7 @@ class Bare(keras.callbacks.Callback):
 
 
 class Watch(SilentBatchWatch):
-    """Lets the bare steps watch each run, and notes when the first picture is done."""
+    """Adds the bare steps to each run, and records when the first picture is done."""
 
     def __init__(self, bare):
         self.bare, self.first = bare, None
@@ -95,7 +95,7 @@ class Watch(SilentBatchWatch):
 
 
 def measured(options, folder):
-    """Seconds of the batch and of its bare steps, all and after the first picture."""
+    """Measure the seconds of the batch and of bare steps, all and after one picture."""
     write_pictures(folder / "in", options.pictures, 2 * options.size)
     scales = options.scales if options.scales == "auto" else int(options.scales)
     steps = {"steps": options.steps, "scale_steps": options.steps}

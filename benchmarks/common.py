@@ -29,7 +29,7 @@ STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 
 
 def pictures(size, square=False):
-    """The default samples, long edge (or both edges) at `size` pixels."""
+    """Return the default samples, with a long edge (or both edges) of `size` pixels."""
     pair = []
     for name in ("sample:coffee", "sample:night"):
         pixels = kstyle.load_picture(name).pixels
@@ -39,8 +39,9 @@ def pictures(size, square=False):
 
 
 def problem(net, size, *, square=False, init="content", **network):
-    """An uncompiled `StyleTransfer` with five style layers; `network`: options of
-    `build_extractor`."""
+    """Build an uncompiled `StyleTransfer` with five style layers.
+
+    network: options of `build_extractor`."""
     content, style = pictures(size, square)
     layers = (CONTENT_LAYER, *STYLE_LAYERS)
     extractor = kstyle.build_extractor(net, layers, **network)
@@ -52,19 +53,19 @@ def problem(net, size, *, square=False, init="content", **network):
 
 
 def step_gflop(net, height, width):
-    """1e9 operations of one step of `problem`."""
+    """Return 1e9 operations of one step of `problem`."""
     layers = (CONTENT_LAYER, *STYLE_LAYERS)
     costs = estimates.CostModel(net, "same", layers, STYLE_LAYERS)
     return 2 * costs.pass_gflop((height, width))
 
 
 def problem_gflop(net, size):
-    """Likewise, with the long edge at `size` pixels."""
+    """Return 1e9 operations of a step with a long edge of `size` pixels."""
     return step_gflop(net, *pictures(size)[0].shape[:2])
 
 
 def seconds(call, rounds):
-    """The seconds of each of `rounds` calls."""
+    """Measure the seconds of each of `rounds` calls."""
     times = []
     for _ in range(rounds):
         begun = time.perf_counter()
@@ -74,13 +75,12 @@ def seconds(call, rounds):
 
 
 def reached(curve, goal):
-    """The first of a curve's `(when, loss)` whose loss is `goal` at the most: when it
-    was, or `None`."""
+    """Return when a curve of `(when, loss)` first is at most `goal`, or `None`."""
     return next((when for when, loss in curve if loss <= goal), None)
 
 
 def process_seconds(*words):
-    """The seconds of a command, the start of its process among them."""
+    """Measure the seconds of a command, with the start of its process."""
     command = [str(word) for word in words]
     begun = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
@@ -88,7 +88,7 @@ def process_seconds(*words):
 
 
 def has_torch():
-    """Whether PyTorch is installed; it is not imported."""
+    """Return whether PyTorch is installed, without importing it."""
     return importlib.util.find_spec("torch") is not None
 
 
@@ -118,7 +118,7 @@ def write_problem(path, job):
 
 
 def torch_command(problem, steps, every=None, out=None):
-    """The command that runs `torch_loop.py` on a file of `write_problem`."""
+    """Return the command that runs `torch_loop.py` on a file of `write_problem`."""
     script = Path(__file__).with_name("torch_loop.py")
     command = [sys.executable, script, problem, "--steps", steps]
     command += ["--every", every] if every else []
@@ -127,7 +127,7 @@ def torch_command(problem, steps, every=None, out=None):
 
 
 def torch_pictures(job, steps, every, folder):
-    """`[(seconds, picture)]` of `torch_loop.py`, and the device that it used.
+    """Return `[(seconds, picture)]` of `torch_loop.py`, and the device that it used.
 
     folder: where its files go. Raises: subprocess.CalledProcessError: it failed.
     """
@@ -141,7 +141,7 @@ def torch_pictures(job, steps, every, folder):
 
 
 def machine():
-    """The processor, cores and versions that a number belongs to."""
+    """Return the processor, cores and versions that the figures belong to."""
     return {
         "cpu": cpu_name(),
         "cores": cpu_cores(),

@@ -1,14 +1,14 @@
-"""Seconds to the loss that many plain steps reach, for each way to get there.
+"""Seconds to the loss that many plain steps reach, for each way to reach it.
 
     python benchmarks/converge.py [--size 512] [--steps 200] [--content PICTURE]
         [--style PICTURE] [--ways pyramid coarse torch ...] [--sheet FOLDER]
 
 The first way, `single`, takes `--steps` L-BFGS steps in float32 at one scale from the
 content; the loss it ends with is the goal. Every other way has the same losses, and at
-the most as many steps at the last scale (PyTorch twice as many). Pictures are kept
-every few steps, and one float32 model looks at them afterwards, outside the clock: a
-way's own arithmetic is not its judge. The clock runs from the pictures and weights in
-memory on, so that graphs, targets and coarser scales count. `torch` is a plain PyTorch
+most as many steps at the last scale (PyTorch twice as many). Pictures are kept every
+few steps, and one float32 model measures all of them afterwards, which is not timed.
+The time begins with the pictures and weights in memory, so that graphs, targets and
+coarser scales count. `torch` is a plain PyTorch
 loop in float32 (`torch_loop.py`), if torch is installed.
 """
 
@@ -30,8 +30,8 @@ ONE = {"scales": 1, "precision": "float32"}
 LOW = {"scales": 1, "precision": "bfloat16"}
 
 
-def ways(size):
-    """The options of every way to a picture of `size` pixels, but for PyTorch's."""
+def way_options(size):
+    """Return the options of every way to a picture of `size` pixels, PyTorch aside."""
     return {
         "single": ONE | {"parameterization": "pixels"},
         "pyramid": ONE | {"parameterization": "pyramid"},
@@ -39,12 +39,12 @@ def ways(size):
         "bfloat16": LOW | {"parameterization": "pixels"},
         "pyramid_bfloat16": LOW | {"parameterization": "pyramid"},
         "half": {"scales": f"{size // 2},{size}"},
-        "coarse": {},  # as `kstyle stylize` does it, but for the number of steps
+        "coarse": {},  # as `kstyle stylize`, except for the number of steps
         "coarse_short": {"scale_steps": 20},
     }
 
 
-class Kept(EverySteps):
+class KeptPictures(EverySteps):
     """`(seconds since the start, picture)` every few steps of the last scale."""
 
     def __init__(self, every, edge):
@@ -57,16 +57,16 @@ class Kept(EverySteps):
             self.pictures.append((seconds, self.model.pixels()))
 
 
-def kstyles(config, every):
-    """The kept pictures of a run of `config` as `kstyle stylize` makes it."""
+def kstyle_pictures(config, every):
+    """Return the kept pictures of a run of `config` as by `kstyle stylize`."""
     job = prepare(config)
-    kept = Kept(every, job.scales[-1].edge)
+    kept = KeptPictures(every, job.scales[-1].edge)
     pipeline.run_job(job, [kept])
     return kept.pictures
 
 
-def pytorchs(config, every):
-    """The kept pictures of a PyTorch loop with the config's losses at one scale."""
+def pytorch_pictures(config, every):
+    """Return the kept pictures of a PyTorch loop with these losses at one scale."""
     # It needs more steps to reach the goal.
     with tempfile.TemporaryDirectory() as folder:
         steps = 2 * config.steps
@@ -74,7 +74,7 @@ def pytorchs(config, every):
 
 
 def judge(config):
-    """A function from a picture to its loss in float32."""
+    """Return a function from a picture to its loss in float32."""
     job, shared = prepare(config), ModelCache()
     scale = job.scales[-1].for_measuring()
     start = job.content_at(scale.content_size)
@@ -88,7 +88,7 @@ def judge(config):
 
 
 def picture_at(pictures, seconds):
-    """The last picture that was there after so many seconds, or the first."""
+    """Return the last picture after at most so many seconds, or the first."""
     return [p for s, p in pictures if s <= seconds or s == pictures[0][0]][-1]
 
 
@@ -99,10 +99,10 @@ def main():
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=200, help="of `single`")
     parser.add_argument("--every", type=int, default=5, help="steps between pictures")
-    parser.add_argument("--ways", nargs="*", choices=[*ways(512), "torch"])
+    parser.add_argument("--ways", nargs="*", choices=[*way_options(512), "torch"])
     parser.add_argument("--sheet", help="folder for the pictures at equal seconds")
     options = parser.parse_args()
-    names = options.ways or [*ways(options.size), "torch"]
+    names = options.ways or [*way_options(options.size), "torch"]
     if "torch" in names and not common.has_torch():
         names.remove("torch")
     with tempfile.TemporaryDirectory() as folder:
@@ -115,12 +115,12 @@ def main():
 
 
 def compare(base, names, options):
-    """The figures of every way, and its picture at `single`'s last second."""
+    """Return the figures of every way, and save its pictures."""
     loss_of, figures, kept = judge(base.replace(**ONE)), {}, {}
-    asked = ways(base.size)
+    by_way = way_options(base.size)
     for way in names:
-        run = pytorchs if way == "torch" else kstyles
-        kept[way] = run(base.replace(**asked.get(way, ONE)), options.every)
+        run = pytorch_pictures if way == "torch" else kstyle_pictures
+        kept[way] = run(base.replace(**by_way.get(way, ONE)), options.every)
         curve = [(seconds, loss_of(picture)) for seconds, picture in kept[way]]
         if way == "single":
             goal, limit = min(loss for _, loss in curve), curve[-1][0]
@@ -138,7 +138,7 @@ def compare(base, names, options):
 
 
 def save(folder, way, pictures, limit):
-    """The way's pictures after a quarter, a half and all of `single`'s seconds."""
+    """Save the pictures after a quarter, a half and all of `single`'s seconds."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     for share in (0.25, 0.5, 1):
         path = Path(folder) / f"{way}_{int(100 * share)}.png"

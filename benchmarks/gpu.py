@@ -31,7 +31,7 @@ from kstyle.runs.job import prepare
 
 
 def model_of(net, size, precision, jit):
-    """The benchmarks' problem with L-BFGS, compiled with or without XLA."""
+    """Build the benchmarks' problem with L-BFGS, with or without XLA."""
     model = common.problem(net, size, precision=precision)
     model.compile(kstyle.make_optimizer("lbfgs"), jit_compile=jit)
     return model
@@ -45,7 +45,7 @@ def seconds_of(model, steps):
 
 
 def measured(net, size, precision, jit, steps, repeat):
-    """The figures of one model: its first steps, the later ones, peak and loss."""
+    """Return the figures of one model: its first steps, later ones, peak and loss."""
     gc.collect()  # the model before holds itself
     gpu = bool(devices.visible_gpus())
     if gpu:
@@ -72,7 +72,7 @@ def estimated(net, size, precision):
 
 
 def torch_figures(net, size, steps):
-    """Of the PyTorch loop, in a process of its own: it would want the same memory."""
+    """Return the figures of the PyTorch loop, in a new process, for the memory."""
     with tempfile.TemporaryDirectory() as folder:
         config = kstyle.StyleConfig(logdir=folder, net=net, size=size, scales=1)
         try:

@@ -28,13 +28,13 @@ CHANNELS = 64  # of conv1_1, which conv1_2 pads
 
 
 def plain_product(flat):
-    """What `channel_products` returns, its gradient left to TensorFlow."""
+    """Compute `channel_products` with TensorFlow's gradient."""
     wide = tf.cast(flat, tf.float32)
     return tf.matmul(wide, wide, transpose_a=True)
 
 
 def plain_padding(x, mode):
-    """What `pad_features` returns, by TensorFlow's own op."""
+    """Compute `pad_features` by TensorFlow's own op."""
     return tf.pad(x, ONE_PIXEL, PAD_MODES[mode])
 
 
@@ -50,7 +50,7 @@ PARTS = {
 
 
 def interleaved(calls, rounds):
-    """Seconds of each of `calls` in each round, after one of each."""
+    """Measure each of `calls` in each round, after one call of each."""
     times = {name: [] for name in calls}
     for call in calls.values():
         call()
@@ -61,7 +61,7 @@ def interleaved(calls, rounds):
 
 
 def alone(part, size, kind):
-    """A call that takes `part` of a square picture's features, and a gradient of it."""
+    """Return a call that computes `part` of square features, and a gradient of it."""
     x = tf.cast(tf.random.normal((1, size, size, CHANNELS)), kind)
 
     def both():
@@ -74,7 +74,7 @@ def alone(part, size, kind):
 
 
 def step(part, size, kind):
-    """A call that takes a step and waits for it."""
+    """Return a call that takes a step and waits for it."""
     model = common.problem("vgg19", size, padding="replicate", precision=kind)
     model.compile(kstyle.make_optimizer("lbfgs"))
     model.fit(verbose=0)
@@ -82,7 +82,9 @@ def step(part, size, kind):
 
 
 def compared(make, name, size, kind, rounds):
-    """Seconds of TensorFlow's way and of ours; `make` returns a traced call."""
+    """Measure the seconds of TensorFlow's code and of kstyle's.
+
+    make: returns a traced call."""
     part, (place, attribute, theirs) = PARTS[name]
     with mock.patch.object(place, attribute, theirs):
         calls = {"theirs": make(part, size, kind)}

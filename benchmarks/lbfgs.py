@@ -2,14 +2,14 @@
 
     python benchmarks/lbfgs.py [--size 256] [--evaluations 100] [--nets vgg16 vgg19]
 
-Both see the same losses, start, pixel range and number of evaluations (content and
-noise init); the best loss so far is compared. The ratio is ours over SciPy's.
+Both have the same losses, start, pixel range and number of evaluations (content and
+noise init); the best loss so far is compared. The ratio is kstyle's over SciPy's.
 
     python benchmarks/lbfgs.py --iterations 200 [--config configs/reference.yaml]
         [--content PICTURE] [--style PICTURE] [--style-layers conv3_1] [--size 256]
 
 takes SciPy's L-BFGS-B for so many iterations, as the article did, by `--optimizer
-scipy`, and prints the number of evaluations that they took; then ours for as many
+scipy`, and prints the number of evaluations that they took; then kstyle's for as many
 evaluations, and the number of them after which it is below SciPy's last loss.
 """
 
@@ -32,7 +32,7 @@ REFERENCE = Path(__file__).parents[1] / "configs" / "reference.yaml"
 
 
 class Losses(EverySteps):
-    """The loss at every step, the start included."""
+    """Stores the loss at every step, with that at the start."""
 
     def __init__(self):
         super().__init__(1)
@@ -42,16 +42,16 @@ class Losses(EverySteps):
         self.values.append(logs["loss"])
 
 
-def ours(model, evaluations):
-    """Losses of `evaluations` looks at the picture by `kstyle.LBFGS`."""
+def kstyle_losses(model, evaluations):
+    """Return the losses of `evaluations` evaluations by `kstyle.LBFGS`."""
     losses = Losses()
     model.compile(kstyle.LBFGS())
     model.fit(steps_per_epoch=evaluations - 1, callbacks=[losses], verbose=0)
     return losses.values
 
 
-def scipys(model, evaluations):
-    """Losses of as many evaluations by SciPy, with as many pairs and bounds."""
+def scipy_losses(model, evaluations):
+    """Return the losses of as many evaluations by SciPy, with the same bounds."""
     values = []
 
     def function(x):
@@ -95,7 +95,7 @@ def as_the_article(config, iterations):
     last = accepted[max(accepted)][1]
     print(found.minimization.message)
     model.reset(start, targets=model.targets)
-    curve = ours(model, evaluations)
+    curve = kstyle_losses(model, evaluations)
     best = np.minimum.accumulate(curve)
     return {
         "width": scale.content_size[1],
@@ -147,7 +147,7 @@ def main():
                         options.evaluations,
                     )
                 )
-                for run in (ours, scipys)
+                for run in (kstyle_losses, scipy_losses)
             ]
             name = f"{net}_{init}"
             for label, values in zip(("ours", "scipy"), pair, strict=True):

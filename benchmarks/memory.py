@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py [--rows "--size 512" "--size 1024 --tile 512" ...]
 
-A row is the options of a command; it paints the samples, in a process of its own, and
-takes two steps a scale where it does not say how many. The peak is the kernel's own
+A row is the options of a command; it stylizes the samples in a new process and takes
+two steps a scale where it does not say how many. The peak is the kernel's own
 (`wait4`), from the first import to the result's file, so Linux or macOS is needed.
 """
 
@@ -35,7 +35,7 @@ ROWS = (
 
 
 def peak(row, logs):
-    """Bytes at the most and seconds of the command with the options of `row`."""
+    """Measure the peak in bytes and the seconds of the command with options `row`."""
     words = ["--steps", "2", "--scale-steps", "2", "--scales", "1", "--fit", "off"]
     command = [sys.executable, "-m", "kstyle", "stylize", "--quiet", *words]
     begun = time.perf_counter()
@@ -50,7 +50,7 @@ def peak(row, logs):
 
 
 def estimated(folder):
-    """Bytes at the most of the run in `folder`, as estimated."""
+    """Estimate the peak in bytes of the run in `folder`."""
     config = kstyle.StyleConfig.from_yaml((folder / "config.yaml").read_text())
     scales = plan_scales_of_run(config, *read_pictures(config).sizes)
     return cost_model(config).peak_bytes(scales)
@@ -64,14 +64,14 @@ def main():
     for row in options.rows:
         with tempfile.TemporaryDirectory() as logs:
             measured, seconds = peak(row, logs)
-            reckoned = estimated(next(Path(logs).iterdir()))
+            estimate = estimated(next(Path(logs).iterdir()))
         figures |= {
             f"{row} measured_gb": measured / 1e9,
-            f"{row} estimated_gb": reckoned / 1e9,
-            f"{row} estimated_over_measured": reckoned / measured,
+            f"{row} estimated_gb": estimate / 1e9,
+            f"{row} estimated_over_measured": estimate / measured,
             f"{row} seconds": seconds,
         }
-        print(row, f"{measured / 1e9:.2f} GB", f"{reckoned / measured:.2f}", flush=True)
+        print(row, f"{measured / 1e9:.2f} GB", f"{estimate / measured:.2f}", flush=True)
     common.report("memory", figures)
 
 

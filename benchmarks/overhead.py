@@ -42,7 +42,7 @@ CHECKPOINT_SECONDS = 60  # the default of --checkpoint-every
 
 
 def first_step_seconds():
-    """Seconds until the line of step 1 is printed, at the first scale of a run."""
+    """Measure the seconds until the line of step 1 is printed, at the first scale."""
     options = ["--report-every", "1", "--steps", "1", "--scale-steps", "1"]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "kstyle", "stylize", *options]
@@ -58,7 +58,7 @@ def first_step_seconds():
 
 
 def startup(rounds):
-    """Seconds of each start, in turn, medians."""
+    """Measure the seconds of each start, in turn; medians."""
     python = functools.partial(common.process_seconds, sys.executable)
     starts = {
         "help_s": lambda: python("-m", "kstyle", "--help"),
@@ -76,7 +76,7 @@ def startup(rounds):
 
 
 class Clock(keras.callbacks.Callback):
-    """The seconds of each step; it stands first, before what the others do."""
+    """Measures the seconds of each step; it is the first of the callbacks."""
 
     def __init__(self):
         super().__init__()
@@ -91,7 +91,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def timed(callback):
-    """The seconds of each `on_train_batch_end` of `callback`, as they come."""
+    """Record the seconds of each `on_train_batch_end` of `callback`."""
     seconds, hook = [], callback.on_train_batch_end
 
     @functools.wraps(hook)
@@ -105,7 +105,7 @@ def timed(callback):
 
 
 def callbacks(size, steps):
-    """Milliseconds of a step, of each callback, and of the end of a run."""
+    """Measure milliseconds of a step, of each callback, and of the end of a run."""
     every = {"report_every": 1, "snapshot_every": 1, "checkpoint_every": "1"}
     clock, shared = Clock(), ModelCache()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:

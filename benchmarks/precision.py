@@ -29,7 +29,7 @@ PAIRS = (
 
 
 def step_seconds(size, steps):
-    """Median seconds of a step in each precision, interleaved."""
+    """Measure the median seconds of a step in each precision, interleaved."""
     models, times = {}, {kind: [] for kind in KINDS}
     for kind in KINDS:
         network = {"padding": "replicate", "precision": kind}
@@ -43,12 +43,12 @@ def step_seconds(size, steps):
 
 
 def data():
-    """What Keras's graph of a step takes: an iterator of nothing in particular."""
+    """Return an iterator for Keras's graph of a step; its values do not matter."""
     return iter(common.tf.data.Dataset.from_tensors(0))
 
 
 def final_loss(pair, kind, size, steps, folder):
-    """The final float32 loss of a run of `pair` in the precision `kind`."""
+    """Return the final float32 loss of a run of `pair` in the precision `kind`."""
     options = {"size": size, "steps": steps, "scale_steps": steps, "logdir": folder}
     options |= {"snapshot_every": 0, "checkpoint_every": "0", "precision": kind}
     config = kstyle.StyleConfig(content=pair[0], style=pair[1], **options)
@@ -56,7 +56,7 @@ def final_loss(pair, kind, size, steps, folder):
 
 
 def loss_ratios(pairs, size, steps):
-    """`{pair_precision: final loss over that of float32}`."""
+    """Return `{pair_precision: final loss over that of float32}`."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for pair in pairs:

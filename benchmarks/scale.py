@@ -3,9 +3,9 @@
     python benchmarks/scale.py [--sizes 256 512 1024] [--tile 1024] [--steps 2] [--full]
         [--precision float32]
 
-Each size is a process of its own, so that the peak is its own. Adam, the default
+Each size is measured in a new process, for its peak. Adam, the default
 layers, 16 : 9 pictures by their long edge. The whole picture is measured where the
-estimate says that it fits into the memory that is free. `--full` goes on to 7680.
+estimate says that it fits into the free memory. `--full` continues to 7680.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SIZES, FULL = (256, 512, 1024), (2048, 3840, 7680)
 
 
 def measured(size, tile, steps, precision):
-    """Seconds a megapixel of a step (median), and the peak in GB, in this process."""
+    """Measure the seconds of a step per megapixel (median) and the peak in GB."""
     shape = (size * 9 // 16, size)
     content = resize(kstyle.load_picture("sample:coffee").pixels, shape)
     style = common.pictures(min(size, 512))[1]
@@ -60,7 +60,7 @@ def measured(size, tile, steps, precision):
 
 
 def in_a_process(size, tile, steps, precision):
-    """`measured` in a new process."""
+    """Call `measured` in a new process."""
     numbers = [str(number) for number in (size, tile, steps)]
     command = [sys.executable, __file__, "--precision", precision, "--one", *numbers]
     run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -68,7 +68,7 @@ def in_a_process(size, tile, steps, precision):
 
 
 def fits(size):
-    """Whether the whole picture should fit into the memory that is free."""
+    """Return whether the whole picture should fit into the free memory."""
     config = kstyle.StyleConfig(size=size, optimizer="adam", scales=1)
     scales = plan_scales_of_run(config, (size * 9 // 16, size), (size, size))
     need, free = estimates.cost_model(config).peak_bytes(scales), free_memory()

@@ -37,7 +37,7 @@ SAMPLES = [f"sample:{name}" for name in sample_names()]
 
 
 def usage():
-    """Resident memory in MB, open file handles and threads of this process (Linux)."""
+    """Return resident memory in MB, open files and threads of this process (Linux)."""
     threads = Path("/proc/self/status").read_text().split("Threads:")[1].split()[0]
     handles = len(list(Path("/proc/self/fd").iterdir()))
     return {
@@ -48,7 +48,7 @@ def usage():
 
 
 class Meter(Silent):
-    """What is used after each trial, and the seconds that it took."""
+    """Records what is used after each trial, and its seconds."""
 
     def __init__(self):
         self.used, self.seconds, self.failed = [], [], []
@@ -67,7 +67,7 @@ class Meter(Silent):
 
 
 def trials(count, size, steps):
-    """The figures of an experiment of `count` trials."""
+    """Return the figures of an experiment of `count` trials."""
     kinds = {"pool": ["avg", "max"], "optimizer": ["lbfgs", "adam"]}
     base = {"size": size, "steps": steps, "scales": 1, "init": "noise"}
     seeds = list(range(max(1, count // 4)))
@@ -96,7 +96,7 @@ def trials(count, size, steps):
 
 
 def random_options(dice):
-    """Options of a run of a few seconds: nearly any, nearly in any combination."""
+    """Draw the options of a run of a few seconds, in nearly any combination."""
 
     def some(part, *values):
         return dice.choice(values) if dice.random() < part else None
@@ -144,7 +144,7 @@ def random_options(dice):
 
 
 def outcome(options, folder):
-    """How a run of `options` ended: "finished", or the kind of the error."""
+    """Return how a run of `options` ended: "finished", or the class of the error."""
     try:
         config = kstyle.StyleConfig(**options, logdir=str(folder))
         result = kstyle.stylize(config)
@@ -160,7 +160,7 @@ def outcome(options, folder):
 
 
 def soak(minutes, seed):
-    """The figures of random runs for `minutes`."""
+    """Return the figures of random runs for `minutes`."""
     dice, until = random.Random(seed), time.monotonic() + 60 * minutes
     ends, reasons, first = collections.Counter(), collections.Counter(), None
     while time.monotonic() < until:

@@ -24,7 +24,7 @@ from kstyle.runs.callbacks.periodic import LossCSV
 
 
 def bare_step(model):
-    """The least that a step can be: the losses, their gradient, and Adam."""
+    """Return the smallest possible step: the losses, their gradient, and Adam."""
     optimizer = kstyle.make_optimizer("adam")
     optimizer.build([model.image])
 
@@ -40,9 +40,9 @@ def bare_step(model):
 
 
 class Interleaved(keras.callbacks.Callback):
-    """Runs a bare step after each step of `fit()` and takes the seconds of both.
+    """Runs a bare step after each step of `fit()` and measures both.
 
-    It stands last, so that what the other callbacks do counts as `fit()`'s.
+    It is the last callback, so that the time of the others counts as `fit()`'s.
     """
 
     def __init__(self, bare):
@@ -58,7 +58,7 @@ class Interleaved(keras.callbacks.Callback):
 
 
 def paired_seconds(model, steps):
-    """Seconds of each bare step and of each step of `fit()`, callbacks included."""
+    """Measure each bare step and each step of `fit()` with its callbacks."""
     pair = Interleaved(bare_step(model))
     pair.bare_step()
     with tempfile.TemporaryDirectory() as folder:

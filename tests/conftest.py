@@ -39,8 +39,8 @@ def fixed_seed():
 
 
 @pytest.fixture
-def heard_interrupts():
-    """What is started meanwhile hears Ctrl-C, also where a shell has this process in
+def enabled_interrupts():
+    """Let processes that are started get Ctrl-C, also where a shell has this process in
     the background and ignoring it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield

@@ -80,7 +80,7 @@ def test_a_benchmark_ends_in_one_json_object_with_its_figures(
     monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.setattr(sys, "argv", command)
     monkeypatch.chdir(tmp_path)
-    # Not in a process of its own: to load TensorFlow takes longer than most of them.
+    # In this process: loading TensorFlow takes longer than most of them.
     runpy.run_path(str(BENCHMARKS / command[0]), run_name="__main__")
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["benchmark"] == command[0].removesuffix(".py")

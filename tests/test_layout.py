@@ -54,5 +54,5 @@ def test_a_top_level_name_has_one_home():
         for name in top_level_names(path):
             homes[name].add(path.name)
     several = {name for name, places in homes.items() if len(places) > 1}
-    # Every module may have a logger, and names of its own that begin with "_".
+    # Every module may have a logger, and private names that begin with "_".
     assert {name for name in several if name[0] != "_"} - {"log"} == set()

@@ -110,9 +110,9 @@ def package_versions() -> dict[str, str | None]:
 
 
 def has_bfloat16(text: str | None = None) -> bool:
-    """Return whether the processor multiplies in bfloat16 and oneDNN, which uses that,
-    is on.
+    """Return whether TensorFlow multiplies in bfloat16 on this processor.
 
+    The processor has to have such products, and oneDNN, which uses them, to be on.
     text: as for `cpu_name`.
     """
     flags = cpu_flags(text)

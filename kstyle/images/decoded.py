@@ -18,13 +18,13 @@ SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 EXIF_TAGS, INTEROPERABILITY_TAGS = 0x8769, 0xA005
 COLOR_SPACE, INTEROPERABILITY_INDEX = 0xA001, 1
 ADOBE_RGB, UNCALIBRATED = 2, 0xFFFF  # values of ColorSpace: EXIF 3.0, 4.6.6
-# Floats of editors overshoot by rounding; further out they are of another scale.
+# Floats of editors overshoot by rounding; further outside they have another scale.
 OVERSHOOT = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """The size of a stored picture, and how it has to be turned.
+    """The size and orientation of a stored picture.
 
     orientation: the EXIF value, 1 to 8; others count as 1.
     """
@@ -109,16 +109,16 @@ def divide_by_alpha(levels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def exif_orientation(exif: Image.Exif) -> int:
-    """Give the orientation that an EXIF block says, or 1."""
+    """Return the orientation in an EXIF block, or 1."""
     found = exif.get(ORIENTATION, 1)
     return found if isinstance(found, int) else 1
 
 
 def exif_profile(exif: Image.Exif) -> bytes | None:
-    """Give the profile of a camera's Adobe RGB, which no ICC profile comes with.
+    """Return the profile of a camera's Adobe RGB, which has no ICC profile in the file.
 
     DCF 2.0 names it by the interoperability index R03; some cameras by a colour space
-    of 2. `None`: the EXIF block says nothing of it.
+    of 2. `None`: the EXIF block does not name it.
     """
     try:
         details = exif.get_ifd(EXIF_TAGS)
@@ -131,7 +131,7 @@ def exif_profile(exif: Image.Exif) -> bytes | None:
 
 
 def profile_of_tags(details: Mapping, index: object) -> bytes | None:
-    """As `exif_profile`, of the tags of EXIF's own directory and the index."""
+    """Return the profile that EXIF's tags and the interoperability index name."""
     if isinstance(index, bytes):
         index = index.decode("ascii", "replace")
     camera = str(index).rstrip("\0 ") == "R03"

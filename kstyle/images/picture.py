@@ -71,13 +71,12 @@ def resize(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return array
     bands = array.reshape(*array.shape[:2], -1)
     result = np.empty((height, width, bands.shape[-1]), np.float32)
-    # Pillow resamples floats one band at a time, and its sizes are (width, height).
+    # Pillow resamples floats one band at a time, and its sizes are (width, height). A
+    # band of a large picture takes half a gigabyte, so no two are kept.
     for number in range(bands.shape[-1]):
         band = Image.fromarray(np.ascontiguousarray(bands[..., number]))
         band = band.resize((width, height), Image.Resampling.LANCZOS)
-        result[..., number] = np.asarray(
-            band
-        )  # one at a time: a large one is half a gigabyte
+        result[..., number] = np.asarray(band)
     np.clip(result, 0.0, 1.0, out=result)
     return result.reshape(height, width, *array.shape[2:])
 
@@ -128,7 +127,7 @@ def parse_crop(text: str) -> str | tuple[tuple[float, bool], ...]:
 
 
 def crop_box(text: str, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Give `(top, left, bottom, right)` in pixels of a crop.
+    """Return `(top, left, bottom, right)` of a crop in pixels.
 
     text: as for `parse_crop`. size: `(height, width)` of the picture.
 
@@ -138,7 +137,7 @@ def crop_box(text: str, size: tuple[int, int]) -> tuple[int, int, int, int]:
     height, width = size
     if isinstance(spec, str):
         edge = min(size)
-        # Of the rest on the long axis, nothing, half or all lies before the square.
+        # Before the square is none, half or all of the rest of the long axis.
         part = SQUARE_CROPS.index(spec)
         top, left = (height - edge) * part // 2, (width - edge) * part // 2
         return top, left, top + edge, left + edge

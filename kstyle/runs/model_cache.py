@@ -126,7 +126,7 @@ def build_model(
 
 
 class ModelCache:
-    """Extractors, targets and compiled models by what they are made of.
+    """Extractors, targets and compiled models, by the options that they depend on.
 
     max_model_bytes: of models to keep; none by default, as one run needs each once.
     max_target_bytes: of targets to keep.

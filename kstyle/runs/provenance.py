@@ -1,4 +1,4 @@
-"""`run.json`: what a run was made of, where it ran, and how it ended."""
+"""`run.json`: the inputs of a run, its machine, and how it ended."""
 
 import contextlib
 import csv

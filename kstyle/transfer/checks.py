@@ -1,4 +1,4 @@
-"""Checks of what a `StyleTransfer` is made of and called with, before any work."""
+"""Checks of the arguments of a `StyleTransfer` and its methods, before any work."""
 
 import collections
 from collections.abc import Iterable, Mapping

@@ -423,7 +423,7 @@ def test_ctrl_c_before_the_first_step_exits_130_in_words(capsys):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
-def test_ctrl_c_keeps_the_picture_and_exits_130(small_run, heard_interrupts):
+def test_ctrl_c_keeps_the_picture_and_exits_130(small_run, enabled_interrupts):
     options = small_run | {"steps": 1_000_000, "report_every": 1, "snapshot_every": 0}
     process = run_python("-m", "kstyle", *command(options))
     lines = []

@@ -113,7 +113,7 @@ def test_a_failed_write_leaves_the_old_file_alone(
 
 @contextlib.contextmanager
 def file_limit(size):
-    """No file grows beyond `size` bytes meanwhile, as on a full disk."""
+    """Limit files to `size` bytes in the block, as on a full disk."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))

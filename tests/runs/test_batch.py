@@ -225,7 +225,7 @@ def test_a_picture_of_a_batch_equals_that_of_a_single_run(folder, config, tmp_pa
     assert seen.order == ["a.png", "c.jpg", "b.png"]
     assert [x.path.name for x in found] == [f"{name}-style.png" for name in "abc"]
     assert {x.status for x in found} == {"finished"}
-    for outcome in found[1:]:  # c with the model of a, b with one of its own
+    for outcome in found[1:]:  # c with the model of a, b with a new one
         alone = stylize(outcome.config.replace(output=None))
         pixels = kstyle.load_picture(outcome.path).pixels
         np.testing.assert_array_equal(kstyle.load_picture(alone.path).pixels, pixels)

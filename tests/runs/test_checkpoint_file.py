@@ -1,4 +1,4 @@
-"""A run that was ended at any moment goes on, and ends as if nothing had happened."""
+"""A run that was ended at any moment continues, with the result of one that was not."""
 
 import contextlib
 import csv
@@ -30,7 +30,7 @@ from kstyle.runs.model_cache import ModelCache
 
 
 class Killed(Exception):
-    """What stands for the end of the process."""
+    """Stands for the end of the process."""
 
 
 class KillAt(keras.callbacks.Callback):

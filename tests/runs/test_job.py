@@ -33,7 +33,7 @@ def options(tmp_path, random_picture):
 
 
 def everything(folder):
-    """All that lies in `folder`, to see that nothing was added."""
+    """List everything in `folder`, to check that nothing was added."""
     return sorted(folder.rglob("*"))
 
 

@@ -1,1 +1,1 @@
-"""Where trials run: in turn, in processes, on a Ray cluster."""
+"""Executors of trials: one by one, in processes, on a Ray cluster."""

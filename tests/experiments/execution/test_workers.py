@@ -29,7 +29,7 @@ from kstyle.runs import checkpoint_file
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/locks"),
-    # Ray 2.53 leaves processes and files of its own to the garbage collector.
+    # Ray 2.53 leaves its processes and files to the garbage collector.
     pytest.mark.filterwarnings(
         r"ignore:(?s).*ResourceWarning:pytest.PytestUnraisableExceptionWarning"
     ),
@@ -140,7 +140,7 @@ def is_gone(process):
 
 
 def test_workers_end_with_their_parent_and_leave_checkpoints(
-    experiment, tmp_path, heard_interrupts
+    experiment, tmp_path, enabled_interrupts
 ):
     words = ["experiment", "run", experiment, "--logdir", tmp_path / "logs"]
     words += ["--executor", "processes", "--workers", "1", "--set", "steps=100000"]

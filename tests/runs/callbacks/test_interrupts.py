@@ -1,4 +1,4 @@
-"""Ctrl-C in a run, also where it is lost on the way."""
+"""Ctrl-C in a run, also where library code swallows it."""
 
 import signal
 import threading
@@ -23,7 +23,7 @@ class Interrupts(keras.callbacks.Callback):
             signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.usefixtures("heard_interrupts")
+@pytest.mark.usefixtures("enabled_interrupts")
 def test_ctrl_c_in_a_step_ends_the_run_with_its_checkpoint(small_run):
     result = stylize(StyleConfig(**small_run | {"steps": 50}), [Interrupts(3)])
     assert (result.interrupted, result.steps) == (True, 3)
@@ -31,7 +31,7 @@ def test_ctrl_c_in_a_step_ends_the_run_with_its_checkpoint(small_run):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.usefixtures("heard_interrupts")
+@pytest.mark.usefixtures("enabled_interrupts")
 def test_a_second_ctrl_c_does_not_wait_for_the_step():
     relay = InterruptRelay()
     relay.step_seconds = 0.1
@@ -42,7 +42,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_step():
             signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.usefixtures("heard_interrupts")
+@pytest.mark.usefixtures("enabled_interrupts")
 def test_long_steps_and_pauses_between_steps_are_not_waited_for():
     times = iter((0.0, 5.0, 6.0))
     relay = InterruptRelay(longest=4.0, clock=lambda: next(times))
@@ -57,7 +57,7 @@ def test_long_steps_and_pauses_between_steps_are_not_waited_for():
         signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.usefixtures("heard_interrupts")
+@pytest.mark.usefixtures("enabled_interrupts")
 def test_a_swallowed_ctrl_c_is_raised_after_the_next_step():
     relay = InterruptRelay()
     with relay.listening():
@@ -68,7 +68,7 @@ def test_a_swallowed_ctrl_c_is_raised_after_the_next_step():
             relay.on_train_batch_end(0)
 
 
-@pytest.mark.usefixtures("heard_interrupts")
+@pytest.mark.usefixtures("enabled_interrupts")
 def test_what_others_do_with_ctrl_c_stays():
     def others(number, frame):
         raise AssertionError

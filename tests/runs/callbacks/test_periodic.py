@@ -34,7 +34,7 @@ class Recorder(EverySteps):
 
 
 def two_scales(make_model, callback, first=5, second=3):
-    """Run `first` steps of one model and `second` of another that goes on from it."""
+    """Run `first` steps of one model and `second` of another that continues from it."""
     for model, steps in ((make_model(), first), (make_model(first), second)):
         model.fit(steps_per_epoch=steps, callbacks=[callback])
 
