@@ -5,7 +5,9 @@
     kstyle experiment run all --pair sample:coffee sample:night --pair OTHER PAIR
     python tools/findings_table.py logs
 
-The contact sheets come from the first run, so that they show only the samples.
+The contact sheets come from the first run, so that they show only the samples. With
+`--article FOLDER` a column has the numbers and verdicts of another run, that of the
+article's pair at its own size (docs/experiments.md).
 """
 
 import argparse
@@ -22,24 +24,39 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("logdir", type=Path)
     parser.add_argument("--sheets", type=Path, metavar="FOLDER")
+    parser.add_argument("--article", type=Path, metavar="FOLDER")
     options = parser.parse_args()
     for path in sorted(options.logdir.glob("*/verdicts.json")):
         about = read_verdicts(path)
         if options.sheets:
             write_sheet(path.parent / "contact_sheet.png", options.sheets, about)
-        print_section(about)
+        own_size = None
+        if options.article and (options.article / about["name"] / path.name).is_file():
+            own_size = read_verdicts(options.article / about["name"] / path.name)
+        print_section(about, own_size)
 
 
-def print_section(about):
-    """Print an experiment's question, the article's finding, sheet and verdicts."""
+def print_section(about, own_size=None):
+    """Print an experiment's question, the article's finding, sheet and verdicts.
+
+    own_size: the same experiment on the article's pair at its own size, or `None`.
+    """
     print(f"## {about['name'].split('_')[0]} {about['title']}\n")
     print(f"{about['question']} *{about['finding'].strip()}*\n")
     print(f"![Every result of {about['name']}](findings/{about['name']}.jpg)\n")
-    print("| claim | rule | in each pair | verdict |\n|---|---|---|---|")
+    headings = ["claim", "rule", "in each pair", "verdict"]
+    headings += ["at the article's size"] if own_size else []
+    print(f"| {' | '.join(headings)} |\n|{'---|' * len(headings)}")
+    others = {each["claim"]: each for each in own_size["verdicts"]} if own_size else {}
     for verdict in about["verdicts"]:
         spread = ", ".join(f"{number:.3g}" for number in verdict["spread"])
         rule = verdict["rule"].rsplit("confirmed if ", 1)[-1]
-        print(f"| {verdict['claim']} | {rule} | {spread} | {verdict['verdict']} |")
+        cells = [verdict["claim"], rule, spread, verdict["verdict"]]
+        if own_size:
+            other = others[verdict["claim"]]
+            number = "-" if other["number"] is None else f"{other['number']:.3g}"
+            cells.append(f"{number}, {other['verdict']}")
+        print(f"| {' | '.join(cells)} |")
     print()
 
 
