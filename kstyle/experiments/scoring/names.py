@@ -37,8 +37,8 @@ SCORES = {
     "saturated)",
     "stroke_scale": "half the mean wavelength, without waves as long as whole shapes "
     "(px; higher = larger strokes)",
-    "stroke_width": "median width of the strokes, which a fine pattern over them does "
-    "not lower (px; higher = larger strokes)",
+    "stroke_length": "distance over which the direction of lines persists, whatever "
+    "fine pattern is over the strokes (px; higher = larger strokes)",
     "steps_to_near": f"when the loss stays below {NEAR_FACTOR} x its last value "
     "(steps; higher = slower)",
     "seconds_to_near": f"when the loss stays below {NEAR_FACTOR} x its last value "

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image, ImageDraw
 
 from kstyle.errors import ConfigError
-from kstyle.experiments.findings.quantities import spearman
 from kstyle.experiments.scoring.judge import Judge, judge_extractor
 from kstyle.experiments.scoring.names import (
     JUDGE_CONTENT_LAYER,
@@ -17,8 +16,8 @@ from kstyle.experiments.scoring.scores import (
     curve_scores,
     fine_energy,
     pixel_scores,
+    stroke_length,
     stroke_scale,
-    stroke_width,
 )
 from kstyle.images.color_spaces import cielab, colour_difference
 from kstyle.images.picture import resize
@@ -257,41 +256,48 @@ def test_halves_of_a_painting_are_nearer_than_a_photograph():
     assert judge.style_difference(left, right) < judge.style_difference(left, coffee)
 
 
-def strokes(width, amplitude=0.0):
-    """Return random strokes of `width`, with a grid of dots 4 px apart over them."""
-    image = Image.new("RGB", (160, 160), "grey")
+def strokes(width, dots=0.0, hatching=0.0):
+    """Return random strokes three times as long as `width`.
+
+    dots: the amplitude of a grid of them, 4 px apart. hatching: that of lines along
+        each stroke, 4 px apart.
+    """
+    image = Image.new("RGB", (200, 200), "grey")
     draw, generator = ImageDraw.Draw(image), np.random.default_rng(0)
-    for _ in range(160**2 // width**2):
-        x, y = generator.uniform(0, 160, 2)
-        angle = generator.uniform(0, np.pi)
-        along = 2.5 * width * np.array([np.cos(angle), np.sin(angle)])
-        ends = [(x - along[0], y - along[1]), (x + along[0], y + along[1])]
-        colour = tuple(int(c) for c in generator.integers(0, 256, 3))
-        draw.line(ends, fill=colour, width=width)
-    rows, columns = np.indices((160, 160))
-    dots = np.cos(np.pi * rows / 2) * np.cos(np.pi * columns / 2)
-    return np.clip(np.asarray(image) / 255 + amplitude * dots[..., None], 0, 1)
+    for _ in range(2 * 200**2 // width**2):
+        middle, angle = generator.uniform(0, 200, 2), generator.uniform(0, np.pi)
+        along = np.array([np.cos(angle), np.sin(angle)])
+        across = np.array([-along[1], along[0]])
+        colour = generator.integers(0, 256, 3)
+        for offset in (0, *np.arange(-width / 2, width / 2, 4)) if hatching else (0,):
+            start = middle - 1.5 * width * along + offset * across
+            ends = [tuple(start), tuple(start + 3 * width * along)]
+            shade = np.clip(colour + 255 * hatching * bool(offset), 0, 255)
+            draw.line(ends, fill=tuple(map(int, shade)), width=2 if offset else width)
+    rows, columns = np.indices((200, 200))
+    grid = np.cos(np.pi * rows / 2) * np.cos(np.pi * columns / 2)
+    return np.clip(np.asarray(image) / 255 + dots * grid[..., None], 0, 1)
 
 
-@pytest.mark.parametrize("width", [3, 5, 8])
-def test_stroke_width_of_soft_stripes_is_theirs(width):
-    picture = grating(2 * width, size=(120, 120))
-    assert stroke_width(picture) == pytest.approx(width, rel=0.1)
+@pytest.mark.parametrize("over", [{}, {"dots": 0.2}, {"hatching": 0.4}])
+def test_stroke_length_grows_with_the_strokes_under_a_pattern(over):
+    lengths = [stroke_length(strokes(width, **over)) for width in (3, 6, 12)]
+    assert lengths == sorted(lengths)
+    assert lengths[2] > 1.2 * lengths[0]
 
 
-@pytest.mark.parametrize("amplitude", [0.0, 0.1])
-def test_stroke_width_is_near_that_of_strokes_under_dots(amplitude):
-    for width in (4, 8):
-        assert stroke_width(strokes(width, amplitude)) == pytest.approx(width, rel=0.25)
+def test_stroke_length_of_stripes_ends_at_a_third_of_the_edge():
+    assert stroke_length(grating(6)) == 20
 
 
-def test_dots_that_grow_with_the_strokes_fool_the_scale_alone():
-    pictures = [strokes(width, 0.015 * width) for width in (3, 5, 8, 12)]
-    widths, scales = map(stroke_width, pictures), map(stroke_scale, pictures)
-    assert spearman([*widths]) == pytest.approx(1)
-    assert spearman([*scales]) < 0.79
+def test_stroke_length_is_below_the_edge_of_squares_of_stripes():
+    """Squares of 12 px with stripes down or across in turn."""
+    waves = grating(4, size=(120, 120))
+    board = np.tile(np.kron([[0, 1], [1, 0]], np.ones((12, 12))), (5, 5))[..., None]
+    picture = np.where(board, waves, np.swapaxes(waves, 0, 1))
+    assert 4 < stroke_length(picture) < 12
 
 
-def test_stroke_width_of_a_flat_picture_is_unknown():
-    assert np.isnan(stroke_width(flat(0.5)))
-    assert np.isfinite(stroke_width(np.random.default_rng(0).random((3, 40, 3))))
+def test_stroke_length_of_a_flat_picture_is_unknown():
+    assert np.isnan(stroke_length(flat(0.5)))
+    assert np.isfinite(stroke_length(np.random.default_rng(0).random((3, 40, 3))))
