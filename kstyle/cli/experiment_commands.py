@@ -196,10 +196,10 @@ def report_experiment_command(
     existed get it. --votes ranks the trials by people's votes beside the scores.
     """
     with user_errors("Interrupted. The pictures are unchanged."), show_log(quiet):
-        plans = plan(files, changes=parse_changes(changes), **choices)
         load_tensorflow()
-        from kstyle.experiments.runner import report_plans
+        from kstyle.experiments.runner import plan_report, report_plans
 
+        plans = plan_report(files, changes=parse_changes(changes), **choices)
         with experiment_console.watch_experiments({}, quiet=quiet) as watch:
             report_plans(plans, watch, votes)
 

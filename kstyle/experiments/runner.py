@@ -69,7 +69,16 @@ def report(
     Raises: KStyleError: no trial of an experiment has run, or the votes are of another.
     """
     check_run_settings()
-    return report_plans(plan(files, **choices), watch or Silent(), votes)
+    plans = plan_report(files, **choices)
+    return report_plans(plans, watch or Silent(), votes)
+
+
+def plan_report(
+    files: str | Path | Iterable[str | Path], **choices: Any
+) -> list[ExperimentPlan]:
+    """Return the plans whose finished trials are reported on; see `report`."""
+    # Nothing runs, so results of other options are in no danger: they are left out.
+    return plan(files, overwrite=True, **choices)
 
 
 def report_plans(

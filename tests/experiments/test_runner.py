@@ -99,6 +99,8 @@ def test_a_report_runs_nothing_and_ranks_by_votes(pools, tmp_path):
     assert done.exit_code == 2
     assert "No trial of pools with these options has run" in done.stderr
     run(path, tmp_path)
+    done = invoke("report", path, "--logdir", logdir, "--set", "steps=1")
+    assert "Give the options of its run" in done.stderr
     records = [logdir / f"pools/pool={pool}/record.json" for pool in ("avg", "max")]
     a, b = (json.loads(record.read_text())["hash"][:16] for record in records)
     votes = [{"a": a, "b": b, "choice": "b"}, {"a": a, "b": "gone", "choice": "a"}]
