@@ -60,6 +60,8 @@ VALUES = {
     **dict.fromkeys(("steps", "snapshot_every"), naturals),
     **dict.fromkeys(("scale_steps", "report_every"), counts),
     "output": st.none() | texts,
+    "strength": st.none() | st.floats(0, 1),
+    "style_growth": st.floats(0, 4),
     "style_weights": st.sampled_from([None, "auto", "equal-loss", "equal-gradient"])
     | positive.map("init-loss:{!r}".format)
     | shares.map("equal-gradient:{!r}".format),

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from pydantic.fields import FieldInfo
 
 from kstyle.cli.environment import variable_name
+from kstyle.config.looks import override_options
 from kstyle.config.strict_yaml import read_config_file
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
@@ -116,10 +117,14 @@ def merge_options(context: click.Context, config_file: str | None) -> dict[str, 
     override the YAML file."""
     given = read_config_file(config_file) if config_file else {}
     for source in (ParameterSource.ENVIRONMENT, ParameterSource.COMMANDLINE):
-        for name, value in context.params.items():
-            if name in StyleConfig.model_fields and value is not None:
-                if context.get_parameter_source(name) is source:
-                    given[name] = value
+        found = {
+            name: value
+            for name, value in context.params.items()
+            if name in StyleConfig.model_fields
+            and value is not None
+            and context.get_parameter_source(name) is source
+        }
+        given = override_options(given, found)
     return given
 
 

@@ -132,6 +132,8 @@ def stylize_one_picture(config: StyleConfig, *, overwrite: bool, quiet: bool) ->
         names = ["content_layers"] if config.content_weights is not None else []
         if config.style_weights is not None:
             names += ["style_layers", "content_weight"]
+            # Not 0: with layer weights that are given it would be.
+            names += ["style_growth"] * bool(solved.style_growth)
         console.print_solved_weights({name: getattr(solved, name) for name in names})
 
     models = ModelCache()

@@ -5,6 +5,11 @@ They are solved once, before the first step, and are plain numbers from then on,
 the run can be repeated. Arithmetic only: `runs/initialization.py` measures the losses
 and gradient norms.
 
+- `normalized`, the default: the loss of each style layer is divided by its loss for
+  features of 0, and multiplied by that of the content. The gradients of both are in
+  proportion then, however large the Gram matrices of the painting are, which differ by
+  orders of magnitude. The weights also grow with the size of the result, in which the
+  same layers see smaller parts.
 - `init-loss:LOSS`, as the article's program does: a layer whose initial loss, times
   `style_weight` or `content_weight`, is below LOSS gets the weight with which it starts
   at exactly LOSS. Layers above it and weights of 0 stay.
@@ -12,12 +17,13 @@ and gradient norms.
 - `equal-gradient[:SHARE]`: the gradients of the layers' weighted losses get the same
   2-norm at the initial picture.
 
-The last two keep the sum over the layers (of losses or norms), so that `style_weight`
-and `content_weight` keep their meaning. With a SHARE, which only style can have, in
-(0, 1), `content_weight` is solved as well, so that style has that share of the sum of
-style and content. Content is measured at the initial
-picture, or at grey noise if the run starts from the content, which has no content loss.
-`auto` is `equal-gradient:0.8`.
+`equal-loss` and `equal-gradient` keep the sum over the layers (of losses or norms), so
+that `style_weight` and `content_weight` keep their meaning. With a SHARE, which only
+style can have, in (0, 1), `content_weight` is solved as well, so that style has that
+share of the sum of style and content. Content is measured at the initial picture, or at
+grey noise if the run starts from the content, which has no content loss. They are
+instruments for studies: equal gradients at the initial picture, where the content has
+none, mostly give a photograph with a tint. `auto` is `normalized`.
 """
 
 import dataclasses
@@ -26,9 +32,16 @@ from typing import Any, cast
 
 from kstyle.errors import ConfigError
 
-AUTO_METHOD = "equal-gradient:0.8"
+NORMALIZED = "normalized"
 BALANCE_METHODS = ("init-loss", "equal-loss", "equal-gradient")
-METHOD_FORMS = "auto, init-loss:LOSS, equal-loss[:SHARE] or equal-gradient[:SHARE]"
+METHOD_FORMS = (
+    "normalized (also auto), init-loss:LOSS, equal-loss[:SHARE] or "
+    "equal-gradient[:SHARE]"
+)
+NORMAL_EDGE = 512  # long edge of a result for which normalized weights are not scaled
+# Loss of the content for features of 0 where there is no content layer: that of conv4_2
+# of VGG19 for photographs, in the middle.
+TYPICAL_CONTENT_LOSS = 5e4
 CONTENT_METHOD_FORMS = "init-loss:LOSS, equal-loss or equal-gradient"
 SIGNIFICANT_DIGITS = 6  # of the solved numbers: what is printed is what is run
 Weights = dict[str, float]
@@ -53,9 +66,11 @@ def parse_balance_method(text: str) -> BalanceMethod:
 
     Raises: ConfigError: there is no such method, or its number is out of range.
     """
-    method = split_method(AUTO_METHOD if text == "auto" else str(text))
+    method = split_method(NORMALIZED if text == "auto" else str(text))
     name, number = method.name, method.number
-    if name == "init-loss":
+    if name == NORMALIZED:
+        usable = number is None
+    elif name == "init-loss":
         usable = number is not None and 0 < number < math.inf
     else:
         usable = name in BALANCE_METHODS and (number is None or 0 < number < 1)
@@ -156,6 +171,31 @@ def solve_kind(
         )
     losses = {layer: kind_weight * value for layer, value in values.items()}
     return round_weights(raised_weights(layers, losses, cast(float, method.number)))
+
+
+def normalize_layer_weights(
+    style_layers: Weights,
+    content_layers: Weights,
+    *,
+    style_values: Values,
+    content_values: Values,
+    edge: int,
+) -> Weights:
+    """Compute the weights of the style layers for the method `normalized`.
+
+    style_layers, content_layers: the options. style_values, content_values: `{layer:
+        unweighted loss of features that are all 0}`. edge: the long edge of the result
+        in pixels.
+    A layer without such a loss, as the style has no features there, keeps its weight.
+    """
+    content = sum(content_layers[k] * content_values[k] for k in content_layers)
+    unit = (content or TYPICAL_CONTENT_LOSS) * edge / NORMAL_EDGE
+    scaled = {
+        layer: style_layers[layer] * unit / value
+        for layer, value in style_values.items()
+        if value
+    }
+    return round_weights({**style_layers, **scaled})
 
 
 def raised_weights(weights: Weights, losses: Values, start: float) -> dict[str, float]:

@@ -14,8 +14,17 @@ from pydantic.config import JsonDict
 from kstyle.config.layer_balance import (
     CONTENT_METHOD_FORMS,
     METHOD_FORMS,
+    NORMALIZED,
     parse_balance_method,
     parse_content_method,
+)
+from kstyle.config.looks import (
+    DEFAULT_LOOK,
+    LOOKS,
+    NORMALIZED_STYLE_LAYERS,
+    LookName,
+    implied_options,
+    override_options,
 )
 from kstyle.config.option_types import (
     Average,
@@ -23,6 +32,7 @@ from kstyle.config.option_types import (
     DeviceOption,
     EdgeLength,
     FitOption,
+    Growth,
     IntervalOption,
     LayerWeights,
     Natural,
@@ -30,6 +40,7 @@ from kstyle.config.option_types import (
     PathText,
     Positive,
     ScalesOption,
+    Strength,
     TileOption,
     Weight,
     as_integer,
@@ -108,16 +119,26 @@ class StyleConfig(pydantic.BaseModel):
     content_layers: LayerWeights = option(
         {"conv4_2": 1.0}, "layers of the content loss, with weights, as conv4_2:1"
     )
+    look: LookName = option(
+        DEFAULT_LOOK,
+        "how much of the painting: a weight of the style loss, which --style-weight "
+        "replaces",
+        affects_result=False,  # the style weight does
+    )
+    strength: Strength | None = option(
+        None,
+        "in place of the look: 0 (faithful) to 1 (pastiche)",
+        affects_result=False,
+    )
     style_layers: LayerWeights = option(
-        # Chosen by looking at results. With equal weights conv4_1 is 95 % of the
-        # initial loss of the samples at 128 px, and their colours were wrong.
-        {"conv1_1": 20, "conv2_1": 4, "conv3_1": 2, "conv4_1": 0.3, "conv5_1": 20},
-        "layers of the style loss, with weights, as conv3_1:2,conv4_1:0.5",
+        NORMALIZED_STYLE_LAYERS,
+        "layers of the style loss, with weights, as conv3_1:2,conv4_1:0.5, which are "
+        "not normalized unless --style-weights says so",
     )
     style_weights: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
-        None,
-        "how to compute the style layers' weights from the initial picture: "
-        f"{METHOD_FORMS}",
+        NORMALIZED,
+        f"how to compute the style layers' weights at the start: {METHOD_FORMS}, or "
+        "none",
     )
     content_weights: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
         None,
@@ -133,7 +154,13 @@ class StyleConfig(pydantic.BaseModel):
         is_later=True,
     )
     content_weight: Weight = option(8.0, "weight of the content loss")
-    style_weight: Weight = option(100.0, "weight of the style loss")
+    style_weight: Weight = option(LOOKS[DEFAULT_LOOK], "weight of the style loss")
+    style_growth: Growth = option(
+        0.0,
+        "exponent g: at a coarser scale of edge E the style loss has (E / size)^g of "
+        "its weight; 1 with normalized weights, unless it is given",
+        is_later=True,
+    )
     tv_weight: Weight = option(120.0, "weight of the total variation loss")
     color: Literal["style", "keep", "match", "exact"] = option(
         "style",
@@ -285,6 +312,11 @@ class StyleConfig(pydantic.BaseModel):
         except pydantic.ValidationError as error:
             raise validation_error(error, type(self).model_fields) from None
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _add_implied(cls, options: dict[str, Any]) -> dict[str, Any]:
+        return {**implied_options(options), **options}
+
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         architecture = get_architecture(self.net)
@@ -369,16 +401,16 @@ class StyleConfig(pydantic.BaseModel):
         Options that are `is_later` are left out where they have their default.
         """
         options = self.model_dump(mode="json", exclude=BOOKKEEPING_OPTIONS)
-        default = StyleConfig().model_dump(mode="json")
+        fields = type(self).model_fields
         return {
             name: value
             for name, value in options.items()
-            if name not in LATER_OPTIONS or value != default[name]
+            if name not in LATER_OPTIONS or value != fields[name].default
         }
 
     def replace(self, **changes: Any) -> Self:
         """Return a checked copy with `changes`."""
-        return type(self)(**{**self.model_dump(), **changes})
+        return type(self)(**override_options(self.model_dump(), changes))
 
     def to_yaml(self) -> str:
         """Write every option as YAML that `from_yaml` reads back to an equal config."""
@@ -387,7 +419,7 @@ class StyleConfig(pydantic.BaseModel):
     @classmethod
     def from_yaml(cls, text: str, **overrides: Any) -> Self:
         """Read the config of a YAML mapping `text`; `overrides` take precedence."""
-        return cls(**{**read_options(text), **overrides})
+        return cls(**override_options(read_options(text), overrides))
 
 
 def options_where(flag: str, value: bool = True) -> tuple[str, ...]:

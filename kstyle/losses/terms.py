@@ -41,12 +41,16 @@ def loss_terms(
 
 
 def compute_losses(
-    terms: Iterable[LossTerm], features: Mapping[str, Any], targets: Mapping[str, Any]
+    terms: Iterable[LossTerm],
+    features: Mapping[str, Any],
+    targets: Mapping[str, Any],
+    weights: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Compute the losses of `features`, in the form of `weight_losses`.
 
     features: `{layer: (1, H, W, C)}`, with the picture itself under `IMAGE`.
     targets: `{tag: representation of the target}`.
+    weights: as for `weight_losses`.
     Returns: float32 scalars by name.
     """
     terms = tuple(terms)
@@ -62,18 +66,22 @@ def compute_losses(
         else:  # measured only: no backward pass
             value = ops.stop_gradient(features[term.layer])
         unweighted[term.tag] = term.loss(targets.get(term.tag, value), value)
-    return weight_losses(terms, unweighted)
+    return weight_losses(terms, unweighted, weights)
 
 
 def weight_losses(
-    terms: Iterable[LossTerm], unweighted: Mapping[str, Any]
+    terms: Iterable[LossTerm],
+    unweighted: Mapping[str, Any],
+    weights: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return `{"loss": total, tag: weighted loss, "raw/" + tag: unweighted loss}`.
 
     unweighted: `{tag: loss}` of every term.
+    weights: `{tag: weight}` in place of those of the terms, as variables of a graph.
     """
     terms = tuple(terms)
-    weighted = {term.tag: term.weight * unweighted[term.tag] for term in terms}
+    weights = weights or {term.tag: term.weight for term in terms}
+    weighted = {term.tag: weights[term.tag] * unweighted[term.tag] for term in terms}
     raw = {f"raw/{term.tag}": unweighted[term.tag] for term in terms}
     # One after the other: TensorFlow adds a `sum` of many in any order (see `fan_out`).
     total = ops.cumsum(ops.stack(list(weighted.values())))[-1]

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from kstyle.losses.terms import loss_terms
 from kstyle.networks.registry import get_architecture
 from kstyle.planning.scales import Size
 from kstyle.runs.job import Job
-from kstyle.runs.model_cache import ModelCache, build_model, on_device
+from kstyle.runs.model_cache import ModelCache, build_model, job_targets, on_device
+from kstyle.runs.model_options import build_terms
 from kstyle.transfer.style_transfer import StyleTransfer
 
 
@@ -94,20 +96,47 @@ def solve_job_weights(job: Job, models: ModelCache | None = None) -> Job:
         comments.append(f"content_weights: {method}")
     if config.style_weights is not None:
         method = layer_balance.parse_balance_method(config.style_weights)
-        style, content = initial_layer_values(job, method, models)
-        solved = layer_balance.solve_layer_weights(
-            method,
-            style_layers=config.style_layers,
-            content_layers=config.content_layers,
-            style_weight=config.style_weight,
-            style_values=style,
-            content_values=content,
+        if method.name == layer_balance.NORMALIZED:
+            solved = normalized_options(dataclasses.replace(job, config=config), models)
+        else:
+            style, content = initial_layer_values(job, method, models)
+            solved = layer_balance.solve_layer_weights(
+                method,
+                style_layers=config.style_layers,
+                content_layers=config.content_layers,
+                style_weight=config.style_weight,
+                style_values=style,
+                content_values=content,
+            )
+        config = config.replace(
+            style_weights=None, style_growth=config.style_growth, **solved
         )
-        config = config.replace(style_weights=None, **solved)
         comments.append(f"style_weights: {method}")
     comment = f"# The layers' weights were solved by {', '.join(comments)}\n"
     write_text(job.folder / "config.yaml", comment + config.to_yaml())
     return dataclasses.replace(job, config=config)
+
+
+def normalized_options(job: Job, models: ModelCache) -> dict[str, Any]:
+    """Compute the options that the method `normalized` changes.
+
+    From the targets of the first scale, which its steps need too.
+    """
+    config, scale = job.config, job.scales[0]
+    terms = [term for term in build_terms(config) if term.source]
+    targets = job_targets(job, scale, models, terms)[1]
+    values: dict[str, dict[str, float]] = {"content": {}, "style": {}}
+    for term in terms:
+        loss = term.loss.loss_of_zeros(targets[term.tag])
+        values[term.source or ""][term.layer] = float(np.sum(loss))
+    weights = layer_balance.normalize_layer_weights(
+        config.style_layers,
+        config.content_layers,
+        style_values=values["style"],
+        content_values=values["content"],
+        edge=job.scales[-1].edge,
+    )
+    return {"style_layers": weights}
 
 
 def initial_layer_values(

@@ -187,6 +187,8 @@ def in_reference_convention(config: StyleConfig, size: Size) -> StyleConfig:
     }
     return config.replace(
         convention=REFERENCE,
+        style_weights=config.style_weights,
+        style_growth=config.style_growth,
         content_layers=reference_layer_weights(
             convention.content, config.content_layers, sizes, pixels
         ),

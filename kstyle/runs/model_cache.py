@@ -86,16 +86,11 @@ def build_model(
         A model that `models` keeps of an earlier run is reset and used again then.
     """
     network = network_options(job, scale.precision)
-    pictures = {
-        "content": job.content_at(scale.content_size),
-        "style": job.style_at(scale.style_size),
-    }
-    layers = tuple(dict.fromkeys(term.layer for term in terms if term.source))
-    extractor = models.get_extractor(network, layers)
-    targets = models.get_targets(network, extractor, terms, pictures, scale.tile)
-    # From here on only their sizes are used, and a large one's pixels take memory.
+    extractor, targets = job_targets(job, scale, models, terms)
+    # Only their sizes are used, and a large one's pixels take memory.
     content, style = (
-        np.broadcast_to(np.float32(0), picture.shape) for picture in pictures.values()
+        np.broadcast_to(np.float32(0), (*size, 3))
+        for size in (scale.content_size, scale.style_size)
     )
     optimizer = optimizer_options(job.config)
 
@@ -115,14 +110,32 @@ def build_model(
         return model
 
     def reset(model: StyleTransfer) -> None:
-        model.reset(start, targets=targets, start_step=start_step)
+        model.reset(start, targets=targets, start_step=start_step, terms=terms)
 
     if not optimise:
         return build()
     shape, device = start.shape, job.config.device
-    parts = tuple((t.tag, t.layer, t.loss.name, t.weight, t.source) for t in terms)
+    parts = tuple(
+        (t.tag, t.layer, t.loss.name, bool(t.weight), t.source) for t in terms
+    )
     key = (network.key, scale.tile, shape, device, parts, *optimizer.items())
     return models.get_model(key, build, reset)
+
+
+def job_targets(
+    job: Job, scale: ScalePlan, models: "ModelCache", terms: Sequence
+) -> tuple[keras.Model, dict]:
+    """Return the extractor for `terms` at `scale`, and `{tag: target}` of the terms."""
+    network = network_options(job, scale.precision)
+    pictures = {
+        "content": job.content_at(scale.content_size),
+        "style": job.style_at(scale.style_size),
+    }
+    layers = tuple(dict.fromkeys(term.layer for term in terms if term.source))
+    extractor = models.get_extractor(network, layers)
+    return extractor, models.get_targets(
+        network, extractor, terms, pictures, scale.tile
+    )
 
 
 class ModelCache:

@@ -38,14 +38,19 @@ def network_options(job: Job, precision: str) -> NetworkOptions:
     )
 
 
-def build_terms(config: StyleConfig) -> tuple[LossTerm, ...]:
+def build_terms(
+    config: StyleConfig, relative_edge: float = 1.0
+) -> tuple[LossTerm, ...]:
     """Make the terms of the loss of a run.
 
     The weight of a term is that of its layer times `content_weight` or `style_weight`.
+    relative_edge: the edge of a scale over that of the last one. At a coarser scale
+        style has less weight if the option `style_growth` is above 0.
     """
+    style_weight = config.style_weight * relative_edge**config.style_growth
     return loss_terms(
         {k: w * config.content_weight for k, w in config.content_layers.items()},
-        {k: w * config.style_weight for k, w in config.style_layers.items()},
+        {k: w * style_weight for k, w in config.style_layers.items()},
         config.tv_weight,
     )
 

@@ -290,7 +290,7 @@ def build_scale_model(
         job,
         scale,
         models,
-        build_terms(job.config),
+        build_terms(job.config, scale.edge / job.scales[-1].edge),
         start,
         start_step=step,
         optimise=True,

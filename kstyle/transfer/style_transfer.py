@@ -193,12 +193,17 @@ class StyleTransfer(keras.Model):
         *,
         targets: Mapping[str, np.ndarray],
         start_step: int = 0,
+        terms: Iterable[LossTerm] | None = None,
     ) -> None:
         """Start again, in place, with another picture and other targets.
 
         The graphs stay, so nothing is traced again; on a CPU the result is bit for bit
         that of a new model. `init` has the size of this model's picture.
+        terms: those of this model with other weights; the same ones are 0.
         """
+        if terms is not None:
+            self.terms = tuple(terms)
+            self.evaluator.set_terms(self.terms)
         self.evaluator.set_targets(targets)
         self.image.assign(as_batch(init))
         self.gradient.assign(np.zeros(self.gradient.shape, "float32"))

@@ -38,10 +38,9 @@ class TiledEvaluator:
         size: tuple[int, int],
         tile: int,
     ) -> None:
-        self.terms, self.size, self.tile = tuple(terms), size, tile
+        self.size, self.tile = size, tile
+        self.set_terms(terms)
         self.set_targets(targets)
-        self.image_terms = [term for term in self.terms if term.layer == IMAGE]
-        self.layer_terms = [term for term in self.terms if term.layer != IMAGE]
         self.tiled_extractor = (
             TiledExtractor(extractor, self.layer_terms, tile)
             if self.layer_terms
@@ -60,6 +59,12 @@ class TiledEvaluator:
     def set_targets(self, targets: Mapping[str, np.ndarray]) -> None:
         """Replace the targets by others of the same shapes."""
         self.targets = dict(targets)
+
+    def set_terms(self, terms: Iterable[LossTerm]) -> None:
+        """Replace the terms by the same with other weights."""
+        self.terms = tuple(terms)
+        self.image_terms = [term for term in self.terms if term.layer == IMAGE]
+        self.layer_terms = [term for term in self.terms if term.layer != IMAGE]
 
     def losses(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the losses of the picture, as `compute_losses` returns them."""

@@ -33,6 +33,14 @@ class WholeEvaluator:
         targets: Mapping[str, np.ndarray],
     ) -> None:
         self.extractor, self.terms = extractor, tuple(terms)
+        self.weights = {
+            term.tag: array_variable(
+                f"weight_{term.tag.replace('/', '_')}",
+                np.array(term.weight, np.float32),
+                trainable=False,
+            )
+            for term in self.terms
+        }
         self.targets: dict[str, keras.Variable] = {}
         self.set_targets(targets)
         self._gradient_norms = model_function(self._compute_gradient_norms)
@@ -46,11 +54,21 @@ class WholeEvaluator:
                 name = f"target_{tag.replace('/', '_')}"
                 self.targets[tag] = array_variable(name, value, trainable=False)
 
+    def set_terms(self, terms: Iterable[LossTerm]) -> None:
+        """Replace the terms by the same with other weights, in place.
+
+        A weight that is 0 stays 0, and no other becomes 0: the graphs depend on that.
+        """
+        self.terms = tuple(terms)
+        for term in self.terms:
+            self.weights[term.tag].assign(term.weight)
+
     def losses(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the losses of the picture, as `compute_losses` returns them."""
         layers = {term.layer for term in self.terms} - {IMAGE}
         features = layer_features(self.extractor, image, layers)
-        return compute_losses(self.terms, {**features, IMAGE: image}, self.targets)
+        features = {**features, IMAGE: image}
+        return compute_losses(self.terms, features, self.targets, self.weights)
 
     def losses_and_gradient(
         self,
@@ -61,7 +79,7 @@ class WholeEvaluator:
 
         def scaled_total(image: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             features = {**self.extractor(image), IMAGE: image}
-            losses = compute_losses(self.terms, features, self.targets)
+            losses = compute_losses(self.terms, features, self.targets, self.weights)
             return scale_loss(losses["loss"]), losses
 
         return value_and_gradient(scaled_total, image)
@@ -75,7 +93,7 @@ class WholeEvaluator:
 
     def _compute_gradient_norms(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         features = {**self.extractor(image), IMAGE: image}
-        losses = compute_losses(self.terms, features, self.targets)
+        losses = compute_losses(self.terms, features, self.targets, self.weights)
         norms = {}
         for term in self.terms:
             # Not by a tape, which adds in any order: see `fan_out`.

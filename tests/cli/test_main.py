@@ -356,6 +356,16 @@ def test_a_folder_with_a_blank_can_be_pasted_into_a_shell(small_run, tmp_path):
     assert re.fullmatch(r"tensorboard --logdir '.*/my logs/[^ ]*'", line)
 
 
+def test_normalized_weights_are_printed_with_their_growth(small_run):
+    options = small_run | {"steps": 1, "snapshot_every": 0, "scales": "9,18"}
+    result = invoke(*command(options | {"style_weights": "normalized"}))
+    line, wrote, _ = result.stdout.splitlines()
+    assert line.endswith(" --style-growth 1")
+    path = Path(wrote.removeprefix("wrote ").split(" (")[0])
+    again = invoke(*command(options), *line.split(), "--quiet").stdout.strip()
+    assert Path(again).read_bytes() == path.read_bytes()
+
+
 def test_all_losses_are_printed_as_a_table_before_the_run(small_run):
     options = small_run | {"weights": "builtin", "net": "vgg16", "steps": 0}
     result = invoke(*command(options, "--all-losses"))
@@ -396,7 +406,7 @@ def test_solved_weights_are_not_printed_when_quiet(small_run):
 
 
 def test_weights_that_cannot_be_solved_are_refused(small_run):
-    same = {"style": small_run["content"], "style_weights": "auto"}
+    same = {"style": small_run["content"], "style_weights": "equal-loss"}
     result = invoke(*command(small_run | same))
     assert (result.exit_code, result.stdout) == (2, "")
     (line,) = result.stderr.splitlines()

@@ -7,6 +7,7 @@ import pytest
 from kstyle.config.layer_balance import (
     BalanceMethod,
     equalized_weights,
+    normalize_layer_weights,
     parse_balance_method,
     parse_content_method,
     round_weights,
@@ -40,7 +41,8 @@ def solve(method, style, content=None, layers=ONES, content_layers=None, weight=
         ("equal-loss:0.8", "equal-loss", 0.8),
         ("equal-gradient", "equal-gradient", None),
         ("equal-gradient:.5", "equal-gradient", 0.5),
-        ("auto", "equal-gradient", 0.8),
+        ("auto", "normalized", None),
+        ("normalized", "normalized", None),
     ],
 )
 def test_a_method_is_a_name_and_a_number(text, name, number):
@@ -62,6 +64,7 @@ def test_another_text_is_refused_with_the_forms_and_an_example(text):
     message = str(caught.value)
     assert message.startswith(f"style_weights: {text!r} is not a method.")
     assert "init-loss:LOSS, equal-loss[:SHARE] or equal-gradient[:SHARE]" in message
+    assert "normalized" in message
     assert "such as equal-loss:0.8" in message
     assert "\n" not in message
 
@@ -193,3 +196,45 @@ def test_solved_numbers_have_six_digits():
         "a": 66.6667,
         "b": 3.33333e-10,
     }
+
+
+# ---------------------------------------------------------------- normalized weights
+
+
+def normalized(edge=512, **changes):
+    """The weights of two layers whose losses without features are 8 and 0.5."""
+    values = {
+        "style_layers": {"conv1_1": 1.0, "conv2_1": 3.0},
+        "content_layers": {"conv4_2": 2.0},
+        "style_values": {"conv1_1": 8.0, "conv2_1": 0.5},
+        "content_values": {"conv4_2": 4.0},
+    } | changes
+    style, content = values.pop("style_layers"), values.pop("content_layers")
+    return normalize_layer_weights(style, content, edge=edge, **values)
+
+
+def test_normalized_weights_divide_by_the_loss_without_features():
+    assert normalized() == {"conv1_1": 1.0, "conv2_1": 48.0}  # 1 x 8 / 8, 3 x 8 / 0.5
+
+
+def test_normalized_weights_grow_with_the_size():
+    assert normalized(edge=1024) == {"conv1_1": 2.0, "conv2_1": 96.0}
+
+
+def test_twice_the_features_of_both_pictures_keep_the_proportion():
+    # Four times the content's loss, sixteen times the style's.
+    style, content = {"conv1_1": 128.0, "conv2_1": 8.0}, {"conv4_2": 16.0}
+    weights = normalized(style_values=style, content_values=content)
+    for layer, before in normalized().items():
+        share = weights[layer] * style[layer] / 16
+        assert share == before * {"conv1_1": 8.0, "conv2_1": 0.5}[layer] / 4
+
+
+def test_without_content_a_typical_loss_takes_its_place():
+    weights = normalized(content_layers={}, content_values={})
+    assert weights == {"conv1_1": 5e4 / 8, "conv2_1": 3 * 5e4 / 0.5}
+
+
+def test_a_layer_without_features_keeps_its_weight():
+    weights = normalized(style_values={"conv1_1": 0.0, "conv2_1": 0.5})
+    assert weights["conv1_1"] == 1.0

@@ -177,7 +177,7 @@ def test_other_crops_are_refused_with_an_example(bad):
 def test_an_unknown_style_weights_method_is_refused(bad):
     message = refusal(style_weights=bad)
     assert repr(bad) in message
-    assert "Expected auto, init-loss:LOSS" in message
+    assert "Expected normalized (also auto), init-loss:LOSS" in message
 
 
 def test_optional_options_accept_the_word_none():
@@ -229,12 +229,15 @@ CHANGED = {
     "padding": "reflect",
     "weights": "12",
     "content_layers": {"conv1_2": 0.1 + 0.2},
+    "look": "painterly",
+    "strength": 0.7,
     "style_layers": {"pool2": 1e-300, "conv1_1": 3.0},
     "style_weights": "equal-loss:0.5",
     "content_weights": "equal-loss",
     "convention": "johnson",
     "content_weight": 1e22,
     "style_weight": 0.0,
+    "style_growth": 2.0,
     "tv_weight": 0.1,
     "init": "noise",
     "color": "match",

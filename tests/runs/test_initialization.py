@@ -160,10 +160,40 @@ def test_style_has_its_share_of_style_and_content(make_job, name, init):
     assert style / (style + content) == pytest.approx(0.7, rel=1e-4)
 
 
-def test_auto_is_equal_gradients_with_four_fifths_of_style(make_job):
+def test_normalized_losses_of_an_empty_picture_are_in_proportion(make_job):
+    # Of the targets at the first scale; 18 px are 18 / 512 of the normal edge.
+    layers = {"style_layers": "conv1_1:1,conv2_1:3", "content_layers": "conv1_2:2"}
+    job = make_job(scales="9,18", **layers, **method("normalized"))
+    solved = solve_job_weights(job)
+    model = model_at(solved, number=0)
+    empty = {
+        term.tag: float(np.sum(term.loss.loss_of_zeros(model.targets[term.tag])))
+        for term in model.terms
+        if term.source
+    }
+    weights = solved.config.style_layers
+    unit = 2 * empty[CONTENT] * 18 / 512
+    for tag, share in zip(STYLE, (1, 3), strict=True):
+        weight = weights[tag.removeprefix("style/")]
+        assert weight * empty[tag] == pytest.approx(share * unit, rel=1e-4)
+    assert solved.config.content_weight == job.config.content_weight
+    assert solved.config.style_growth == job.config.style_growth == 1
+
+
+def test_style_grows_with_the_scale(make_job):
+    job = make_job(style_growth=2)
+    coarse, fine = (
+        {term.tag: term.weight for term in build_terms(job.config, edge)}
+        for edge in (0.5, 1.0)
+    )
+    assert fine == {term.tag: term.weight for term in build_terms(job.config)}
+    for tag, weight in fine.items():
+        assert coarse[tag] == (weight / 4 if tag in STYLE else weight)
+
+
+def test_auto_is_normalized(make_job):
     auto = solve_job_weights(make_job(**method("auto"))).config
-    named = solve_job_weights(make_job(**method("equal-gradient:0.8"))).config
-    assert auto == named
+    assert auto == solve_job_weights(make_job(**method("normalized"))).config
 
 
 def test_init_loss_raises_the_layers_below_it_alone(make_job):

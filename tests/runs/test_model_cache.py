@@ -227,6 +227,20 @@ def test_a_model_started_again_ends_bit_for_bit_as_a_new_one(make_job, pictures,
     assert rows[0] == rows[1]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_weights_use_the_same_model_bit_for_bit(make_job, kind):
+    common = ModelCache(MAX_MODEL_BYTES)
+    options = {"scales": "9,18", "scale_steps": 3, "steps": 3} | KINDS[kind]
+    other = {"style_layers": "conv1_1:3,conv2_1:0.5", "tv_weight": 7}
+    for weights in ({}, other):
+        job = make_job(**options | weights)
+        shared = pipeline.run_job(job, (), common)
+    alone = pipeline.run_job(prepare(job.config))
+    assert len(common.models.values) == len(job.scales)
+    np.testing.assert_array_equal(shared.picture.pixels, alone.picture.pixels)
+    assert shared.losses == alone.losses
+
+
 def test_a_model_that_was_spoiled_is_as_good_as_new(make_job):
     common, job = ModelCache(MAX_MODEL_BYTES), make_job(steps=2, optimizer="adam")
     first = pipeline.run_job(job, (), common)
@@ -252,8 +266,8 @@ def test_a_picture_of_the_same_size_uses_the_same_model(make_job, pictures):
 
 DIFFERENT = {
     "content layers": {"content_layers": "conv1_1"},
-    "a layer's weight": {"style_layers": "conv1_1:2,conv2_1"},
-    "a weight": {"tv_weight": 1},
+    "a weight of 0": {"tv_weight": 0},
+    "a layer's weight of 0": {"style_layers": "conv1_1:0,conv2_1"},
     "the optimiser": {"optimizer": "adam"},
     "the rate": {"learning_rate": 0.5},
     "the parameterization": {"parameterization": "pixels"},
