@@ -51,7 +51,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         names = ("content", "style", "size", "steps")
         settings = {name: getattr(options, name) for name in names}
-        config = kstyle.StyleConfig(**settings, scales=1, logdir=folder)
+        config = kstyle.StyleConfig(
+            **settings, scales=1, style_weights=None, logdir=folder
+        )
         figures = compare(prepare(config), bases, options.steps)
     common.report("bases", vars(options) | figures)
 

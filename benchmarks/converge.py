@@ -108,6 +108,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         base = kstyle.StyleConfig(
             **{k: getattr(options, k) for k in ("content", "style", "size", "steps")},
+            style_weights=None,  # plain: the models are built without solving
             logdir=folder,
         )
         figures = compare(base, dict.fromkeys(["single", *names]), options)

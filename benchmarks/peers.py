@@ -60,7 +60,7 @@ def main():
         kstyle.save_picture(folder / "content.png", content)
         kstyle.save_picture(folder / "style.png", style)
         job = {"content": str(folder / "content.png"), "size": options.size}
-        job |= {"style": str(folder / "style.png"), "scales": 1}
+        job |= {"style": str(folder / "style.png"), "scales": 1, "style_weights": None}
         job = prepare(kstyle.StyleConfig(**job, logdir=str(folder / "logs")))
         common.write_problem(folder / "problem.npz", job)
         asked = commands(folder, options.size)
