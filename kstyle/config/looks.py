@@ -68,7 +68,7 @@ def implied_options(options: Mapping[str, Any]) -> dict[str, Any]:
     if "style_weight" not in options:
         if strength is not None and is_strength(strength):
             implied["style_weight"] = strength_style_weight(float(strength))
-        elif look in LOOKS:
+        elif isinstance(look, str) and look in LOOKS:
             implied["style_weight"] = LOOKS[look]
     # Weights that are given are meant as they are.
     given = (

@@ -96,8 +96,11 @@ TABLE_OPTIONS = {
 }
 
 
+EARLIER_DEFAULTS = {"style_weights": None}
+
+
 @pytest.mark.parametrize(
-    ("kind", "options"), [("picture", {}), ("table", TABLE_OPTIONS)]
+    ("kind", "options"), [("picture", EARLIER_DEFAULTS), ("table", TABLE_OPTIONS)]
 )
 def test_a_fingerprint_of_an_earlier_version_is_recognised(kind, options):
     trial = types.SimpleNamespace(kind=kind, config=StyleConfig(**options))
