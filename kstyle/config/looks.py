@@ -71,17 +71,31 @@ def implied_options(options: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(look, str) and look in LOOKS:
             implied["style_weight"] = LOOKS[look]
     # Weights that are given are meant as they are.
-    given = (
-        "style_layers" in options or options.get("convention", REFERENCE) != REFERENCE
-    )
-    default_method = None if given else NORMALIZED
+    foreign = options.get("convention", REFERENCE) != REFERENCE
+    if foreign:
+        check_foreign_weights(options)
+    default_method = None if foreign or "style_layers" in options else NORMALIZED
     normalized = is_normalized(options.get("style_weights", default_method))
     layers = NORMALIZED_STYLE_LAYERS if normalized else PLAIN_STYLE_LAYERS
+    if foreign:
+        layers = dict.fromkeys(PLAIN_STYLE_LAYERS, 1.0)
     return implied | {
         "style_weights": default_method,
         "style_layers": layers,
         "style_growth": NORMALIZED_GROWTH if normalized else 0.0,
     }
+
+
+def check_foreign_weights(options: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` if a convention is given without weights in it."""
+    missing = {"content_weight", "style_weight"} - set(options)
+    if missing:
+        raise ConfigError(
+            f"convention {options['convention']} needs {' and '.join(sorted(missing))} "
+            "too: the defaults are weights of another convention. docs/coming_from.md "
+            "has those of each program.",
+            option="convention",
+        )
 
 
 def is_strength(value: Any) -> bool:

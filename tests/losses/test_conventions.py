@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kstyle import StyleConfig
+from kstyle.errors import ConfigError
 from kstyle.losses.conventions import CONVENTIONS, Factor, LayerSize
 from kstyle.runs.initialization import initial_picture
 from kstyle.runs.job import prepare
@@ -129,6 +130,16 @@ def test_the_notebooks_weights_are_known_numbers():
 def test_a_factor_is_a_product_of_powers():
     factor = Factor(2.0, positions=1, channels=-2, pixels=3, layers=-1)
     assert factor.value(LayerSize(5, 10), pixels=2, layers=4) == 2 * 5 / 100 * 8 / 4
+
+
+def test_a_convention_needs_its_weights():
+    with pytest.raises(ConfigError, match="needs content_weight and style_weight too"):
+        StyleConfig(convention="johnson")
+    with pytest.raises(ConfigError, match="needs content_weight too"):
+        StyleConfig(convention="johnson", style_weight=100)
+    config = StyleConfig(convention="johnson", style_weight=100, content_weight=5)
+    assert set(config.style_layers.values()) == {1.0}
+    assert config.style_weights is None
 
 
 def test_reference_changes_nothing(small_run):
