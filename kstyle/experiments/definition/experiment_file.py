@@ -134,7 +134,8 @@ class Experiment:
     """A checked experiment file.
 
     `axes`, `repeats`: name to labels, in order of appearance. `findings`: as in the
-    file; `findings.rules.check_findings` checks them.
+    file; `findings.rules.check_findings` checks them. `is_quick`: whether its trials
+    are those of `--quick`, a smoke test: too small for verdicts.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Experiment:
     axes: dict[str, tuple[str, ...]]
     repeats: dict[str, tuple[str, ...]]
     findings: tuple[dict[str, Any], ...]
+    is_quick: bool = False
 
 
 def read_experiment(
@@ -222,6 +224,7 @@ def build_experiment(
         axes=collect_labels(trial.axes for trial in trials),
         repeats=collect_labels(trial.repeats for trial in trials),
         findings=tuple(file.findings),
+        is_quick=quick,
     )
 
 
