@@ -77,12 +77,6 @@ def print_trial_estimates(
     click.echo(f"to run: {format_time(total)} in all, estimated")
 
 
-SMOKE_TEST = (
-    "smoke test: small pictures and a few steps show that the experiment works. There "
-    "are no verdicts; leave out --quick to get them."
-)
-
-
 def print_summary(summary: Any, *, quiet: bool) -> None:
     """Print an experiment's losses, verdicts, failures and the path of its report.
 
@@ -99,8 +93,6 @@ def print_summary(summary: Any, *, quiet: bool) -> None:
     if rows:
         headings = ("verdict", "median", "in each repeat", "claim")
         print_table(summary.experiment.title, headings, rows, text_columns=(0, 3))
-    if summary.experiment.is_quick:
-        print_to_stderr(SMOKE_TEST)
     print_rankings(summary)
     for record in summary.records:
         if record["status"] == "failed":

@@ -134,8 +134,7 @@ class Experiment:
     """A checked experiment file.
 
     `axes`, `repeats`: name to labels, in order of appearance. `findings`: as in the
-    file; `findings.rules.check_findings` checks them. `is_quick`: whether its trials
-    are those of `--quick`, a smoke test: too small for verdicts.
+    file; `findings.rules.check_findings` checks them.
     """
 
     name: str
@@ -150,7 +149,6 @@ class Experiment:
     axes: dict[str, tuple[str, ...]]
     repeats: dict[str, tuple[str, ...]]
     findings: tuple[dict[str, Any], ...]
-    is_quick: bool = False
 
 
 def read_experiment(
@@ -224,7 +222,6 @@ def build_experiment(
         axes=collect_labels(trial.axes for trial in trials),
         repeats=collect_labels(trial.repeats for trial in trials),
         findings=tuple(file.findings),
-        is_quick=quick,
     )
 
 

@@ -32,9 +32,7 @@ AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
     "min": np.min,
     "max": np.max,
 }
-CURVE_VALUES = ("start", "end", "left")
 MEASURES = ("style", "colour")
-FALL_SHARE = 0.9  # of the fall of a loss from its first value to its last
 CURVE_NAMES = ("loss", "content", "style", "tv")
 
 
@@ -85,19 +83,6 @@ def reach(arguments: Arguments, select: Select, distance: Distance) -> float:
     )
 
 
-def fall(arguments: Arguments, select: Select, distance: Distance) -> float:
-    """Divide the steps of one trial to a share of its own loss's fall by those of
-    another.
-
-    Each loss is measured on its own scale, so the trials may have other losses.
-    """
-    part = arguments.get("share", FALL_SHARE)
-    (first,), (second,) = select(arguments["of"]), select(arguments["to"])
-    return safe_ratio(
-        steps_to_fall(part, first["curve"]), steps_to_fall(part, second["curve"])
-    )
-
-
 def share(arguments: Arguments, select: Select, distance: Distance) -> float:
     """Return a layer's share of the unweighted initial losses of some layers."""
     (record,), kind = select(arguments["of"]), arguments.get("kind", "style")
@@ -129,24 +114,20 @@ QUANTITIES = {  # by the key in an experiment file
     "difference": Quantity(difference, ("measure", "between"), ("relative_to",)),
     "apart": Quantity(apart, ("measure", "of", "others"), (), {"others": 2}),
     "reach": Quantity(reach, ("of", "to"), ("factor",)),
-    "fall": Quantity(fall, ("of", "to"), ("share",)),
     "share": Quantity(share, ("of", "layer", "among"), ("kind",), trial_kind="table"),
 }
 
 
 def record_value(name: str, record: TrialRecord) -> float:
-    """Return a score, or for `start/…`, `end/…` and `left/…` the first value of a
-    curve, the last, or the last as a share of the first.
+    """Return a score, or the first or last value of a curve for `start/…`, `end/…`.
 
     Raises: MissingValue: the record does not have it.
     """
     when, _, curve = name.partition("/")
-    if when in CURVE_VALUES:
+    if when in ("start", "end"):
         values = record["curve"].get(curve)
         if not values:
             raise MissingValue
-        if when == "left":
-            return safe_ratio(values[-1], values[0])
         return values[0 if when == "start" else -1]
     if name not in record["scores"]:
         raise MissingValue
@@ -182,12 +163,3 @@ def steps_to_reach(bound: float, curve: Mapping[str, Sequence[float]]) -> float:
     """Return the first step whose loss is at most `bound`; infinity without one."""
     steps = zip(curve["step"], curve["loss"], strict=True)
     return next((step for step, loss in steps if loss <= bound), np.inf)
-
-
-def steps_to_fall(part: float, curve: Mapping[str, Sequence[float]]) -> float:
-    """Return the first step with `part` of the loss's whole fall behind it; NaN where
-    it has not fallen."""
-    first, last = curve["loss"][0], curve["loss"][-1]
-    if last >= first:
-        return np.nan
-    return steps_to_reach(first - part * (first - last), curve)

@@ -22,15 +22,11 @@ trials, which the `to` of a ratio and `others` allow. The quantities:
   divided by the largest distance among the others.
 - `reach: {of, to, factor}`: steps that one trial needs to 1.1 (factor) x the final loss
   of another, divided by the steps that the other needs; infinite if it never does.
-- `fall: {of, to, share}`: steps that one trial needs for 90 % (share) of the whole fall
-  of its own loss, divided by the steps that another needs for that of its own. For
-  trials with different losses, whose absolute values do not compare.
 - `share: {of, layer, among, kind: style|content}`: a layer's share of the unweighted
   losses of some layers, in a table of initial losses.
 
-A `value` is a score (`scoring.names.SCORES`), or `start/`, `end/` or `left/` with
-`loss`, `content`, `style` or `tv`: the weighted loss before the first step, after the
-last, and the second as a share of the first.
+A `value` is a score (`scoring.names.SCORES`), or `start/` or `end/` with `loss`,
+`content`, `style` or `tv`: the weighted loss before the first and after the last step.
 A `measure` is `style` (relative Gram distance) or `colour` (mean CIELAB difference).
 """
 
@@ -52,7 +48,6 @@ from kstyle.experiments.definition.experiment_file import Experiment, Trial
 from kstyle.experiments.findings.quantities import (
     AGGREGATES,
     CURVE_NAMES,
-    CURVE_VALUES,
     MEASURES,
     QUANTITIES,
 )
@@ -184,7 +179,7 @@ def check_keys(
 def check_values(arguments: Mapping[str, Any], scores: Collection[str]) -> None:
     """Raise `ConfigError` for an argument whose value does not exist."""
     among = arguments.get("among")
-    curves = [f"{when}/{curve}" for when in CURVE_VALUES for curve in CURVE_NAMES]
+    curves = [f"{when}/{curve}" for when in ("start", "end") for curve in CURVE_NAMES]
     known_values = {
         "value": [*scores, *curves],
         "measure": [*MEASURES],
@@ -197,9 +192,6 @@ def check_values(arguments: Mapping[str, Any], scores: Collection[str]) -> None:
             close = difflib.get_close_matches(str(arguments[key]), known, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"Known: {known}."
             raise ConfigError(f"Unknown {key} {arguments[key]!r}. {hint}")
-    part = arguments.get("share", 0.5)
-    if not isinstance(part, (int, float)) or not 0 < part < 1:
-        raise ConfigError(f"share is between 0 and 1. Received: {part!r}.")
     factor = arguments.get("factor", 1)
     if not isinstance(factor, (int, float)) or not 0 < factor < math.inf:
         raise ConfigError(f"factor is a number above 0. Received: {factor!r}.")

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
 import jinja2
 import numpy as np
@@ -45,10 +45,8 @@ from kstyle.experiments.reporting.vote_page import ranking_table, write_vote_pag
 from kstyle.files import write_text
 from kstyle.images.reading import load_picture
 
-T = TypeVar("T")
 REPORT_FILE = "report.html"
 CONTACT_SHEET_FILE = "contact_sheet.png"
-RESULTS_FILE = "results.png"  # three of the results, for the index
 LOSS_PANELS = {
     "loss": "Total loss",
     "content": "Content loss, weighted",
@@ -69,7 +67,6 @@ class ExperimentDescription(TypedDict):
     base: dict[str, Any]  # option to value
     command: str  # repeats the experiment
     scores: dict[str, str]  # name to description
-    is_quick: bool  # whether it is a smoke test, without verdicts
 
 
 def write_report(
@@ -112,17 +109,14 @@ def write_report(
         images,
         originals,
     )
-    write_contact_sheet(folder / RESULTS_FILE, first_middle_last(results))
-    shown = relevant_scores(scores, verdicts) if results else []
     text = TEMPLATES.get_template("report.html").render(
-        shown_scores=[(score_heading(name), scores[name]) for name in shown],
         vote_page=vote_page and vote_page.name,
         rankings=[ranking_table(each, scores) for each in rankings],
         about=experiment,
         base=yaml.safe_dump(experiment["base"], sort_keys=False, allow_unicode=True),
         verdicts=verdicts,
         originals=[(label, data_uri(image)) for label, image in originals],
-        grids=picture_grids(records, images, {name: scores[name] for name in shown}),
+        grids=picture_grids(records, images, relevant_scores(scores, verdicts)),
         charts=[each for each in charts if each["panels"]],
         tables=all_tables(finished, scores),
         failed=[(long_label(r), r["error"]) for r in records if r["error"]],
@@ -148,12 +142,6 @@ def write_index_page(folder: str | Path, reports: Iterable[Mapping[str, Any]]) -
     path = Path(folder) / "index.html"
     write_text(path, TEMPLATES.get_template("index.html").render(reports=entries))
     return path
-
-
-def first_middle_last(entries: Sequence[T]) -> list[T]:
-    """Return at most three of the entries."""
-    places = sorted({0, len(entries) // 2, len(entries) - 1})
-    return [entries[place] for place in places] if entries else []
 
 
 def read_results(
@@ -190,12 +178,9 @@ def relevant_scores(scores: Iterable[str], verdicts: Iterable[Verdict]) -> list[
 def picture_grids(
     records: Iterable[TrialRecord],
     images: Mapping[str, Image.Image],
-    scores: Mapping[str, str],
+    scores: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """Return the grid of pictures of each part: `part`, `rows` and `columns`.
-
-    scores: those under each picture, name to description.
-    """
+    """Return the grid of pictures of each part: `part`, `rows` and `columns`."""
     pictures = [record for record in records if record["kind"] == "picture"]
     grids = []
     for part, group in group_by_part(pictures).items():
@@ -231,7 +216,7 @@ def grid_rows(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord | No
 
 
 def grid_cell(
-    record: TrialRecord, image: Image.Image | None, scores: Mapping[str, str]
+    record: TrialRecord, image: Image.Image | None, scores: Iterable[str]
 ) -> dict[str, Any]:
     """Return what the grid shows of a trial; `picture` is `None` without an image."""
     known = record["scores"]
@@ -244,9 +229,7 @@ def grid_cell(
         "picture": data_uri(image) if image else None,
         "alt": f"{record['content']} in the style of {record['style']}: {title}",
         "scores": [
-            (score_heading(name), meaning, known[name])
-            for name, meaning in scores.items()
-            if name in known
+            (score_heading(name), known[name]) for name in scores if name in known
         ],
         "difference": options | fitted,
         "error": record["error"],

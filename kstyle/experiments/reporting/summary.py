@@ -100,8 +100,7 @@ def summarize(
         for record in records
     ]
     distance = scorer.distance_function(configs)
-    judged = () if experiment.is_quick else findings
-    verdicts = [judge_finding(finding, scored, distance) for finding in judged]
+    verdicts = [judge_finding(finding, scored, distance) for finding in findings]
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(folder, scored)
     tensorboard.write_experiment_events(folder, experiment, SCORES)
@@ -145,7 +144,6 @@ def describe_experiment(
         "base": without_folders(base),
         "command": command,
         "scores": dict(SCORES),
-        "is_quick": experiment.is_quick,
     }
 
 
@@ -180,7 +178,7 @@ def write_experiment_index(logdir: Path) -> Path:
     entries = []
     for path in sorted(logdir.glob(f"*/{VERDICTS_FILE}")):
         folder = path.parent.name
-        sheet = f"{folder}/{report.RESULTS_FILE}"
+        sheet = f"{folder}/{report.CONTACT_SHEET_FILE}"
         entry = read_verdicts(path)
         entry["href"] = f"{folder}/{report.REPORT_FILE}"
         entry["sheet"] = sheet if (logdir / sheet).exists() else None
@@ -191,9 +189,7 @@ def write_experiment_index(logdir: Path) -> Path:
 def read_verdicts(path: Path) -> dict[str, Any]:
     """Read a `verdicts.json`; NaN and infinity are strings in JSON."""
     about = json.loads(path.read_text(encoding="utf-8"))
-    about.setdefault("is_quick", False)
     for verdict in about["verdicts"]:
-        verdict.setdefault("unit", "")  # written by an earlier version
         verdict["spread"] = [float(number) for number in verdict["spread"]]
         if verdict["number"] is not None:
             verdict["number"] = float(verdict["number"])

@@ -1,6 +1,5 @@
 """Findings: quantities worked out by hand on small records, checks and verdicts."""
 
-import dataclasses
 import math
 import re
 
@@ -12,7 +11,6 @@ from kstyle.errors import ConfigError
 from kstyle.experiments.definition.experiment_file import read_experiment
 from kstyle.experiments.findings.quantities import QUANTITIES, spearman
 from kstyle.experiments.findings.rules import Finding, check_findings, parse_rule
-from kstyle.experiments.findings.sentences import number_unit, rule_sentence
 from kstyle.experiments.findings.verdicts import judge_finding
 from kstyle.experiments.records import new_record
 
@@ -181,73 +179,6 @@ def test_reach_is_steps_to_the_others_loss_over_its_own(loss, factor, expected):
     assert number("reach", rule, records) == expected
 
 
-@pytest.mark.parametrize(
-    ("share", "expected"),
-    # avg falls 100, 19, 10, 10: nine tenths of 90 are behind it at step 1; max falls
-    # 1000, 500, 190, 100: at step 2 nine tenths, at step 1 half.
-    [({}, 0.5), ({"share": 0.5}, 1)],
-)
-def test_fall_is_steps_to_a_share_of_each_own_fall(share, expected):
-    records = [
-        record(axes={"pool": "avg"}, loss=[100.0, 19.0, 10.0, 10.0]),
-        record(axes={"pool": "max"}, loss=[1000.0, 500.0, 190.0, 100.0]),
-    ]
-    rule = {"of": {"pool": "avg"}, "to": {"pool": "max"}, **share}
-    assert number("fall", rule, records) == expected
-
-
-def test_a_loss_that_does_not_fall_has_no_verdict():
-    records = [
-        record(axes={"pool": "avg"}, loss=[1.0, 2.0]),
-        record(axes={"pool": "max"}, loss=[2.0, 1.0]),
-    ]
-    rule = {"of": {"pool": "avg"}, "to": {"pool": "max"}}
-    assert verdict("fall", rule, records)["verdict"] == "cannot tell"
-
-
-@pytest.mark.parametrize(
-    ("quantity", "arguments", "confirmed", "sentence", "unit"),
-    [
-        (
-            "ratio",
-            {"value": "high_frequency", "of": {"pool": "max"}, "to": {"pool": "avg"}},
-            "> 1.1",
-            "high_frequency (energy of wavelengths below 4 px) of pool max is more "
-            "than 1.1 times that of pool avg.",
-            "times",
-        ),
-        (
-            "ratio",
-            {"value": "left/loss", "of": {"a": "1"}, "to": {"a": ["2", "3"]}}
-            | {"against": "max"},
-            "0.9 .. 1.1",
-            "the total loss that is left after the last step, as a share of the first, "
-            "of a 1 is between 0.9 and 1.1 times that of the largest of a 2 or 3.",
-            "times",
-        ),
-        (
-            "difference",
-            {"measure": "colour", "between": [{"init": "noise"}, {"init": "content"}]},
-            "> 5",
-            "the mean colour difference (CIELAB) of init noise and init content is "
-            "more than 5.",
-            "CIELAB units",
-        ),
-    ],
-)
-def test_a_rule_is_a_sentence_with_a_unit(
-    quantity, arguments, confirmed, sentence, unit
-):
-    finding = Finding("x", quantity, arguments, confirmed)
-    assert (rule_sentence(finding), number_unit(finding)) == (sentence, unit)
-
-
-def test_a_rule_of_a_part_names_it():
-    finding = Finding("x", "trend", {"value": "a", "along": "b", "labels": []}, "> 0")
-    part = dataclasses.replace(finding, part="pastiche")
-    assert rule_sentence(part).startswith("In pastiche: a follows the order of b")
-
-
 def test_reach_counts_steps_and_not_rows():
     second = record(axes={"pool": "max"}, loss=[8.0, 2.0])
     second["curve"]["step"] = [0, 10]
@@ -351,7 +282,6 @@ SELECTING = {
     "difference": {"measure": "style", "between": [{"pool": "a"}, {"pool": "b"}]},
     "apart": {"measure": "style", "of": {"pool": "a"}, "others": {"pool": ["b", "c"]}},
     "reach": {"of": {"pool": "a"}, "to": {"pool": "b"}},
-    "fall": {"of": {"pool": "a"}, "to": {"pool": "b"}},
     "share": {"of": {"pool": "b"}, "layer": "conv1_1", "among": ["conv1_1"]},
 }
 
@@ -394,8 +324,8 @@ def test_a_verdict_states_the_rule_in_words():
     found = verdict("ratio", rule, [], part="stylised", confirmed="< 0.5")
     assert found["claim"] == "x"
     assert found["rule"] == (
-        "In stylised: sharp of pool max is less than 0.5 times that of the largest of "
-        "pool avg or min."
+        "ratio (value sharp, of pool=max, to pool=avg/min, against max) in stylised: "
+        "confirmed if < 0.5"
     )
 
 
@@ -499,10 +429,7 @@ def test_a_selection_can_name_a_listed_trial(tmp_path):
     assert [r["label"] for r in records[:6]] == ["soft", "softer"] * 2 + ["base", ""]
     result = judge_finding(found, records, no_distance)
     assert result["spread"] == [6 / 3, 9 / 2]
-    assert (
-        "sharp of trial softer is more than 1 times that of trial soft or"
-        in result["rule"]
-    )
+    assert "of trial=softer, to trial=soft/base" in result["rule"]
     along = finding("trend: {value: sharp, along: trial, labels: [softer, soft]}")
     (found,) = check_findings([along], experiment, SCORES)
     assert judge_finding(found, records, no_distance)["number"] == pytest.approx(-1)

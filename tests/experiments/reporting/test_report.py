@@ -127,7 +127,6 @@ def about(**keys):
             "style_distance/conv1_1": "the same at conv1_1",
             "roughness": "grey levels",
         },
-        "is_quick": False,
     } | keys
 
 
@@ -137,8 +136,7 @@ def verdict(**keys):
         "verdict": "confirmed",
         "number": 1.2345,
         "spread": [1.2, 1.269],
-        "rule": "roughness of max is more than 1.1 times that of avg.",
-        "unit": "times",
+        "rule": "ratio (value roughness): confirmed if > 1.1",
     } | keys
 
 
@@ -171,9 +169,9 @@ def test_the_page_has_question_verdicts_and_command(report):
         "Roughness.",
         "max is rough",
         "✓ confirmed",
-        "1.23 times",
+        "1.23",
         "in each repeat 1.20, 1.27",
-        "Confirmed if: roughness of max is more than 1.1 times that of avg.",
+        "ratio (value roughness): confirmed if > 1.1",
         "pool = max",
         "kstyle experiment run 08_pooling.yaml",
         "net: vgg16 content_layers:",
@@ -242,13 +240,7 @@ def test_html_in_names_is_escaped_everywhere(report, tmp_path):
         base={MARKUP: MARKUP},
         scores={MARKUP: MARKUP},
     )
-    card = {
-        "is_quick": True,
-        "href": MARKUP,
-        "sheet": MARKUP,
-        "name": MARKUP,
-        "title": MARKUP,
-    }
+    card = {"href": MARKUP, "sheet": MARKUP, "name": MARKUP, "title": MARKUP}
     index = Page(write_index_page(tmp_path, [card | texts | {"verdicts": [judged]}]))
     for each, scripts in ((page, 1), (index, 0)):
         assert each.open == []
@@ -359,18 +351,6 @@ def test_a_trial_without_axes_is_labelled_by_its_name():
     assert trial_label(base) == "base"
     assert trial_label(base | {"trial": "stylised,seed=0"}) == "stylised,seed=0"
     assert trial_label(trial("pool=avg,net=vgg16")) == "pool = avg, net = vgg16"
-
-
-def test_a_smoke_test_says_so_in_the_page_and_on_its_card(report, tmp_path):
-    page = report([trial("pool=avg")], is_quick=True)
-    assert "Smoke test. Small pictures and a few steps" in page.text
-    card = about(is_quick=True) | {"verdicts": [], "href": "x", "sheet": None}
-    assert "Smoke test: no verdicts" in Page(write_index_page(tmp_path, [card])).text
-
-
-def test_scores_under_pictures_are_explained_there(report):
-    page = report([trial("pool=avg")], [verdict(rule="roughness of avg")])
-    assert page.text.index("roughness: grey levels") < page.text.index("pool = avg")
 
 
 def test_scores_in_the_rules_are_shown_first():
@@ -612,7 +592,6 @@ def test_the_sheet_shows_the_originals_before_the_results(report, tmp_path):
 def test_the_index_has_a_card_and_the_verdicts_of_each_report(tmp_path):
     open_claim = verdict(verdict="cannot tell", number=None, spread=[], claim="odd")
     card = {"name": "08_pooling", "title": "Pooling", "question": "Which?"}
-    card["is_quick"] = False
     reports = [
         card
         | {
@@ -631,7 +610,7 @@ def test_the_index_has_a_card_and_the_verdicts_of_each_report(tmp_path):
         "9/report.html",
     }
     assert page.values("img", "src") == ["08%20pooling/contact_sheet.png"]
-    assert page.values("img", "alt") == ["Results of Pooling"]
+    assert page.values("img", "alt") == ["Contact sheet of Pooling"]
     assert "2 reports, 3 claims" in page.text
     assert "✓ 2 confirmed ? 1 cannot tell" in page.text
     assert "08_pooling ? cannot tell odd –" in page.text
