@@ -50,8 +50,7 @@ def print_section(about, own_size=None):
     others = {each["claim"]: each for each in own_size["verdicts"]} if own_size else {}
     for verdict in about["verdicts"]:
         spread = ", ".join(f"{number:.3g}" for number in verdict["spread"])
-        rule = verdict["rule"].rsplit("confirmed if ", 1)[-1]
-        cells = [verdict["claim"], rule, spread, verdict["verdict"]]
+        cells = [verdict["claim"], verdict["confirmed"], spread, verdict["verdict"]]
         if own_size:
             other = others[verdict["claim"]]
             number = "-" if other["number"] is None else f"{other['number']:.3g}"

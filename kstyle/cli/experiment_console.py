@@ -94,6 +94,8 @@ def print_summary(summary: Any, *, quiet: bool) -> None:
         headings = ("verdict", "median", "in each repeat", "claim")
         print_table(summary.experiment.title, headings, rows, text_columns=(0, 3))
     print_rankings(summary)
+    if text := summary.experiment.smoke_test():
+        click.echo(text)
     for record in summary.records:
         if record["status"] == "failed":
             reason = one_line(record["error"])

@@ -149,6 +149,17 @@ class Experiment:
     axes: dict[str, tuple[str, ...]]
     repeats: dict[str, tuple[str, ...]]
     findings: tuple[dict[str, Any], ...]
+    quick: bool = False  # a smoke test, from which no claim can be judged
+
+    def smoke_test(self) -> str:
+        """Return what a reader must know of an experiment under `--quick`, else ""."""
+        if not self.quick:
+            return ""
+        return (
+            f"Smoke test (--quick): {self.base.steps} steps at {self.base.size} px. It "
+            "shows that everything runs; no claim is judged. Run it without --quick "
+            "for verdicts."
+        )
 
 
 def read_experiment(
@@ -222,6 +233,7 @@ def build_experiment(
         axes=collect_labels(trial.axes for trial in trials),
         repeats=collect_labels(trial.repeats for trial in trials),
         findings=tuple(file.findings),
+        quick=quick,
     )
 
 

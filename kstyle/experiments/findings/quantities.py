@@ -33,6 +33,7 @@ AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
     "max": np.max,
 }
 MEASURES = ("style", "colour")
+CURVE_VALUES = ("start", "end", "left")
 CURVE_NAMES = ("loss", "content", "style", "tv")
 
 
@@ -121,13 +122,17 @@ QUANTITIES = {  # by the key in an experiment file
 def record_value(name: str, record: TrialRecord) -> float:
     """Return a score, or the first or last value of a curve for `start/…`, `end/…`.
 
+    `left/…` is the last value over the first: on the run's own scale.
+
     Raises: MissingValue: the record does not have it.
     """
     when, _, curve = name.partition("/")
-    if when in ("start", "end"):
+    if when in CURVE_VALUES:
         values = record["curve"].get(curve)
         if not values:
             raise MissingValue
+        if when == "left":
+            return safe_ratio(values[-1], values[0])
         return values[0 if when == "start" else -1]
     if name not in record["scores"]:
         raise MissingValue

@@ -22,11 +22,15 @@ trials, which the `to` of a ratio and `others` allow. The quantities:
   divided by the largest distance among the others.
 - `reach: {of, to, factor}`: steps that one trial needs to 1.1 (factor) x the final loss
   of another, divided by the steps that the other needs; infinite if it never does.
+  Only for trials of the same objective: the losses of others are on other scales, and
+  the one with the smaller losses begins below the bar. Compare those by a `ratio` of
+  `steps_to_fall`, in which each run has its own scale.
 - `share: {of, layer, among, kind: style|content}`: a layer's share of the unweighted
   losses of some layers, in a table of initial losses.
 
-A `value` is a score (`scoring.names.SCORES`), or `start/` or `end/` with `loss`,
-`content`, `style` or `tv`: the weighted loss before the first and after the last step.
+A `value` is a score (`scoring.names.SCORES`), or `start/`, `end/` or `left/` with
+`loss`, `content`, `style` or `tv`: the weighted loss before the first and after the
+last step, and the last over the first.
 A `measure` is `style` (relative Gram distance) or `colour` (mean CIELAB difference).
 """
 
@@ -48,6 +52,7 @@ from kstyle.experiments.definition.experiment_file import Experiment, Trial
 from kstyle.experiments.findings.quantities import (
     AGGREGATES,
     CURVE_NAMES,
+    CURVE_VALUES,
     MEASURES,
     QUANTITIES,
 )
@@ -179,7 +184,7 @@ def check_keys(
 def check_values(arguments: Mapping[str, Any], scores: Collection[str]) -> None:
     """Raise `ConfigError` for an argument whose value does not exist."""
     among = arguments.get("among")
-    curves = [f"{when}/{curve}" for when in ("start", "end") for curve in CURVE_NAMES]
+    curves = [f"{when}/{curve}" for when in CURVE_VALUES for curve in CURVE_NAMES]
     known_values = {
         "value": [*scores, *curves],
         "measure": [*MEASURES],

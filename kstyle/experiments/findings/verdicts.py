@@ -7,7 +7,7 @@ it holds in some, or nothing could be measured.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from kstyle.experiments.definition.axes import (
 )
 from kstyle.experiments.findings.quantities import QUANTITIES, Distance, MissingValue
 from kstyle.experiments.findings.rules import Finding, parse_rule
+from kstyle.experiments.findings.sentences import number_unit, rule_sentence
 from kstyle.experiments.records import TrialRecord
 
 VerdictWord = Literal["confirmed", "not confirmed", "cannot tell"]
@@ -30,6 +31,9 @@ class Verdict(TypedDict):
     rule: str  # what is measured and when it is confirmed, in a sentence
     verdict: VerdictWord
     number: float | None  # median over the repeats; None if nothing could be measured
+    unit: str  # of the number, and what its ends mean
+    value: str  # the score that is measured, or ""
+    confirmed: str  # the rule as in the file, such as "> 1.1"
     spread: list[float]  # the number of each repeat
 
 
@@ -61,6 +65,9 @@ def judge_finding(
         "rule": rule_sentence(finding),
         "verdict": verdict_word([holds(number) for number in numbers]),
         "number": float(np.median(numbers)) if numbers else None,
+        "unit": number_unit(finding),
+        "value": finding.arguments.get("value", ""),
+        "confirmed": finding.confirmed,
         "spread": numbers,
     }
 
@@ -102,22 +109,3 @@ def select_records(
             raise MissingValue
         found += matching
     return found
-
-
-def rule_sentence(finding: Finding) -> str:
-    """Return in a sentence what is measured and when the finding is confirmed."""
-    inside = ", ".join(
-        f"{key} {selection_text(value)}" for key, value in finding.arguments.items()
-    )
-    part = "" if finding.part is None else f" in {finding.part}"
-    return f"{finding.quantity} ({inside}){part}: confirmed if {finding.confirmed}"
-
-
-def selection_text(value: Any) -> str:
-    """Return a selection, a list or a plain value as a reader would write it."""
-    if isinstance(value, dict):
-        return " and ".join(f"{k}={selection_text(v)}" for k, v in value.items())
-    if isinstance(value, (list, tuple)):
-        pair = any(isinstance(each, dict) for each in value)
-        return (" against " if pair else "/").join(map(selection_text, value))
-    return str(value)

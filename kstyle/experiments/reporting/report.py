@@ -3,7 +3,6 @@
 `templates/` has the layout; this module prepares the values that the templates show.
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -67,6 +66,7 @@ class ExperimentDescription(TypedDict):
     base: dict[str, Any]  # option to value
     command: str  # repeats the experiment
     scores: dict[str, str]  # name to description
+    smoke_test: str  # what a reader must know of a run with --quick, else ""
 
 
 def write_report(
@@ -165,12 +165,8 @@ def read_results(
 
 def relevant_scores(scores: Iterable[str], verdicts: Iterable[Verdict]) -> list[str]:
     """Return the few scores to show under a picture, those in the rules first."""
-    rules = " ".join(verdict["rule"] for verdict in verdicts)
-    in_rules = [
-        name
-        for name in scores
-        if re.search(rf"(?<![\w/]){re.escape(name)}(?![\w/])", rules)
-    ]
+    measured = {verdict["value"] for verdict in verdicts}
+    in_rules = [name for name in scores if name in measured]
     without_layers = [name for name in scores if "/" not in name]
     return list(dict.fromkeys(in_rules + without_layers))[:SCORES_SHOWN]
 

@@ -100,7 +100,8 @@ def summarize(
         for record in records
     ]
     distance = scorer.distance_function(configs)
-    verdicts = [judge_finding(finding, scored, distance) for finding in findings]
+    judged = [] if experiment.quick else findings
+    verdicts = [judge_finding(finding, scored, distance) for finding in judged]
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(folder, scored)
     tensorboard.write_experiment_events(folder, experiment, SCORES)
@@ -144,6 +145,7 @@ def describe_experiment(
         "base": without_folders(base),
         "command": command,
         "scores": dict(SCORES),
+        "smoke_test": experiment.smoke_test(),
     }
 
 
@@ -190,6 +192,7 @@ def read_verdicts(path: Path) -> dict[str, Any]:
     """Read a `verdicts.json`; NaN and infinity are strings in JSON."""
     about = json.loads(path.read_text(encoding="utf-8"))
     for verdict in about["verdicts"]:
+        verdict.setdefault("unit", "")  # earlier versions had none
         verdict["spread"] = [float(number) for number in verdict["spread"]]
         if verdict["number"] is not None:
             verdict["number"] = float(verdict["number"])

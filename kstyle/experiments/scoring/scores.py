@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kstyle.experiments.scoring.names import NEAR_FACTOR
+from kstyle.experiments.scoring.names import FALL_SHARE, NEAR_FACTOR
 from kstyle.images.color_spaces import cielab
 from kstyle.losses.regularization import total_variation
 
@@ -98,16 +98,24 @@ def stroke_scale(picture: np.ndarray) -> float:
 
 
 def curve_scores(curve: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Return the step and the time from which the loss stays near its last value.
+    """Return when the loss has fallen, and from when it stays near its last value.
 
     curve: lists `step`, `seconds`, `loss`. Near is at most 1.1 x the last loss. The
     first time below that does not count: a coarser scale's loss is of another picture.
-    Returns: `{"steps_to_near", "seconds_to_near"}`.
+    `steps_to_fall` is the step from which 90 % of the fall from the first to the last
+    loss is kept; NaN if the loss did not fall. Unlike near, it depends neither on the
+    scale of the loss nor on a constant part of it.
+    Returns: `{"steps_to_fall", "steps_to_near", "seconds_to_near"}`.
     """
     loss = np.asarray(curve["loss"])
+    fall = loss[0] - loss[-1]
+    above = np.flatnonzero(loss > loss[0] - FALL_SHARE * fall)
     far = np.flatnonzero(loss > NEAR_FACTOR * loss[-1])
     first = far[-1] + 1 if len(far) else 0
     return {
+        "steps_to_fall": (
+            float(curve["step"][above[-1] + 1]) if fall > 0 else float("nan")
+        ),
         "steps_to_near": float(curve["step"][first]),
         "seconds_to_near": float(curve["seconds"][first]),
     }

@@ -87,7 +87,13 @@ def test_a_ratio_to_several_is_to_their_mean_least_or_largest(against, expected)
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("start/loss", 2), ("end/loss", 3), ("start/style", 2), ("end/style", 3)],
+    [
+        ("start/loss", 2),
+        ("end/loss", 3),
+        ("start/style", 2),
+        ("end/style", 3),
+        ("left/loss", 1.5),
+    ],
 )
 def test_a_value_can_be_the_first_or_last_of_a_curve(value, expected):
     records = [
@@ -319,14 +325,84 @@ def test_numbers_in_a_verdict_are_python_floats():
     assert {type(each) for each in [found["number"], *found["spread"]]} == {float}
 
 
-def test_a_verdict_states_the_rule_in_words():
-    rule = of_to("max", ["avg", "min"], against="max")
-    found = verdict("ratio", rule, [], part="stylised", confirmed="< 0.5")
-    assert found["claim"] == "x"
-    assert found["rule"] == (
-        "ratio (value sharp, of pool=max, to pool=avg/min, against max) in stylised: "
-        "confirmed if < 0.5"
-    )
+COLOUR = {"measure": "colour", "between": [{"init": "content"}, {"init": "noise"}]}
+
+
+@pytest.mark.parametrize(
+    ("quantity", "arguments", "confirmed", "sentence", "unit"),
+    [
+        (
+            "ratio",
+            of_to("max", "avg") | {"value": "high_frequency"},
+            "> 1.1",
+            "high-frequency energy with pool = max is more than 1.1 times that with "
+            "pool = avg",
+            "times",
+        ),
+        (
+            "ratio",
+            of_to("c", ["a", "b"], against="max") | {"value": "end/style"},
+            "0.9 .. 1.1",
+            "style loss after the last step with pool = c is between 0.9 and 1.1 times "
+            "the largest of those with pool = a or b",
+            "times",
+        ),
+        (
+            "trend",
+            {"value": "chroma", "along": "pool", "labels": ["a", "b", "c"]},
+            "< -0.99",
+            "chroma falls from pool = a to c: rank correlation less than -0.99",
+            "rank correlation; 1 = always grows, −1 = always falls",
+        ),
+        (
+            "difference",
+            COLOUR,
+            "> 5",
+            "the pictures of init = content and of init = noise differ in colour by "
+            "more than 5 CIELAB units",
+            "CIELAB units; 0 = equal, 2 is just visible",
+        ),
+        (
+            "difference",
+            COLOUR | {"relative_to": [{"part": "p"}, {"part": "q"}]},
+            "> 2",
+            "the pictures of init = content and of init = noise differ in colour more "
+            "than 2 times as much as those of p and q",
+            "times",
+        ),
+        (
+            "apart",
+            {"measure": "style", "of": {"pool": "a"}, "others": {"pool": ["b", "c"]}},
+            "> 1.5",
+            "the picture with pool = a is more than 1.5 times as far in style from the "
+            "others (pool = b or c) as these are from each other",
+            "times",
+        ),
+        (
+            "reach",
+            {"of": {"pool": "avg"}, "to": {"pool": "max"}},
+            "< 0.5",
+            "to 1.1 times the final loss of pool = max, pool = avg needs less than 0.5 "
+            "times the steps that pool = max needs (losses as they are: only for "
+            "trials of the same objective)",
+            "times",
+        ),
+        (
+            "share",
+            {"of": {"init": "noise"}, "layer": "x", "among": ["x", "y"]},
+            "< 0.01",
+            "the share of x in the unweighted initial style losses of x, y, with init "
+            "= noise, is less than 0.01",
+            "of the whole, from 0 to 1",
+        ),
+    ],
+)
+def test_a_rule_is_a_sentence_with_a_unit(
+    quantity, arguments, confirmed, sentence, unit
+):
+    found = verdict(quantity, arguments, [], part="stylised", confirmed=confirmed)
+    assert found["rule"] == f"In stylised, {sentence}"
+    assert (found["unit"], found["confirmed"]) == (unit, confirmed)
 
 
 @pytest.mark.parametrize(
@@ -429,7 +505,9 @@ def test_a_selection_can_name_a_listed_trial(tmp_path):
     assert [r["label"] for r in records[:6]] == ["soft", "softer"] * 2 + ["base", ""]
     result = judge_finding(found, records, no_distance)
     assert result["spread"] == [6 / 3, 9 / 2]
-    assert "of trial=softer, to trial=soft/base" in result["rule"]
+    assert result["rule"].endswith(
+        "with softer is more than 1 times the mean of those with soft or base"
+    )
     along = finding("trend: {value: sharp, along: trial, labels: [softer, soft]}")
     (found,) = check_findings([along], experiment, SCORES)
     assert judge_finding(found, records, no_distance)["number"] == pytest.approx(-1)

@@ -136,7 +136,10 @@ def verdict(**keys):
         "verdict": "confirmed",
         "number": 1.2345,
         "spread": [1.2, 1.269],
-        "rule": "ratio (value roughness): confirmed if > 1.1",
+        "rule": "Roughness with pool = max is more than 1.1 times that with avg",
+        "unit": "times",
+        "value": "roughness",
+        "confirmed": "> 1.1",
     } | keys
 
 
@@ -169,9 +172,9 @@ def test_the_page_has_question_verdicts_and_command(report):
         "Roughness.",
         "max is rough",
         "✓ confirmed",
-        "1.23",
+        "1.23 times",
         "in each repeat 1.20, 1.27",
-        "ratio (value roughness): confirmed if > 1.1",
+        "Roughness with pool = max is more than 1.1 times that with avg",
         "pool = max",
         "kstyle experiment run 08_pooling.yaml",
         "net: vgg16 content_layers:",
@@ -355,10 +358,10 @@ def test_a_trial_without_axes_is_labelled_by_its_name():
 
 def test_scores_in_the_rules_are_shown_first():
     scores = dict.fromkeys(["loss", "style", "style/conv1_1", "tv", "tv_energy"], "")
-    rules = [verdict(rule="ratio (value tv_energy)")]
+    rules = [verdict(value="tv_energy")]
     assert relevant_scores(scores, rules) == ["tv_energy", "loss", "style"]
-    rules = [verdict(rule="ratio (value style/conv1_1, of tv=0)")]
-    assert relevant_scores(scores, rules) == ["style/conv1_1", "tv", "loss"]
+    rules = [verdict(value="style/conv1_1")]
+    assert relevant_scores(scores, rules) == ["style/conv1_1", "loss", "style"]
 
 
 @pytest.mark.parametrize(
@@ -615,6 +618,14 @@ def test_the_index_has_a_card_and_the_verdicts_of_each_report(tmp_path):
     assert "✓ 2 confirmed ? 1 cannot tell" in page.text
     assert "08_pooling ? cannot tell odd –" in page.text
     assert not re.search(r"https?:|javascript:", page.source)
+
+
+def test_a_smoke_test_says_so_in_report_and_index(report, tmp_path):
+    words = "Smoke test (--quick): 6 steps at 96 px."
+    assert f"No verdicts. {words}" in report([trial()], smoke_test=words).text
+    card = {"name": "08", "title": "Pooling", "question": "?", "sheet": None}
+    card |= {"href": "8/report.html", "verdicts": [], "smoke_test": words}
+    assert f"No verdicts. {words}" in Page(write_index_page(tmp_path, [card])).text
 
 
 def test_reports_need_no_tensorflow():

@@ -9,7 +9,7 @@ from kstyle.experiments.scoring.names import SCORES
 from kstyle.experiments.scoring.pictures import score_pictures
 from kstyle.experiments.scoring.scorer import Scorer
 
-SPEED = {"steps_to_near", "seconds_to_near"}
+SPEED = {"steps_to_fall", "steps_to_near", "seconds_to_near"}
 
 
 @pytest.fixture

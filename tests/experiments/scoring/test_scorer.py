@@ -39,7 +39,11 @@ def test_a_result_has_every_score_in_order(tmp_path, config, random_picture):
 
 def test_without_a_curve_there_are_no_scores_of_speed(tmp_path, config, random_picture):
     found = Scorer(tmp_path).score(random_picture(18, 24), config)
-    assert SCORES.keys() - found.keys() == {"steps_to_near", "seconds_to_near"}
+    assert SCORES.keys() - found.keys() == {
+        "steps_to_fall",
+        "steps_to_near",
+        "seconds_to_near",
+    }
 
 
 def test_the_style_is_compared_at_the_scale_of_the_result(tmp_path, config):

@@ -235,12 +235,33 @@ def test_near_is_where_a_curve_stays_within_a_tenth_of_its_end():
         "seconds": [0.0, 1.5, 3.0, 4.5, 6.0],
         "loss": [9.0, 2.1, 5.0, 2.15, 2.0],
     }
-    assert curve_scores(curve) == {"steps_to_near": 30, "seconds_to_near": 4.5}
+    found = curve_scores(curve)
+    assert (found["steps_to_near"], found["seconds_to_near"]) == (30, 4.5)
 
 
 def test_a_curve_that_is_always_near_is_so_from_its_first_point():
     curve = {"step": [5, 10], "seconds": [0.5, 1.0], "loss": [1.05, 1.0]}
-    assert curve_scores(curve) == {"steps_to_near": 5, "seconds_to_near": 0.5}
+    found = curve_scores(curve)
+    assert (found["steps_to_near"], found["seconds_to_near"]) == (5, 0.5)
+
+
+def fall(*loss):
+    """Return `steps_to_fall` of a curve of steps 0, 1, 2, ..."""
+    steps = [float(n) for n in range(len(loss))]
+    curve = {"step": steps, "seconds": steps, "loss": list(loss)}
+    return curve_scores(curve)["steps_to_fall"]
+
+
+def test_a_fall_is_measured_on_the_scale_of_its_own_run():
+    # From 110 to 10: nine tenths are done at 20.
+    assert fall(110, 50, 20, 15, 10) == 2
+    assert fall(110, 20, 50, 15, 10) == 3  # it must stay below
+    assert fall(1010, 950, 920, 915, 910) == 2
+    assert fall(11, 5, 2, 1.5, 1) == 2
+
+
+def test_a_loss_that_does_not_fall_has_no_step():
+    assert np.isnan(fall(1, 2)) and np.isnan(fall(1, 1))
 
 
 @pytest.mark.end_to_end
