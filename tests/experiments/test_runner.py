@@ -386,8 +386,7 @@ def run_on(machine, path, place, watch):
     return run_plans(plans, watch, context, LocalExecutor(context))
 
 
-@pytest.mark.parametrize("tight", [False, True])
-def test_a_resumed_trial_keeps_its_number_of_pairs(pools, tmp_path, machine_for, tight):
+def test_a_resumed_trial_keeps_its_number_of_pairs(pools, tmp_path, machine_for):
     path = pools(base={"steps": 4, "checkpoint_every": "1"}, axes={"pool": ["avg"]})
     config = read_experiment(path).trials[0].config
     small = machine_for(config.replace(history=5))
@@ -395,12 +394,11 @@ def test_a_resumed_trial_keeps_its_number_of_pairs(pools, tmp_path, machine_for,
     with pytest.raises(SystemExit):
         run_on(small, path, tmp_path, StepCounter(end_at(3)))
     watch = StepCounter()
-    machine = machine_for(config.replace(tile="whole", history=5)) if tight else small
-    (row,) = run_on(machine, path, tmp_path, watch)
+    (row,) = run_on(small, path, tmp_path, watch)
     steps = [done for _, done in watch.steps]
     assert steps == [2, 3, 4]
     assert (row["status"], row["loss"]) == ("finished", whole["loss"])
-    used = {"history": 5, "tile": "whole"} if tight else {"history": 5}
+    used = {"history": 5}
     folder = tmp_path / "logs/pools/pool=avg"
     record, about = (
         json.loads((folder / name).read_text()) for name in ("record.json", "run.json")
