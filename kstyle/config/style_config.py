@@ -200,7 +200,7 @@ class StyleConfig(pydantic.BaseModel):
     history: Count = option(
         10,
         "lbfgs, scipy: number of stored pairs of steps and gradient changes; a pair "
-        "takes the memory of two pictures (scipy: four)",
+        "takes the memory of two pictures (scipy: eight)",
         is_fitted=True,
     )
     steps: Natural = option(

@@ -18,7 +18,7 @@ from kstyle.planning.scales import ScalePlan, Size
 from kstyle.tiling.geometry import split_stages, stage_boundary_values
 
 PROCESS_BYTES = 880e6  # Python, TensorFlow, Keras, and the traced graphs
-SCIPY_VECTORS = 32  # arrays of the picture's size in float32, besides its pairs
+SCIPY_VECTORS = 40  # arrays of the picture's size in float32, besides its pairs
 PICTURE_COPIES = 9  # besides the optimizer's: the image, its gradient, the best, ...
 NETWORK_COPIES = 2.1  # of weights (read, in Keras) and of features (with gradients)
 BFLOAT16_SHARE = 0.66  # of the features' bytes in float32; Gram matrices stay float32
@@ -129,11 +129,11 @@ def conv_values(rows: Iterable[LayerInfo]) -> int:
 def cost_model(config: StyleConfig) -> CostModel:
     """Return the costs of runs of `config`."""
     # Adam: two moments. L-BFGS: pairs, point, gradient, preconditioned one and step.
-    # SciPy, in float64: pairs, bounds, and copies of points and gradients.
+    # SciPy, in float64: pairs, which it copies at the end, bounds, points, gradients.
     pictures = {
         "adam": 2,
         "lbfgs": 2 * config.history + 4,
-        "scipy": 4 * config.history + SCIPY_VECTORS,
+        "scipy": 8 * config.history + SCIPY_VECTORS,
     }[config.optimizer]
     layers, style_layers = config.layers(), tuple(config.style_layers)
     return CostModel(config.net, config.padding, layers, style_layers, pictures)
