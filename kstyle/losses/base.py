@@ -52,7 +52,13 @@ class TermLoss(keras.losses.Loss):
         """
         # Keras casts its arguments to float32. Representing bfloat16 features before
         # that is twice as fast.
-        return super().__call__(target, self.represent(features), sample_weight)
+        return self.compare(target, self.represent(features), sample_weight)
+
+    def compare(
+        self, target: Any, representation: Any, sample_weight: Any = None
+    ) -> tf.Tensor:
+        """Compute the loss of what `represent` returned: a scalar by default."""
+        return super().__call__(target, representation, sample_weight)
 
     def represent(self, features: tf.Tensor) -> tf.Tensor:
         """Return what is compared of the features `(batch, H, W, C)`."""

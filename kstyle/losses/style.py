@@ -1,4 +1,4 @@
-"""The style loss: the squared difference of Gram matrices."""
+"""The Gram matrix of features, and the fast product that it is made of."""
 
 from typing import Any
 
@@ -6,12 +6,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kstyle.losses.base import TermLoss, check_axes, half_square_sum
+from kstyle.losses.base import check_axes
 from kstyle.ops.tf_utils import override_gradient
 
-# The code of the article (see `terms.py`) multiplies the style loss by this constant,
-# which its options do not show. Without it, a style weight of 200 would be 0.02.
-STYLE_FACTOR = 1e-4
+GRAM_GRADIENT = "KStyleChannelProducts"
 
 
 def gram_matrix(features: tf.Tensor) -> tf.Tensor:
@@ -25,26 +23,6 @@ def gram_matrix(features: tf.Tensor) -> tf.Tensor:
     batch, height, width, channels = ops.shape(features)
     flat = ops.reshape(features, (batch, height * width, channels))
     return channel_products(flat) / ops.cast(height * width, "float32")
-
-
-@keras.saving.register_keras_serializable("kstyle")
-class GramLoss(TermLoss):
-    """`1e-4 sum((G - G_style)^2) / 2 / C^2` (after Gatys et al. 2016, eq. 4)."""
-
-    def __init__(self, name: str = "style", **kwargs: Any) -> None:
-        super().__init__(name, **kwargs)
-
-    def represent(self, features: tf.Tensor) -> tf.Tensor:
-        """Return the Gram matrix of `(batch, H, W, C)` features."""
-        return gram_matrix(features)
-
-    def call(self, target: tf.Tensor, gram: tf.Tensor) -> tf.Tensor:
-        """Compare two Gram matrices `(batch, C, C)`: `(batch,)`."""
-        error = half_square_sum(gram - target)
-        return STYLE_FACTOR * error / gram.shape[-1] ** 2
-
-
-GRAM_GRADIENT = "KStyleChannelProducts"
 
 
 def channel_products(flat: tf.Tensor) -> tf.Tensor:

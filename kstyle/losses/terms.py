@@ -15,8 +15,9 @@ from keras import ops
 
 from kstyle.losses.base import IMAGE, LossTerm
 from kstyle.losses.content import ContentLoss
+from kstyle.losses.moments import GramLoss
 from kstyle.losses.regularization import TotalVariationLoss
-from kstyle.losses.style import GramLoss
+from kstyle.losses.statistics import Selection, StatisticLoss
 from kstyle.ops.tf_utils import fan_out
 
 
@@ -45,12 +46,15 @@ def compute_losses(
     features: Mapping[str, Any],
     targets: Mapping[str, Any],
     weights: Mapping[str, Any] | None = None,
+    selections: Mapping[str, Selection] | None = None,
 ) -> dict[str, Any]:
     """Compute the losses of `features`, in the form of `weight_losses`.
 
     features: `{layer: (1, H, W, C)}`, with the picture itself under `IMAGE`.
     targets: `{tag: representation of the target}`.
     weights: as for `weight_losses`.
+    selections: `{tag: selection}` of the positions that count for a `StatisticLoss`;
+        a tag that is missing has none, as where all count alike.
     Returns: float32 scalars by name.
     """
     terms = tuple(terms)
@@ -65,7 +69,13 @@ def compute_losses(
             value = next(copies[term.layer])
         else:  # measured only: no backward pass
             value = ops.stop_gradient(features[term.layer])
-        unweighted[term.tag] = term.loss(targets.get(term.tag, value), value)
+        target = targets.get(term.tag, value)
+        if isinstance(term.loss, StatisticLoss):
+            selection = (selections or {}).get(term.tag, {})
+            found = term.loss.represent(value, selection)
+            unweighted[term.tag] = term.loss.compare(target, found)
+        else:
+            unweighted[term.tag] = term.loss(target, value)
     return weight_losses(terms, unweighted, weights)
 
 

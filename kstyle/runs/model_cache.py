@@ -7,6 +7,7 @@ of many runs keeps extractors, targets and models.
 import contextlib
 import functools
 import hashlib
+import json
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ import tensorflow as tf
 
 from kstyle.errors import OutOfMemoryError
 from kstyle.hardware.devices import use_device
+from kstyle.losses.base import TermLoss
 from kstyle.lru_cache import LRUCache
 from kstyle.networks.extractor import build_extractor
 from kstyle.optimizers.factory import make_optimizer
@@ -116,7 +118,7 @@ def build_model(
         return build()
     shape, device = start.shape, job.config.device
     parts = tuple(
-        (t.tag, t.layer, t.loss.name, bool(t.weight), t.source) for t in terms
+        (t.tag, t.layer, loss_key(t.loss), bool(t.weight), t.source) for t in terms
     )
     key = (network.key, scale.tile, shape, device, parts, *optimizer.items())
     return models.get_model(key, build, reset)
@@ -188,7 +190,7 @@ class ModelCache:
         start = network.key, tile
         digests = {name: picture_digest(picture) for name, picture in pictures.items()}
         keys = {
-            term.tag: (*start, term.loss.name, term.layer, digests[term.source])
+            term.tag: (*start, loss_key(term.loss), term.layer, digests[term.source])
             for term in terms
             if term.source
         }
@@ -220,6 +222,11 @@ class ModelCache:
         if kept:
             reset(model)
         return model
+
+
+def loss_key(loss: TermLoss) -> tuple[str, str]:
+    """Return a hashable value that differs between losses that compare otherwise."""
+    return type(loss).__name__, json.dumps(loss.get_config(), sort_keys=True)
 
 
 def array_bytes(array: Any) -> int:

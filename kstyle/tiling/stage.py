@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from kstyle.losses.base import LossTerm
-from kstyle.losses.style import GramLoss, gram_matrix
+from kstyle.losses.statistics import Selection, StatisticLoss
 from kstyle.networks.architecture import RGB_CHANNELS, Layer
 from kstyle.networks.extractor import extractor_padding
 from kstyle.ops.convolution import convolve, input_gradient, value_and_gradient
@@ -143,11 +143,14 @@ class StageGraphs:
 
     layers: the `Layer`s of the stage. terms: those at its layers.
     has_next: whether another stage follows, so that the output is needed too.
+    selections: `{tag: selection}` of `StatisticLoss`es, with the arrays' ranks and
+        types that the graphs will get.
     What passes from stage to stage is in the extractor's precision.
 
     Both graphs begin with the same arguments. x: the tile's part of the stage's input.
     borders: as for `StageLayers`. crops: ((top, bottom), (left, right)) of the tile's
-    own part of what it computes of each of the `used_layers`.
+    own part of what it computes of each of the `used_layers`. selections: `{tag:
+    selection}` for the tile.
     """
 
     def __init__(
@@ -156,13 +159,15 @@ class StageGraphs:
         layers: Stage,
         terms: Sequence[LossTerm],
         has_next: bool,
+        selections: Mapping[str, Selection],
     ) -> None:
         self.extractor, self.layers = extractor, layers
         self.is_first = layers[0].in_channels == RGB_CHANNELS
         self.records: dict[str, Layer] = {layer.name: layer for layer in layers}
         self.padding = extractor_padding(extractor)
-        self.grams = {t.tag: t for t in terms if isinstance(t.loss, GramLoss)}
-        self.others = {t.tag: t for t in terms if t.tag not in self.grams}
+        self.statistics = {t.tag: t for t in terms if isinstance(t.loss, StatisticLoss)}
+        self.others = {t.tag: t for t in terms if t.tag not in self.statistics}
+        self.selections = {k: selections[k] for k in self.statistics if k in selections}
         self.output = layers[-1].name if has_next else None
         last = extractor.get_layer(layers[-1].name).compute_dtype
         self.dtype = tf.as_dtype(last).as_numpy_dtype
@@ -180,13 +185,14 @@ class StageGraphs:
             self._gradient, (*tile, *self._gradient_signature())
         )
 
-    def _tile_signature(self) -> tuple[tf.TensorSpec, ...]:
-        """Return the signature of what both graphs take: pixels, borders, crops."""
+    def _tile_signature(self) -> tuple[Any, ...]:
+        """Return the signature of the arguments that both graphs take."""
         dtype = np.float32 if self.is_first else self.dtype
         return (
             pixel_spec(self.layers[0].in_channels, dtype),
             tf.TensorSpec((2, 2), tf.int32),
             tf.TensorSpec((len(self.used_layers), 2, 2), tf.int32),
+            selection_specs(self.selections),
         )
 
     def _gradient_signature(self) -> tuple[Any, ...]:
@@ -195,17 +201,17 @@ class StageGraphs:
             name: pixel_spec(width, np.uint8)
             for name, width in self.signed.sign_widths().items()
         }
-        gram_gradients = {}
-        for tag, term in self.grams.items():
-            channels = self.records[term.layer].channels
-            gram_gradients[tag] = tf.TensorSpec((None, channels, channels))
+        collected_gradients = {}
+        for tag, term in self.statistics.items():
+            shape = term.loss.collected_shape(self.records[term.layer].channels)
+            collected_gradients[tag] = tf.TensorSpec((None, *shape))
         weights = {tag: tf.TensorSpec(()) for tag in self.others}
         targets = {
             tag: pixel_spec(self.records[term.layer].channels, self.dtype)
             for tag, term in self.others.items()
         }
         output_gradient = pixel_spec(self.layers[-1].channels, self.dtype)
-        return signs, gram_gradients, weights, targets, output_gradient
+        return signs, collected_gradients, weights, targets, output_gradient
 
     def empty_output(self, stage_input: np.ndarray) -> np.ndarray:
         """Make an array for the output of the stage for its whole input."""
@@ -230,12 +236,16 @@ class StageGraphs:
         return self.extractor.get_layer("caffe_input")(x) if self.is_first else x
 
     def _forward(
-        self, x: tf.Tensor, borders: tf.Tensor, crops: tf.Tensor
+        self,
+        x: tf.Tensor,
+        borders: tf.Tensor,
+        crops: tf.Tensor,
+        selections: Mapping[str, Selection],
     ) -> tuple[Tensors, Tensors, Tensors]:
         """Return what the loss and the next stage need of a tile's own part.
 
-        `{tag: Gram matrix}`, `{layer: features}` of the output and of the other terms,
-        and `{layer: signs}` for `gradient`.
+        `{tag: what its loss collects}`, `{layer: features}` of the output and of the
+        other terms, and `{layer: signs}` for `gradient`.
         """
         x = self._preprocess(x)
         features = self.recomputed.features(x, borders)
@@ -248,7 +258,7 @@ class StageGraphs:
         if self.output:
             returned.add(self.output)
         return (
-            {tag: gram_matrix(own[term.layer]) for tag, term in self.grams.items()},
+            self._collect(own, selections),
             {name: own[name] for name in returned},
             signs,
         )
@@ -258,17 +268,18 @@ class StageGraphs:
         x: tf.Tensor,
         borders: tf.Tensor,
         crops: tf.Tensor,
+        selections: Mapping[str, Selection],
         signs: Tensors,
-        gram_gradients: Tensors,
+        collected_gradients: Tensors,
         weights: Tensors,
         targets: Tensors,
         output_gradient: tf.Tensor,
     ) -> tf.Tensor:
         """Return the gradient at `x` of all losses at and below the tile's own part.
 
-        signs: from `forward`. gram_gradients: `{tag: d loss / d Gram matrix of the
-        tile}`. weights, targets: `{tag: …}` of the other terms. output_gradient: at the
-        tile's own part of the stage's output.
+        signs: from `forward`. collected_gradients: `{tag: d loss / d what is collected
+        of the tile}`. weights, targets: `{tag: …}` of the other terms.
+        output_gradient: at the tile's own part of the stage's output.
         """
 
         def scalar(x: tf.Tensor) -> tuple[tf.Tensor, None]:
@@ -279,8 +290,8 @@ class StageGraphs:
             features = self.recomputed.features(x, borders)
             own = self._crop(features, crops)
             parts = [
-                ops.sum(gram_gradients[tag] * gram_matrix(own[term.layer]))
-                for tag, term in self.grams.items()
+                ops.sum(collected_gradients[tag] * collected)
+                for tag, collected in self._collect(own, selections).items()
             ]
             parts += [
                 weights[tag] * term.loss(targets[tag], own[term.layer])
@@ -294,6 +305,13 @@ class StageGraphs:
             return sum(parts), None
 
         return value_and_gradient(scalar, x)[1]
+
+    def _collect(self, own: Tensors, selections: Mapping[str, Selection]) -> Tensors:
+        """Return `{tag: what its loss collects}` of the tile's own features."""
+        return {
+            tag: term.loss.collect(own[term.layer], selections.get(tag, {}))
+            for tag, term in self.statistics.items()
+        }
 
     def _crop(self, features: Tensors, crops: tf.Tensor) -> Tensors:
         """Return the tile's part of those of `features` that are used."""
@@ -323,6 +341,19 @@ class StageGraphs:
         return self.signed.backward(
             uncrop_features(output_gradient, crop, size), borders, signs
         )
+
+
+def selection_specs(
+    selections: Mapping[str, Selection],
+) -> dict[str, dict[str, tf.TensorSpec]]:
+    """Return the signature of selections; their lengths may change from tile to tile."""
+    return {
+        tag: {
+            name: tf.TensorSpec([None] * np.ndim(array), np.asarray(array).dtype)
+            for name, array in selection.items()
+        }
+        for tag, selection in selections.items()
+    }
 
 
 def last_features(features: Mapping[str, tf.Tensor], x: tf.Tensor) -> tf.Tensor:

@@ -1,8 +1,8 @@
 """The extractor by stages and tiles: exact features and gradients of any picture.
 
-Forward, the stages are run one after the other, each tile by tile, and the Gram
-matrices of whole layers are summed over the tiles. Backward, from the deepest stage
-up, each tile is computed once more down to its last layer with a loss: only the
+Forward, the stages are run one after the other, each tile by tile, and what the
+statistics of whole layers collect is summed over the tiles. Backward, from the deepest
+stage up, each tile is computed once more down to its last layer with a loss: only the
 stages' inputs were kept, and the signs of what lies deeper. Tiles overlap by what a
 stage sees beyond them, and only those at the picture's true border are padded, so the
 result is that of the whole picture, up to the order of sums. Whole layers are NumPy
@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from kstyle.losses.base import LossTerm
+from kstyle.losses.statistics import Selection
 from kstyle.networks.extractor import extractor_layers, extractor_padding
 from kstyle.tiling.geometry import Tile, make_tiles, split_stages, stage_edge
 from kstyle.tiling.stage import StageGraphs
@@ -28,14 +29,21 @@ StageInput = tuple[np.ndarray, list[dict[str, tf.Tensor]]]
 class TiledExtractor:
     """The extractor down to the layers of `terms`, in tiles.
 
-    terms: `LossTerm`s at layers of the network. A Gram matrix is summed over the tiles;
-        any other loss has to be a mean over positions.
+    terms: `LossTerm`s at layers of the network. What a `StatisticLoss` collects is
+        summed over the tiles; any other loss has to be a mean over positions.
     tile: largest edge of a tile of the first stage in pixels.
+    selections: `{tag: selection}` of the statistics, for whole layers. They may be
+        replaced by others of the same names and types, for another picture.
     """
 
     def __init__(
-        self, extractor: keras.Model, terms: Sequence[LossTerm], tile: int
+        self,
+        extractor: keras.Model,
+        terms: Sequence[LossTerm],
+        tile: int,
+        selections: Mapping[str, Selection],
     ) -> None:
+        self.selections = selections
         self.tile, self.padding = tile, extractor_padding(extractor)
         layers = extractor_layers(extractor)
         depths = {layer.name: depth for depth, layer in enumerate(layers, start=1)}
@@ -46,11 +54,13 @@ class TiledExtractor:
             names = {layer.name for layer in stage}
             own_terms = [term for term in terms if term.layer in names]
             is_last = stage is self.stages[-1]
-            self.graphs.append(StageGraphs(extractor, stage, own_terms, not is_last))
+            self.graphs.append(
+                StageGraphs(extractor, stage, own_terms, not is_last, selections)
+            )
 
     @property
     def position_terms(self) -> dict[str, LossTerm]:
-        """`{tag: term}` of the terms that are no Gram matrices."""
+        """`{tag: term}` of the terms that compare positions, not a statistic."""
         return {k: term for graphs in self.graphs for k, term in graphs.others.items()}
 
     def tiles(self, number: int, stage_input: np.ndarray) -> list[Tile]:
@@ -72,22 +82,24 @@ class TiledExtractor:
         receive: called with (tag, tile, features) for each tile's own part of the
             layers of the `position_terms`.
         for_gradient: whether to keep what `backward` needs.
-        Returns: `{tag: Gram matrix of the whole layer}` in float64, and a `StageInput`
-            of each stage, or none.
+        Returns: `{tag: what its statistic collects of the whole layer}` in float64, and
+            a `StageInput` of each stage, or none.
         """
-        grams: dict[str, Any] = {k: 0.0 for graphs in self.graphs for k in graphs.grams}
+        collected: dict[str, Any] = {
+            tag: 0.0 for graphs in self.graphs for tag in graphs.statistics
+        }
         stage_inputs: list[StageInput] = []
         whole = picture
         for number, graphs in enumerate(self.graphs):
             output = graphs.empty_output(whole) if graphs.output else None
             signs = []
             for tile in self.tiles(number, whole):
-                arguments = tile_arguments(whole, tile, graphs.used_layers)
-                tile_grams, features, tile_signs = graphs.forward(*arguments)
+                arguments = self._tile_arguments(graphs, whole, tile)
+                of_tile, features, tile_signs = graphs.forward(*arguments)
                 if for_gradient:
                     signs.append(tile_signs)
-                for tag, term in graphs.grams.items():
-                    grams[tag] += tile.share(term.layer) * np.float64(tile_grams[tag])
+                for tag, term in graphs.statistics.items():
+                    collected[tag] += tile_factor(term, tile) * np.float64(of_tile[tag])
                 for tag, term in graphs.others.items():
                     receive(tag, tile, features[term.layer])
                 if output is not None:
@@ -97,19 +109,19 @@ class TiledExtractor:
                 stage_inputs.append((whole, signs))
             if output is not None:
                 whole = output
-        return grams, stage_inputs
+        return collected, stage_inputs
 
     def backward(
         self,
         stage_inputs: list[StageInput],
-        gram_gradients: Mapping[str, np.ndarray],
+        collected_gradients: Mapping[str, np.ndarray],
         weights: Mapping[str, float],
         targets: Mapping[str, np.ndarray],
     ) -> np.ndarray | None:
         """Return the gradient at the picture; `None` if no term has one.
 
         stage_inputs: from `forward`; emptied on the way, to free the memory.
-        gram_gradients: `{tag: d loss / d Gram matrix of the whole layer}`.
+        collected_gradients: `{tag: d loss / d what is collected of the whole layer}`.
         weights, targets: `{tag: weight}` and `{tag: whole layer}` of `position_terms`.
         """
         output_gradient = None
@@ -118,7 +130,7 @@ class TiledExtractor:
             number = len(stage_inputs)
             graphs = self.graphs[number]
             has_gradient = any(weights[tag] for tag in graphs.others) or any(
-                np.any(gram_gradients[tag]) for tag in graphs.grams
+                np.any(collected_gradients[tag]) for tag in graphs.statistics
             )
             if output_gradient is None and not has_gradient:
                 continue
@@ -127,42 +139,61 @@ class TiledExtractor:
             gradient = np.zeros(whole.shape, whole.dtype)
             for tile, tile_signs in zip(self.tiles(number, whole), signs, strict=True):
                 gradient[tile.read] += graphs.gradient(
-                    *tile_arguments(whole, tile, graphs.used_layers),
+                    *self._tile_arguments(graphs, whole, tile),
                     tile_signs,
                     *tile_gradients(
-                        graphs, tile, gram_gradients, weights, targets, output_gradient
+                        graphs,
+                        tile,
+                        collected_gradients,
+                        weights,
+                        targets,
+                        output_gradient,
                     ),
                 )
             output_gradient = gradient
         return output_gradient
 
+    def _tile_arguments(
+        self, graphs: StageGraphs, stage_input: np.ndarray, tile: Tile
+    ) -> tuple[Any, ...]:
+        """Return the first four arguments of the graphs for one tile."""
+        selections = {}
+        for tag in graphs.selections:
+            layer, loss = graphs.statistics[tag].layer, graphs.statistics[tag].loss
+            rows, columns = tile.rows.inside[layer], tile.columns.inside[layer]
+            selections[tag] = loss.select_tile(self.selections[tag], rows, columns)
+        return (
+            stage_input[tile.read],
+            np.array(tile.borders, np.int32),
+            np.array(tile.crops(graphs.used_layers), np.int32),
+            selections,
+        )
+
+
+def tile_factor(term: LossTerm, tile: Tile) -> float:
+    """Return the factor with which what is collected of a tile is added up."""
+    return tile.share(term.layer) if term.loss.collects_means else 1.0
+
 
 def tile_gradients(
     graphs: StageGraphs,
     tile: Tile,
-    gram_gradients: Mapping[str, np.ndarray],
+    collected_gradients: Mapping[str, np.ndarray],
     weights: Mapping[str, float],
     targets: Mapping[str, np.ndarray],
     output_gradient: np.ndarray,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], np.ndarray]:
     """Return the last four arguments of `StageGraphs.gradient` for one tile."""
-    shares = {
-        tag: np.float32(tile.share(term.layer))
-        for tag, term in (graphs.grams | graphs.others).items()
+    factors = {
+        tag: np.float32(tile_factor(term, tile))
+        for tag, term in graphs.statistics.items()
     }
+    shares = {k: np.float32(tile.share(t.layer)) for k, t in graphs.others.items()}
     if graphs.output:
         output_gradient = output_gradient[tile.place(graphs.output)]
     return (
-        {tag: shares[tag] * np.float32(gram_gradients[tag]) for tag in graphs.grams},
+        {k: factors[k] * np.float32(collected_gradients[k]) for k in graphs.statistics},
         {tag: shares[tag] * np.float32(weights[tag]) for tag in graphs.others},
         {k: targets[k][tile.place(term.layer)] for k, term in graphs.others.items()},
         output_gradient,
     )
-
-
-def tile_arguments(
-    stage_input: np.ndarray, tile: Tile, layers: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the first arguments of the graphs for one tile: pixels, borders, crops."""
-    borders = np.array(tile.borders, np.int32)
-    return stage_input[tile.read], borders, np.array(tile.crops(layers), np.int32)

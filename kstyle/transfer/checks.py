@@ -11,10 +11,10 @@ from kstyle.errors import ConfigError
 from kstyle.losses.base import IMAGE, LossTerm
 from kstyle.losses.content import ContentLoss
 from kstyle.losses.regularization import TotalVariationLoss
-from kstyle.losses.style import GramLoss
+from kstyle.losses.statistics import StatisticLoss
 
 SOURCES = ("content", "style", None)
-TILED_LOSSES = (ContentLoss, GramLoss, TotalVariationLoss)
+TILED_LOSSES = (ContentLoss, StatisticLoss, TotalVariationLoss)
 # Arguments of `keras.Model.fit` that are about data.
 DATA_ARGUMENTS = (
     *("x", "y", "batch_size", "validation_data", "validation_split"),

@@ -35,6 +35,7 @@ from kstyle.transfer.saving import (
     empty_array,
     serialize_term,
 )
+from kstyle.transfer.selections import make_selections
 from kstyle.transfer.targets import as_batch, compute_targets
 from kstyle.transfer.tiled_evaluator import TiledEvaluator
 from kstyle.transfer.whole_evaluator import WholeEvaluator
@@ -61,6 +62,8 @@ class StyleTransfer(keras.Model):
     start_step: value of `global_step` at the start.
     tile: largest edge in pixels of the tiles that the picture is cut into, which takes
         less memory and a third more time; `None`: no tiles.
+    position_weights: `{tag: (height, width)}`, at least 0, of the positions of a
+        statistic's layer, for terms that concern a region of the picture.
 
     `train_step` moves the picture once and then evaluates it: the losses of step n are
     those of the picture after n moves, and the gradient found on the way serves the
@@ -84,6 +87,7 @@ class StyleTransfer(keras.Model):
         targets: Mapping[str, np.ndarray] | None = None,
         start_step: int = 0,
         tile: int | None = None,
+        position_weights: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         check_no_strategy()
         super().__init__(name="style_transfer", dtype="float32")
@@ -106,10 +110,12 @@ class StyleTransfer(keras.Model):
             style = as_picture(style, "style").pixels
             pictures = {"content": content, "style": style}
             targets = compute_targets(extractor, self.terms, pictures, tile)
+        selections = make_selections(
+            extractor, self.terms, shape[1:3], position_weights
+        )
+        given = (extractor, self.terms, targets, selections)
         self.evaluator = (
-            TiledEvaluator(extractor, self.terms, targets, shape[1:3], tile)
-            if tile
-            else WholeEvaluator(extractor, self.terms, targets)
+            TiledEvaluator(*given, shape[1:3], tile) if tile else WholeEvaluator(*given)
         )
         self.initial_losses: dict[str, Any] = {}  # at the start of the last `fit`
         self.built = True

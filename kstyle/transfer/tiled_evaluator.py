@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.statistics import Selection, StatisticLoss
 from kstyle.losses.terms import weight_losses
 from kstyle.ops.tf_utils import model_function, pixel_spec
 from kstyle.tiling.geometry import Tile
@@ -22,7 +23,7 @@ class TiledEvaluator:
     layers are summed over tiles, those of the picture itself (total variation) over
     strips of rows.
 
-    terms, targets: as for `WholeEvaluator`.
+    terms, targets, selections: as for `WholeEvaluator`.
     size: (height, width) of the picture. tile: largest edge of a tile in pixels; deeper
         in the network it covers more of the picture.
     """
@@ -35,6 +36,7 @@ class TiledEvaluator:
         extractor: keras.Model,
         terms: Iterable[LossTerm],
         targets: Mapping[str, np.ndarray],
+        selections: Mapping[str, Selection],
         size: tuple[int, int],
         tile: int,
     ) -> None:
@@ -42,10 +44,11 @@ class TiledEvaluator:
         self.set_terms(terms)
         self.set_targets(targets)
         self.tiled_extractor = (
-            TiledExtractor(extractor, self.layer_terms, tile)
+            TiledExtractor(extractor, self.layer_terms, tile, selections)
             if self.layer_terms
             else None
         )
+        self.set_selections(selections)
         height, width = size
         self.rows_per_strip = max(1, tile**2 // width)  # as many pixels as a tile
         self.strip_starts = range(0, height, self.rows_per_strip)
@@ -63,8 +66,18 @@ class TiledEvaluator:
     def set_terms(self, terms: Iterable[LossTerm]) -> None:
         """Replace the terms by the same with other weights."""
         self.terms = tuple(terms)
-        self.image_terms = [term for term in self.terms if term.layer == IMAGE]
+        at_image = [term for term in self.terms if term.layer == IMAGE]
+        self.image_statistics = [
+            term for term in at_image if isinstance(term.loss, StatisticLoss)
+        ]
+        self.image_terms = [t for t in at_image if t not in self.image_statistics]
         self.layer_terms = [term for term in self.terms if term.layer != IMAGE]
+
+    def set_selections(self, selections: Mapping[str, Selection]) -> None:
+        """Replace the selections by others of the same types."""
+        self.selections = selections
+        if self.tiled_extractor:
+            self.tiled_extractor.selections = selections
 
     def losses(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the losses of the picture, as `compute_losses` returns them."""
@@ -77,13 +90,13 @@ class TiledEvaluator:
     ) -> tuple[dict[str, tf.Tensor], np.ndarray]:
         """Compute the losses and the gradient of `scale_loss(total)` at the picture."""
         pixels = np.asarray(image)
-        losses, grams, stage_inputs = self._forward(pixels, for_gradient=True)
+        losses, collected, stage_inputs = self._forward(pixels, for_gradient=True)
         with tf.GradientTape() as tape:
             tape.watch(losses["loss"])
             scaled_loss = scale_loss(losses["loss"])
         scale = float(tape.gradient(scaled_loss, losses["loss"]))
         weights = {term.tag: scale * term.weight for term in self.terms}
-        return losses, self._backward(pixels, grams, stage_inputs, weights)
+        return losses, self._backward(pixels, collected, stage_inputs, weights)
 
     def gradient_norms(self, image: tf.Tensor) -> dict[str, np.floating]:
         """Compute `{tag: 2-norm of the weighted term's gradient at the picture}`.
@@ -91,19 +104,19 @@ class TiledEvaluator:
         One backward pass a term.
         """
         pixels = np.asarray(image)
-        _, grams, stage_inputs = self._forward(pixels, for_gradient=True)
+        _, collected, stage_inputs = self._forward(pixels, for_gradient=True)
         norms = {}
         for term in self.terms:
             weights = {t.tag: t.weight if t is term else 0.0 for t in self.terms}
             # `_backward` empties the list that it is given.
-            gradient = self._backward(pixels, grams, list(stage_inputs), weights)
+            gradient = self._backward(pixels, collected, list(stage_inputs), weights)
             norms[term.tag] = np.linalg.norm(gradient)
         return norms
 
     def _forward(
         self, pixels: np.ndarray, for_gradient: bool = False
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], list[StageInput]]:
-        """Return the losses, `{tag: Gram matrix}` and the stages' inputs.
+        """Return the losses, `{tag: what its statistic collects}`, the stages' inputs.
 
         for_gradient: whether the inputs of the stages are kept for `_backward`.
         """
@@ -111,8 +124,10 @@ class TiledEvaluator:
         for _, rows, row_below in self._strips(pixels):
             for tag, loss in self._strip_losses(rows, row_below).items():
                 unweighted[tag] += float(loss)
-        grams: dict[str, tf.Tensor] = {}
+        collected: dict[str, tf.Tensor] = {}
         stage_inputs: list[StageInput] = []
+        for term in self.image_statistics:
+            collected[term.tag] = self._collect(term, tf.constant(pixels))
         if self.tiled_extractor:
             terms = {term.tag: term for term in self.layer_terms}
             unweighted |= {tag: 0.0 for tag in self.tiled_extractor.position_terms}
@@ -126,14 +141,23 @@ class TiledEvaluator:
             sums, stage_inputs = self.tiled_extractor.forward(
                 pixels, add_tile, for_gradient
             )
-            grams = {tag: tf.constant(gram, "float32") for tag, gram in sums.items()}
-            for tag, gram in grams.items():
-                unweighted[tag] = float(self._gram_loss(terms[tag], gram))
+            collected |= {tag: tf.constant(x, "float32") for tag, x in sums.items()}
+        for term in self.terms:
+            if term.tag in collected:
+                loss = self._statistic_loss(term, collected[term.tag])
+                unweighted[term.tag] = float(loss)
         losses = {tag: tf.constant(x, "float32") for tag, x in unweighted.items()}
-        return weight_losses(self.terms, losses), grams, stage_inputs
+        return weight_losses(self.terms, losses), collected, stage_inputs
 
-    def _gram_loss(self, term: LossTerm, gram: tf.Tensor) -> tf.Tensor:
-        return ops.sum(term.loss.call(self.targets[term.tag], gram))
+    def _collect(self, term: LossTerm, features: tf.Tensor) -> tf.Tensor:
+        return term.loss.collect(features, self.selections.get(term.tag, {}))
+
+    def _statistic_loss(self, term: LossTerm, collected: tf.Tensor) -> tf.Tensor:
+        """Compute the loss of what was collected of all tiles."""
+        selection = self.selections.get(term.tag, {})
+        statistic = term.loss.complete(collected, selection)
+        target = self.targets[term.tag]
+        return ops.sum(term.loss.call(target, term.loss.finish(statistic)))
 
     def _strips(
         self, pixels: np.ndarray
@@ -168,26 +192,29 @@ class TiledEvaluator:
     def _backward(
         self,
         pixels: np.ndarray,
-        grams: Mapping[str, tf.Tensor],
+        collected: Mapping[str, tf.Tensor],
         stage_inputs: list[StageInput],
         weights: Mapping[str, float],
     ) -> np.ndarray:
         """Compute the gradient of the terms times `weights`; empty `stage_inputs`."""
         gradient = None
         if self.tiled_extractor:
-            gram_gradients = {}
+            collected_gradients = {}
             for term in self.layer_terms:
-                if term.tag in grams:
-                    gram = grams[term.tag]
+                if term.tag in collected:
+                    found = collected[term.tag]
                     with tf.GradientTape() as tape:
-                        tape.watch(gram)
-                        loss = weights[term.tag] * self._gram_loss(term, gram)
-                    gram_gradients[term.tag] = tape.gradient(loss, gram).numpy()
+                        tape.watch(found)
+                        loss = weights[term.tag] * self._statistic_loss(term, found)
+                    collected_gradients[term.tag] = tape.gradient(loss, found).numpy()
             gradient = self.tiled_extractor.backward(
-                stage_inputs, gram_gradients, weights, self.targets
+                stage_inputs, collected_gradients, weights, self.targets
             )
         if gradient is None:
             gradient = np.zeros(pixels.shape, "float32")
+        for term in self.image_statistics:
+            if weights[term.tag]:
+                gradient += self._image_gradient(term, pixels, weights[term.tag])
         image_weights = {t.tag: np.float32(weights[t.tag]) for t in self.image_terms}
         if any(image_weights.values()):
             for place, rows, row_below in self._strips(pixels):
@@ -198,24 +225,39 @@ class TiledEvaluator:
                 gradient[:, place.stop : place.stop + 1] += at_row_below
         return gradient
 
+    def _image_gradient(
+        self, term: LossTerm, pixels: np.ndarray, weight: float
+    ) -> np.ndarray:
+        """Compute the gradient of a statistic of the picture itself."""
+        image = tf.constant(pixels)
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            loss = weight * self._statistic_loss(term, self._collect(term, image))
+        return tf.convert_to_tensor(tape.gradient(loss, image)).numpy()
 
-def tiled_representations(
-    extractor: keras.Model, terms: list[LossTerm], picture: np.ndarray, tile: int
+
+def tiled_features(
+    extractor: keras.Model,
+    terms: list[LossTerm],
+    picture: np.ndarray,
+    tile: int,
+    selections: Mapping[str, Selection],
 ) -> dict[str, np.ndarray]:
-    """Compute `{tag: what its loss compares}` of a `(1, height, width, 3)` picture.
+    """Compute `{tag: what its loss needs}` of a `(1, height, width, 3)` picture.
 
-    Whole layers, in the extractor's precision, and Gram matrices, in float32.
+    Whole layers, in the extractor's precision; what a statistic collects, in float32.
     """
-    representations = {}
+    found = {}
     layers = {term.tag: term.layer for term in terms}
 
-    def collect(tag: str, tile: Tile, features: tf.Tensor) -> None:
-        if tag not in representations:
+    def keep(tag: str, tile: Tile, features: tf.Tensor) -> None:
+        if tag not in found:
             shape = (len(features), *tile.sizes[layers[tag]], features.shape[-1])
             # In the network's precision: float32 would be no more exact.
             dtype = features.dtype.as_numpy_dtype
-            representations[tag] = np.zeros(shape, dtype)
-        representations[tag][tile.place(layers[tag])] = features
+            found[tag] = np.zeros(shape, dtype)
+        found[tag][tile.place(layers[tag])] = features
 
-    grams, _ = TiledExtractor(extractor, terms, tile).forward(picture, collect)
-    return representations | {k: gram.astype("float32") for k, gram in grams.items()}
+    extractor_in_tiles = TiledExtractor(extractor, terms, tile, selections)
+    collected, _ = extractor_in_tiles.forward(picture, keep)
+    return found | {tag: array.astype("float32") for tag, array in collected.items()}

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.statistics import Selection
 from kstyle.losses.terms import compute_losses
 from kstyle.lru_cache import LRUCache
 from kstyle.ops.convolution import value_and_gradient
@@ -21,6 +22,7 @@ class WholeEvaluator:
     terms: `LossTerm`s at layers of `extractor`, or at the picture itself.
     targets: `{tag: array}` from `compute_targets`. They are kept as variables, so that
         those of another picture of the same size need no new graph.
+    selections: from `make_selections` for the picture; kept as variables too.
     """
 
     # `losses_and_gradient` may be traced as a part of the caller's graph.
@@ -31,6 +33,7 @@ class WholeEvaluator:
         extractor: keras.Model,
         terms: Iterable[LossTerm],
         targets: Mapping[str, np.ndarray],
+        selections: Mapping[str, Selection],
     ) -> None:
         self.extractor, self.terms = extractor, tuple(terms)
         self.weights = {
@@ -43,6 +46,8 @@ class WholeEvaluator:
         }
         self.targets: dict[str, keras.Variable] = {}
         self.set_targets(targets)
+        self.selections: dict[str, dict[str, tf.Variable]] = {}
+        self.set_selections(selections)
         self._gradient_norms = model_function(self._compute_gradient_norms)
 
     def set_targets(self, targets: Mapping[str, np.ndarray]) -> None:
@@ -63,12 +68,21 @@ class WholeEvaluator:
         for term in self.terms:
             self.weights[term.tag].assign(term.weight)
 
+    def set_selections(self, selections: Mapping[str, Selection]) -> None:
+        """Replace the selections by others of the same shapes, in place."""
+        for tag, selection in selections.items():
+            variables = self.selections.setdefault(tag, {})
+            for name, array in selection.items():
+                if name in variables:
+                    variables[name].assign(array)
+                else:
+                    variables[name] = tf.Variable(array, trainable=False)
+
     def losses(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the losses of the picture, as `compute_losses` returns them."""
         layers = {term.layer for term in self.terms} - {IMAGE}
         features = layer_features(self.extractor, image, layers)
-        features = {**features, IMAGE: image}
-        return compute_losses(self.terms, features, self.targets, self.weights)
+        return self._losses({**features, IMAGE: image})
 
     def losses_and_gradient(
         self,
@@ -79,7 +93,7 @@ class WholeEvaluator:
 
         def scaled_total(image: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             features = {**self.extractor(image), IMAGE: image}
-            losses = compute_losses(self.terms, features, self.targets, self.weights)
+            losses = self._losses(features)
             return scale_loss(losses["loss"]), losses
 
         return value_and_gradient(scaled_total, image)
@@ -91,9 +105,14 @@ class WholeEvaluator:
         """
         return self._gradient_norms(image)
 
+    def _losses(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return compute_losses(
+            self.terms, features, self.targets, self.weights, self.selections
+        )
+
     def _compute_gradient_norms(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         features = {**self.extractor(image), IMAGE: image}
-        losses = compute_losses(self.terms, features, self.targets, self.weights)
+        losses = self._losses(features)
         norms = {}
         for term in self.terms:
             # Not by a tape, which adds in any order: see `fan_out`.

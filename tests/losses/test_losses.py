@@ -8,8 +8,9 @@ import tensorflow as tf
 from kstyle.errors import ConfigError
 from kstyle.losses.base import IMAGE
 from kstyle.losses.content import ContentLoss
+from kstyle.losses.moments import GramLoss
 from kstyle.losses.regularization import TotalVariationLoss, total_variation
-from kstyle.losses.style import GramLoss, gram_matrix
+from kstyle.losses.style import gram_matrix
 from kstyle.losses.terms import compute_losses, loss_terms
 from kstyle.ops.convolution import value_and_gradient
 

@@ -1,0 +1,99 @@
+"""`SampleLoss`: losses that compare the features at some positions of a layer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kstyle.losses.moments import check_position_weights
+from kstyle.losses.statistics import Interval, Selection, Size, StatisticLoss
+
+POSITION_SEED = 1
+# A position belongs to a region if its weight is at least this share of the largest.
+INSIDE_SHARE = 0.5
+
+
+def draw_positions(
+    size: Size, count: int, weights: np.ndarray | None = None, draw: int = 0
+) -> np.ndarray:
+    """Draw `(count, 2)` int32 (row, column) positions of a layer without repetition.
+
+    size: (height, width) of the layer. weights: `(height, width)` of the positions in
+        a region: drawn are those with at least half of the largest weight.
+    draw: number of the drawing. One after the other, drawings go through a random
+        order of all positions, so that each is drawn before one is drawn again.
+    Fewer positions than `count` are all returned.
+    """
+    if weights is None:
+        known = np.arange(size[0] * size[1])
+    else:
+        check_position_weights(weights, size)
+        known = np.flatnonzero(weights >= INSIDE_SHARE * weights.max())
+    order = np.random.default_rng(POSITION_SEED).permutation(known)
+    count = min(count, len(order))
+    start = draw * count % len(order)
+    chosen = np.take(order, np.arange(start, start + count), mode="wrap")
+    return np.stack(np.divmod(np.sort(chosen), size[1]), axis=1).astype("int32")
+
+
+class SampleLoss(StatisticLoss):
+    """Compares the features at `samples` random positions, `(batch, samples, C)`.
+
+    In a region only its positions are drawn. Of several styles, each gives a part of
+    the target's samples in proportion to its share.
+    """
+
+    collects_means = False
+
+    def __init__(self, name: str, samples: int, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.samples = samples
+
+    def select(
+        self,
+        size: Size,
+        weights: np.ndarray | None = None,
+        *,
+        share: float = 1.0,
+        draw: int = 0,
+    ) -> dict[str, np.ndarray]:
+        """Return the `positions` (row, column) of the samples, `(samples, 2)`."""
+        count = max(1, round(share * self.samples))
+        return {"positions": draw_positions(size, count, weights, draw)}
+
+    def select_tile(
+        self, selection: Selection, rows: Interval, columns: Interval
+    ) -> dict[str, np.ndarray]:
+        """Count positions from the tile's own corner: some lie outside of it."""
+        corner = np.array([rows[0], columns[0]], "int32")
+        return {"positions": selection["positions"] - corner}
+
+    def collect(self, features: tf.Tensor, selection: Selection) -> tf.Tensor:
+        """Return the features at the positions, 0 for those outside: float32."""
+        positions = ops.convert_to_tensor(selection["positions"])
+        size = tf.shape(features)[1:3]
+        inside = tf.reduce_all((positions >= 0) & (positions < size), axis=1)
+        index = tf.clip_by_value(positions, 0, size - 1)
+        index = index[:, 0] * size[1] + index[:, 1]
+        channels = features.shape[-1]
+        flat = tf.reshape(features, [tf.shape(features)[0], -1, channels])
+        found = tf.cast(tf.gather(flat, index, axis=1), tf.float32)
+        return tf.where(inside[None, :, None], found, 0.0)
+
+    def complete(self, collected: tf.Tensor, selection: Selection) -> tf.Tensor:
+        """Return the samples as they are."""
+        return collected
+
+    def blend(
+        self, statistics: Sequence[tf.Tensor], shares: Sequence[float]
+    ) -> tf.Tensor:
+        """Put the samples of several pictures together; `select` knew the shares."""
+        return ops.concatenate([ops.cast(x, "float32") for x in statistics], axis=1)
+
+    def collected_shape(self, channels: int) -> tuple[int | None, ...]:
+        return None, channels
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "samples": self.samples}
