@@ -33,6 +33,18 @@ def parse_layers(value: Any) -> Any:
     return layers
 
 
+def parse_loss_names(value: Any) -> Any:
+    """Write a list of parts, or a mapping `{layer: loss}`, as "LAYER=LOSS,...".
+
+    A list may have a name alone among them, for the layers that are not named.
+    """
+    if isinstance(value, dict):
+        value = [f"{layer}={name}" for layer, name in value.items()]
+    if isinstance(value, (list, tuple)):
+        value = ",".join(str(part) for part in value)
+    return value
+
+
 def parse_scales(value: Any) -> Any:
     """Parse `"auto"`, a count, or long edges as `"128,256,512"` or a list."""
     if isinstance(value, str) and value != "auto":
@@ -124,6 +136,7 @@ ScalesOption = Annotated[
 ]
 DeviceOption = Annotated[str, AfterValidator(check_device_text)]
 LayerWeights = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]
+LossNames = Annotated[str, BeforeValidator(parse_loss_names)]
 IntervalOption = Annotated[str, BeforeValidator(as_interval)]
 
 

@@ -35,6 +35,7 @@ from kstyle.config.option_types import (
     Growth,
     IntervalOption,
     LayerWeights,
+    LossNames,
     Natural,
     OptionalPathText,
     PathText,
@@ -51,6 +52,7 @@ from kstyle.config.option_types import (
 from kstyle.config.strict_yaml import read_options
 from kstyle.errors import ConfigError
 from kstyle.images.picture import parse_crop
+from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES, choose_losses
 from kstyle.networks.registry import get_architecture
 
 SAMPLE_CONTENT = "sample:coffee"
@@ -151,6 +153,18 @@ class StyleConfig(pydantic.BaseModel):
     ] = option(
         "reference",
         "program or paper in whose convention the weights are given",
+        is_later=True,
+    )
+    style_loss: LossNames = option(
+        "gram",
+        "statistic that the style loss compares, for all layers or one, as "
+        f"wasserstein,conv1_1=gram: {', '.join(STYLE_LOSS_NAMES)}",
+        is_later=True,
+    )
+    content_loss: LossNames = option(
+        "mse",
+        "content loss, for all layers or one, as mse,conv4_2=self-similarity: "
+        f"{', '.join(CONTENT_LOSS_NAMES)}",
         is_later=True,
     )
     content_weight: Weight = option(8.0, "weight of the content loss")
@@ -323,6 +337,12 @@ class StyleConfig(pydantic.BaseModel):
         for name in ("content_layers", "style_layers"):
             with named_option(name):
                 architecture.check_layers(tuple(getattr(self, name)))
+        for name, layers, names in (
+            ("style_loss", self.style_layers, STYLE_LOSS_NAMES),
+            ("content_loss", self.content_layers, CONTENT_LOSS_NAMES),
+        ):
+            with named_option(name):
+                choose_losses(getattr(self, name), layers, names)
         if not self.layers():
             raise ConfigError("No layers: give content_layers or style_layers.")
         if not self.has_weight():

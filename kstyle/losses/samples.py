@@ -77,9 +77,11 @@ class SampleLoss(StatisticLoss):
         inside = tf.reduce_all((positions >= 0) & (positions < size), axis=1)
         index = tf.clip_by_value(positions, 0, size - 1)
         index = index[:, 0] * size[1] + index[:, 1]
-        channels = features.shape[-1]
-        flat = tf.reshape(features, [tf.shape(features)[0], -1, channels])
+        # The number of channels is not known in the graph of a tile.
+        batch, _, _, channels = tf.unstack(tf.shape(features))
+        flat = tf.reshape(features, [batch, -1, channels])
         found = tf.cast(tf.gather(flat, index, axis=1), tf.float32)
+        found = tf.ensure_shape(found, (None, None, features.shape[-1]))
         return tf.where(inside[None, :, None], found, 0.0)
 
     def complete(self, collected: tf.Tensor, selection: Selection) -> tf.Tensor:

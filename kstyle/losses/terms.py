@@ -8,35 +8,62 @@ mean the same here. The image variable is in [0, 1]; `total_variation` brings it
 """
 
 import collections
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from keras import ops
 
-from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.base import IMAGE, LossTerm, TermLoss
 from kstyle.losses.content import ContentLoss
-from kstyle.losses.moments import GramLoss
+from kstyle.losses.moments import CovarianceLoss, GramLoss, MeanStdLoss
+from kstyle.losses.names import choose_losses
+from kstyle.losses.nearest import NearestLoss
+from kstyle.losses.optimal_transport import RelaxedEMDLoss, SlicedWassersteinLoss
 from kstyle.losses.regularization import TotalVariationLoss
+from kstyle.losses.self_similarity import SelfSimilarityLoss
 from kstyle.losses.statistics import Selection, StatisticLoss
+from kstyle.losses.wasserstein import WassersteinLoss
 from kstyle.ops.tf_utils import fan_out
+
+# In the order of `losses/names.py`.
+STYLE_LOSSES: dict[str, Callable[[], TermLoss]] = {
+    "gram": GramLoss,
+    "covariance": CovarianceLoss,
+    "mean-std": MeanStdLoss,
+    "wasserstein": WassersteinLoss,
+    "sliced": SlicedWassersteinLoss,
+    "emd": RelaxedEMDLoss,
+    "nearest": NearestLoss,
+}
+CONTENT_LOSSES: dict[str, Callable[[], TermLoss]] = {
+    "mse": ContentLoss,
+    "self-similarity": SelfSimilarityLoss,
+}
 
 
 def loss_terms(
-    content: Mapping[str, float], style: Mapping[str, float], tv: float = 0.0
+    content: Mapping[str, float],
+    style: Mapping[str, float],
+    tv: float = 0.0,
+    *,
+    style_loss: str = "gram",
+    content_loss: str = "mse",
 ) -> tuple[LossTerm, ...]:
     """Make the terms for `{layer: weight}` of content and of style.
 
-    tv: weight of the total variation.
+    tv: weight of the total variation. style_loss, content_loss: the name of a loss, or
+        of those of single layers, as "wasserstein,conv1_1=gram": `choose_losses`.
+    Raises: ConfigError: there is no such loss or layer.
 
     `loss_terms({"conv2_2": 8}, {"conv3_1": 200}, tv=200)` is the loss of the article.
     """
     terms = [
-        LossTerm(f"{kind}/{layer}", layer, loss, float(weight), kind)
-        for kind, loss, layers in (
-            ("content", ContentLoss(), content),
-            ("style", GramLoss(), style),
+        LossTerm(f"{kind}/{layer}", layer, classes[name](), float(layers[layer]), kind)
+        for kind, text, classes, layers in (
+            ("content", content_loss, CONTENT_LOSSES, content),
+            ("style", style_loss, STYLE_LOSSES, style),
         )
-        for layer, weight in layers.items()
+        for layer, name in choose_losses(text, layers, tuple(classes)).items()
     ]
     return (*terms, LossTerm("tv", IMAGE, TotalVariationLoss(), float(tv), None))
 

@@ -214,6 +214,20 @@ class LBFGS(keras.optimizers.Optimizer):
         )
         self.pairs.assign(tf.minimum(tf.cast(pairs, COUNTER_DTYPE), usable))
 
+    def change_loss(
+        self, grads: Sequence[tf.Tensor], variables: Sequence[keras.Variable]
+    ) -> None:
+        """Continue with another loss, given its gradients at the current point.
+
+        Its value there was given to `scale_loss`. The pairs are kept: the other loss
+        is taken to have a similar curvature.
+        """
+        if not int(self.pairs):  # then the length of the next step comes from the last
+            return
+        self.point.assign(flatten_tensors(variables))
+        self.gradient.assign(flatten_tensors(grads))
+        self.point_loss.assign(self.trial_loss)
+
     def finalize_variable_values(self, var_list: Sequence[keras.Variable]) -> None:
         """Undo a last step that raised the loss: Keras calls this after `fit`."""
         known = self.built and int(self.iterations) and bool(self._losses_are_known())

@@ -152,6 +152,8 @@ def initial_layer_values(
     terms = loss_terms(
         dict.fromkeys(config.content_layers, 1.0),
         dict.fromkeys(config.style_layers, 1.0),
+        style_loss=config.style_loss,
+        content_loss=config.content_loss,
     )
 
     def measure(

@@ -52,6 +52,8 @@ def build_terms(
         {k: w * config.content_weight for k, w in config.content_layers.items()},
         {k: w * style_weight for k, w in config.style_layers.items()},
         config.tv_weight,
+        style_loss=config.style_loss,
+        content_loss=config.content_loss,
     )
 
 

@@ -346,7 +346,7 @@ class StageGraphs:
 def selection_specs(
     selections: Mapping[str, Selection],
 ) -> dict[str, dict[str, tf.TensorSpec]]:
-    """Return the signature of selections; their lengths may change from tile to tile."""
+    """Return the signature of selections; the lengths change with the tile."""
     return {
         tag: {
             name: tf.TensorSpec([None] * np.ndim(array), np.asarray(array).dtype)

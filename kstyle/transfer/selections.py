@@ -6,8 +6,12 @@ import keras
 import numpy as np
 
 from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.samples import SampleLoss
 from kstyle.losses.statistics import StatisticLoss
 
+# Steps with the same random positions. L-BFGS needs a loss that does not change, and a
+# layer more of its positions than are drawn at once.
+STEPS_PER_DRAW = 20
 Selections = dict[str, dict[str, np.ndarray]]
 
 
@@ -42,6 +46,13 @@ def make_selections(
             sizes[term.layer], of_term, share=share, draw=number
         )
     return {tag: selection for tag, selection in found.items() if selection}
+
+
+def draws_positions(terms: Iterable[LossTerm]) -> bool:
+    """Return whether some term compares positions that are drawn again during a run."""
+    return any(
+        isinstance(term.loss, SampleLoss) and term.source == "style" for term in terms
+    )
 
 
 def layer_sizes(

@@ -35,7 +35,12 @@ from kstyle.transfer.saving import (
     empty_array,
     serialize_term,
 )
-from kstyle.transfer.selections import make_selections
+from kstyle.transfer.selections import (
+    STEPS_PER_DRAW,
+    Selections,
+    draws_positions,
+    make_selections,
+)
 from kstyle.transfer.targets import as_batch, compute_targets
 from kstyle.transfer.tiled_evaluator import TiledEvaluator
 from kstyle.transfer.whole_evaluator import WholeEvaluator
@@ -110,10 +115,9 @@ class StyleTransfer(keras.Model):
             style = as_picture(style, "style").pixels
             pictures = {"content": content, "style": style}
             targets = compute_targets(extractor, self.terms, pictures, tile)
-        selections = make_selections(
-            extractor, self.terms, shape[1:3], position_weights
-        )
-        given = (extractor, self.terms, targets, selections)
+        self.position_weights = position_weights
+        self.draw = 0  # number of the drawing of random positions
+        given = (extractor, self.terms, targets, self._select_positions())
         self.evaluator = (
             TiledEvaluator(*given, shape[1:3], tile) if tile else WholeEvaluator(*given)
         )
@@ -211,6 +215,7 @@ class StyleTransfer(keras.Model):
             self.terms = tuple(terms)
             self.evaluator.set_terms(self.terms)
         self.evaluator.set_targets(targets)
+        self._draw_positions(0)
         self.image.assign(as_batch(init))
         self.gradient.assign(np.zeros(self.gradient.shape, "float32"))
         self.global_step = int(start_step)
@@ -241,6 +246,8 @@ class StyleTransfer(keras.Model):
             isinstance(c, keras.callbacks.ProgbarLogger) for c in callbacks
         ):
             callbacks.append(ProgressLine())
+        # Those of the last step: a new drawing comes before the next one.
+        self._draw_positions(max(0, self.global_step - 1) // STEPS_PER_DRAW)
         self.initial_losses = self.evaluate_losses()
         with no_retracing_warning():
             return super().fit(
@@ -285,10 +292,31 @@ class StyleTransfer(keras.Model):
         self, step: Callable[[], dict[str, tf.Tensor]], iterator: Any
     ) -> dict[str, tf.Tensor]:
         for _ in range(self.steps_per_execution):
+            if self._draw_positions(self.global_step // STEPS_PER_DRAW):
+                self.evaluate_losses()
+                if isinstance(self.optimizer, LBFGS):
+                    self.optimizer.change_loss([self.gradient.value], [self.image])
             # First: Ctrl-C during a step is raised when the step has ended.
             self.global_step += 1
             logs = step()
         return logs
+
+    def _select_positions(self) -> Selections:
+        size = tuple(self.image.shape[1:3])
+        return make_selections(
+            self.extractor, self.terms, size, self.position_weights, draw=self.draw
+        )
+
+    def _draw_positions(self, number: int) -> bool:
+        """Draw the random positions of drawing `number`.
+
+        Returns: whether others than before count now, so that the losses have changed.
+        """
+        if number == self.draw or not draws_positions(self.terms):
+            return False
+        self.draw = number
+        self.evaluator.set_selections(self._select_positions())
+        return True
 
     def call(self, inputs: Any = None) -> dict[str, tf.Tensor]:
         """Compute the features of the current picture, with the picture among them."""

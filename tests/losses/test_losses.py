@@ -178,7 +178,7 @@ def test_gradients_are_added_in_pairs():
     @tf.function
     def gradient(image):
         features = {"relu": tf.nn.relu(image - 0.5), IMAGE: image}
-        losses = compute_losses(terms, features, targets)
+        losses = compute_losses(terms, features, targets, {})
         return tf.gradients(losses["loss"], image)[0]
 
     graph = gradient.get_concrete_function(tf.constant(picture)).graph
@@ -187,6 +187,6 @@ def test_gradients_are_added_in_pairs():
     with tf.GradientTape() as tape:
         image = tf.Variable(picture)
         features = {"relu": tf.nn.relu(image - 0.5), IMAGE: image}
-        loss = compute_losses(terms, features, targets)["loss"]
+        loss = compute_losses(terms, features, targets, {})["loss"]
     expected = tape.gradient(loss, image)
     np.testing.assert_allclose(gradient(tf.constant(picture)), expected, rtol=1e-5)

@@ -11,6 +11,7 @@ from kstyle.losses.moments import GramLoss
 from kstyle.losses.samples import SampleLoss, draw_positions
 from kstyle.losses.terms import loss_terms
 from kstyle.networks.extractor import build_extractor
+from kstyle.optimizers.lbfgs import LBFGS
 from kstyle.transfer.style_transfer import StyleTransfer
 from kstyle.transfer.targets import TargetPicture, compute_targets
 
@@ -148,3 +149,35 @@ def test_a_region_pulls_only_at_its_own_positions(extractor, random_picture):
     gradient = model.gradient.numpy()[0]
     assert np.abs(gradient[:, :16]).max() > 0
     assert not gradient[:, 17:].any()  # a 3 x 3 kernel sees one pixel further
+
+
+def test_positions_are_drawn_anew_and_as_in_a_run_without_a_stop(
+    extractor, random_picture
+):
+    size = (32, 32)
+    terms = loss_terms({}, {"conv1_1": 1.0}, style_loss="emd")
+    pictures = random_picture(*size), random_picture(*size, seed=1)
+
+    def make(init):
+        model = StyleTransfer(extractor, terms, *pictures, init)
+        model.compile(LBFGS())
+        return model
+
+    through = make(pictures[0])
+    first = through.evaluator.selections["style/conv1_1"]["positions"].numpy()
+    through.fit(steps_per_epoch=22, verbose=0)
+    assert through.draw == 1
+    again = through.evaluator.selections["style/conv1_1"]["positions"].numpy()
+    assert not np.array_equal(first, again)
+
+    stopped = make(pictures[0])
+    stopped.fit(steps_per_epoch=20, verbose=0)
+    resumed = make(stopped.pixels())
+    resumed.global_step = 20
+    resumed.gradient.assign(stopped.gradient)
+    for variable, value in zip(
+        resumed.optimizer.variables, stopped.optimizer.variables, strict=True
+    ):
+        variable.assign(value)
+    resumed.fit(steps_per_epoch=2, verbose=0)
+    np.testing.assert_array_equal(resumed.pixels(), through.pixels())

@@ -1,0 +1,54 @@
+"""The names of the losses, and how they are chosen layer by layer.
+
+Imports no TensorFlow: options are checked with it.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from kstyle.errors import ConfigError
+
+STYLE_LOSS_NAMES = (
+    "gram",
+    "covariance",
+    "mean-std",
+    "wasserstein",
+    "sliced",
+    "emd",
+    "nearest",
+)
+CONTENT_LOSS_NAMES = ("mse", "self-similarity")
+
+
+def choose_losses(
+    text: str, layers: Iterable[str], names: Sequence[str]
+) -> dict[str, str]:
+    """Return `{layer: name of its loss}` of "NAME" or "NAME,LAYER=NAME,...".
+
+    A NAME alone is for all layers that are not named; without one that is the first of
+    `names`.
+    Raises: ConfigError: a name is not one of `names`, a layer is not one of `layers`,
+        or something is given twice.
+    """
+    layers = tuple(layers)
+    chosen: dict[str, str] = {}
+    for part in text.split(","):
+        layer, equals, name = (x.strip() for x in part.rpartition("="))
+        if name not in names:
+            raise ConfigError(f"{name!r} is not a loss. {known_names(name, names)}")
+        if equals and layer not in layers:
+            raise ConfigError(
+                f"{layer!r} has a loss, but is not one of the layers "
+                f"{', '.join(layers)}. Name it in the layers as well."
+            )
+        if layer in chosen:
+            raise ConfigError(f"Two losses for {layer or 'all layers'}: give one.")
+        chosen[layer] = name
+    default = chosen.get("", names[0])
+    return {layer: chosen.get(layer, default) for layer in layers}
+
+
+def known_names(name: str, names: Sequence[str]) -> str:
+    """Return a sentence with the closest of `names`, or with all of them."""
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(names)}."

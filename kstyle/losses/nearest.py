@@ -1,0 +1,76 @@
+"""A style loss that pulls each position to the style feature nearest to it."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kstyle.losses.optimal_transport import unit_vectors
+from kstyle.losses.samples import SampleLoss
+from kstyle.losses.statistics import Size, distance_scale
+
+CHUNK = 1024  # samples of the picture that are compared with all of the style at once
+BORDER = 1  # positions at each edge that are not drawn: they saw the padding
+
+
+@keras.saving.register_keras_serializable("kstyle")
+class NearestLoss(SampleLoss):
+    """Mean cosine distance of the samples to the nearest sample of the style.
+
+    `scale mean_i min_j (1 - cos(x_i - m, y_j - m))` with the `scale` of
+    `distance_scale` and the style's mean m, without which everything would match the
+    brightest patch (second phase of Kolkin et al. 2022, "Neural neighbor style
+    transfer", section 3.4). Which sample is the nearest is constant in the gradient.
+    Positions at the layer's border are not drawn.
+
+    samples: number of positions.
+    """
+
+    def __init__(
+        self, name: str = "nearest", samples: int = 4096, **kwargs: Any
+    ) -> None:
+        super().__init__(name, samples, **kwargs)
+
+    def select(
+        self,
+        size: Size,
+        weights: np.ndarray | None = None,
+        *,
+        share: float = 1.0,
+        draw: int = 0,
+    ) -> dict[str, np.ndarray]:
+        """Return the `positions` of the samples, none of them at the border."""
+        inner = np.zeros(size, "float32")
+        inner[BORDER:-BORDER, BORDER:-BORDER] = 1
+        weights = inner if weights is None else inner * weights
+        if not weights.any():  # a layer or a region that is all border
+            return super().select(size, share=share, draw=draw)
+        return super().select(size, weights, share=share, draw=draw)
+
+    def call(self, target: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
+        """Compare two `(batch, count, C)` of samples: `(batch,)`."""
+        mean = ops.mean(target, axis=1, keepdims=True)
+        style, found = unit_vectors(target - mean), unit_vectors(samples - mean)
+        index = nearest_samples(ops.stop_gradient(found), style)
+        nearest = tf.gather(style, index, axis=1, batch_dims=1)
+        distances = 1 - ops.sum(found * nearest, axis=-1)
+        power = ops.mean(ops.square(target), axis=(1, 2))
+        return distance_scale(power) * ops.mean(distances, axis=1)
+
+
+def nearest_samples(found: tf.Tensor, style: tf.Tensor) -> tf.Tensor:
+    """Return the index of the nearest of `style` for each of `found`: `(batch, n)`.
+
+    Both are unit vectors, `(batch, n, C)` and `(batch, m, C)`.
+    """
+    return tf.concat(
+        [
+            tf.argmax(
+                tf.matmul(found[:, k : k + CHUNK], style, transpose_b=True), axis=-1
+            )
+            for k in range(0, found.shape[1], CHUNK)
+        ],
+        axis=1,
+    )

@@ -1,0 +1,234 @@
+"""The style and content losses by name: worked numbers, gradients, tiles."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kstyle import StyleConfig, stylize
+from kstyle.errors import ConfigError
+from kstyle.losses.moments import CovarianceLoss, MeanStdLoss
+from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES, choose_losses
+from kstyle.losses.nearest import NearestLoss
+from kstyle.losses.optimal_transport import (
+    RelaxedEMDLoss,
+    SlicedWassersteinLoss,
+    cosine_distances,
+    resample_sorted,
+)
+from kstyle.losses.self_similarity import SelfSimilarityLoss
+from kstyle.losses.statistics import distance_scale
+from kstyle.losses.terms import CONTENT_LOSSES, STYLE_LOSSES, loss_terms
+from kstyle.losses.wasserstein import WassersteinLoss, matrix_roots
+from kstyle.networks.extractor import build_extractor
+from kstyle.transfer.style_transfer import StyleTransfer
+
+
+def features(rows):
+    """`rows` (H, W, C) nested lists as a batch of one."""
+    return tf.constant([rows], "float32")
+
+
+def loss_of(loss, style, picture):
+    selection = loss.select(tuple(style.shape[1:3]))
+    statistic = loss.complete(loss.collect(style, selection), selection)
+    target = loss.make_target(statistic)
+    return float(loss.compare(target, loss.represent(picture)))
+
+
+def test_the_covariance_ignores_a_common_shift():
+    style = features([[[1.0], [3.0]]])  # variance 1
+    loss = CovarianceLoss()
+    assert loss_of(loss, style, style + 5) == pytest.approx(0, abs=1e-9)
+    # Variance 9 of (0, 6): 1e-4 (9 - 1)^2 / 2.
+    assert loss_of(loss, style, features([[[0.0], [6.0]]])) == pytest.approx(32e-4)
+
+
+def test_mean_std_of_two_pixels():
+    # Mean 2 and deviation 1 next to 4 and 3: (4 + 4) / (4 + 1), times 1e-4 5^2 / 2.
+    style, picture = features([[[1.0], [3.0]]]), features([[[1.0], [7.0]]])
+    expected = 1e-4 * 25 / 2 * 8 / 5
+    assert loss_of(MeanStdLoss(), style, picture) == pytest.approx(expected, rel=1e-4)
+
+
+def test_wasserstein_of_one_channel_is_that_of_two_normal_distributions():
+    # (mu - mu_s)^2 + (sigma - sigma_s)^2 = 4 + 4 next to a power of 4 + 1.
+    style, picture = features([[[1.0], [3.0]]]), features([[[1.0], [7.0]]])
+    expected = 1e-4 * 25 / 2 * 8 / 5
+    found = loss_of(WassersteinLoss(), style, picture)
+    assert found == pytest.approx(expected, rel=1e-3)
+    assert loss_of(WassersteinLoss(), style, style) == pytest.approx(0, abs=1e-8)
+
+
+def random_layer(seed, channels=12):
+    generator = np.random.default_rng(seed)
+    mixing = generator.normal(size=(channels, channels))
+    values = generator.normal(size=(1, 20, 10, channels)) @ mixing + 1
+    return tf.constant(np.maximum(values, 0), "float32")
+
+
+def test_wasserstein_and_its_gradient_are_those_of_float64():
+    loss, style, picture = WassersteinLoss(), random_layer(0), random_layer(1)
+    target = loss.make_target(loss.collect(style, {}))
+    moments = loss.represent(picture)
+    with tf.GradientTape() as tape:
+        tape.watch(moments)
+        value = loss.call(target, moments)
+    gradient = tape.gradient(value, moments).numpy()[0]
+
+    root, mean = np.split(target.numpy()[0].astype("float64"), [-1])
+    trace = np.sum(root**2)
+    ridge = np.eye(12) * 1e-4 / (1 + 1e-4) * trace / 12
+
+    def exact(x):
+        covariance = x[:-1] + ridge
+        values = np.linalg.eigvalsh(root @ covariance @ root)
+        bures = np.trace(covariance) + trace - 2 * np.sum(np.sqrt(values))
+        power = np.sum(mean**2) + trace
+        distance = np.sum((x[-1] - mean) ** 2) + bures
+        return distance_scale(power / 12) * distance / power
+
+    x = moments.numpy()[0].astype("float64")
+    assert float(value[0]) == pytest.approx(exact(x), rel=1e-4)
+    step = np.random.default_rng(2).normal(size=x.shape)
+    step[:-1] += step[:-1].T
+    slope = (exact(x + 1e-3 * step) - exact(x - 1e-3 * step)) / 2e-3
+    assert np.sum(gradient * step) == pytest.approx(slope, rel=1e-3)
+
+
+def test_roots_of_a_matrix_with_eigenvalues_far_apart():
+    vectors = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0]
+    values = np.array([1e6, 1e4, 300.0, 20.0, 5.0, 2.0])
+    matrix = tf.constant([(vectors * values) @ vectors.T], "float32")
+    root, inverse = matrix_roots(matrix)
+    for found, power in ((root, 0.5), (inverse, -0.5)):
+        expected = (vectors * values**power) @ vectors.T
+        error = np.linalg.norm(found[0] - expected)
+        assert error < 2e-2 * np.linalg.norm(expected)
+
+
+def test_sliced_wasserstein_of_one_channel_sorts():
+    # Sorted (1, 3) and (2, 6): (1 + 9) / 2 = 5, next to a mean square of 5.
+    style, picture = features([[[3.0], [1.0]]]), features([[[2.0], [6.0]]])
+    loss = SlicedWassersteinLoss()
+    assert loss_of(loss, style, picture) == pytest.approx(1e-4 * 25 / 2)
+    assert loss_of(loss, style, features([[[1.0], [3.0]]])) == pytest.approx(0)
+
+
+def test_more_samples_of_the_style_are_interpolated():
+    values, like = tf.constant([[[0.0, 1.0, 2.0, 3.0]]]), tf.zeros((1, 2, 1))
+    np.testing.assert_allclose(resample_sorted(values, like), [[[0.5, 2.5]]])
+
+
+def test_cosine_distances_of_three_directions():
+    a = tf.constant([[[2.0, 0.0], [0.0, 0.0]]])
+    b = tf.constant([[[1.0, 0.0], [0.0, 3.0], [-1.0, 0.0]]])
+    expected = [[[0, 1, 2], [1, 1, 1]]]
+    np.testing.assert_allclose(cosine_distances(a, b), expected, atol=1e-4)
+
+
+def test_relaxed_emd_wants_every_style_direction():
+    style = features([[[1.0, 0.0], [0.0, 1.0]]])
+    picture = features([[[1.0, 0.0], [1.0, 0.0]]])
+    # One of the style's two directions is missing: E = 1/2. Means (1, 0) and
+    # (1/2, 1/2), covariances 0 and +-1/4: M = (1/2 + 1/4) / (1/2 + 1/4) = 1.
+    expected = distance_scale(0.5) * (0.5 + 1) / 2
+    assert loss_of(RelaxedEMDLoss(), style, picture) == pytest.approx(expected, 1e-3)
+    assert loss_of(RelaxedEMDLoss(), style, style) == pytest.approx(0, abs=1e-8)
+
+
+def test_nearest_is_the_centred_cosine_of_the_best_match():
+    # Centred by (1, 1): (1, -1) and (-1, 1). The picture's (0, 1) is nearest to the
+    # second of them, at 45 degrees.
+    style = features([[[2.0, 0.0], [0.0, 2.0]]])
+    picture = features([[[2.0, 0.0], [1.0, 2.0]]])
+    expected = distance_scale(2.0) * (1 - np.sqrt(0.5)) / 2
+    assert loss_of(NearestLoss(), style, picture) == pytest.approx(expected, 1e-3)
+    positions = NearestLoss().select((4, 5))["positions"]
+    assert sorted(map(tuple, positions)) == [(r, c) for r in (1, 2) for c in (1, 2, 3)]
+
+
+def test_self_similarity_ignores_what_the_features_are():
+    content = features([[[2.0, 0.0], [0.0, 2.0]]])
+    turned = features([[[0.0, 5.0], [1.0, 0.0]]])
+    alike = features([[[1.0, 0.0], [1.0, 0.0]]])
+    loss = SelfSimilarityLoss()
+    assert loss_of(loss, content, turned) == pytest.approx(0, abs=1e-4)
+    # Two of four distances are 0, not 1; mean square 2: 2 / 2 * 1 / 2.
+    assert loss_of(loss, content, alike) == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", STYLE_LOSS_NAMES)
+def test_features_of_zero_have_about_the_loss_that_gram_has(name):
+    style, loss = random_layer(3), STYLE_LOSSES[name]()
+    target = loss.make_target(loss.represent(style))
+    power = float(tf.reduce_mean(tf.square(style)))
+    zero = float(loss.loss_of_zeros(target)[0])
+    assert 0.02 * distance_scale(power) < zero < 2 * distance_scale(power)
+
+
+def test_losses_are_chosen_by_layer():
+    layers = ("conv1_1", "conv3_1")
+    found = choose_losses("emd,conv1_1=gram", layers, STYLE_LOSS_NAMES)
+    assert found == {"conv1_1": "gram", "conv3_1": "emd"}
+    found = choose_losses("conv3_1=sliced", layers, STYLE_LOSS_NAMES)
+    assert found == {"conv1_1": "gram", "conv3_1": "sliced"}
+    for text, message in (
+        ("wassertein", "Did you mean 'wasserstein'"),
+        ("conv4_1=emd", "not one of the layers"),
+        ("emd,gram", "Two losses"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            StyleConfig(style_layers=layers, style_loss=text)
+    given = StyleConfig(style_layers=layers, style_loss={"conv1_1": "mean-std"})
+    assert given.style_loss == "conv1_1=mean-std"
+    assert (tuple(STYLE_LOSSES), tuple(CONTENT_LOSSES)) == (
+        STYLE_LOSS_NAMES,
+        CONTENT_LOSS_NAMES,
+    )
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    return build_extractor("vgg16", ["conv1_1", "conv2_1", "conv3_1"])
+
+
+NAMES = [(name, "mse") for name in STYLE_LOSS_NAMES[1:]] + [("gram", "self-similarity")]
+
+
+@pytest.mark.parametrize(("style_loss", "content_loss"), NAMES)
+def test_tiles_agree_and_steps_lower_it(
+    extractor, random_picture, style_loss, content_loss
+):
+    terms = loss_terms(
+        {"conv3_1": 8},
+        {"conv1_1": 9, "conv2_1": 20},
+        style_loss=style_loss,
+        content_loss=content_loss,
+    )
+    pictures = (random_picture(40, 33), random_picture(35, 42, seed=1) ** 2)
+    start = random_picture(40, 33, seed=2)
+    models = []
+    for tile in (None, 16):
+        model = StyleTransfer(extractor, terms, *pictures, start, tile=tile)
+        model.compile(keras.optimizers.Adam(0.01))
+        model.evaluate_losses()
+        models.append(model)
+    whole, tiled = (
+        {k: float(v) for k, v in m.measure_losses().items()} for m in models
+    )
+    assert tiled == pytest.approx(whole, rel=1e-3)
+    gradient, other = (model.gradient.numpy() for model in models)
+    assert np.linalg.norm(other - gradient) <= 2e-3 * np.linalg.norm(gradient)
+    models[0].fit(steps_per_epoch=3, verbose=0)
+    after = {k: float(v) for k, v in models[0].measure_losses().items()}
+    assert after["loss"] < whole["loss"]
+
+
+def test_a_run_with_statistics_by_layer_is_saved(small_run, tmp_path):
+    options = small_run | {"style_loss": "emd,conv1_1=wasserstein", "steps": 2}
+    config = StyleConfig(**options | {"content_loss": "self-similarity"})
+    result = stylize(config)
+    saved = StyleConfig.from_yaml((result.folder / "config.yaml").read_text())
+    assert saved.style_loss == "emd,conv1_1=wasserstein"
+    assert np.isfinite(result.losses["loss"])
