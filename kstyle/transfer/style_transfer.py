@@ -21,6 +21,7 @@ from kstyle.ops.tf_utils import (
 )
 from kstyle.optimizers.adam import BasisAdam
 from kstyle.optimizers.lbfgs import LBFGS
+from kstyle.optimizers.scipy_lbfgsb import SciPyLBFGSB
 from kstyle.optimizers.state import OptimizerSnapshot
 from kstyle.transfer.checks import (
     check_no_data,
@@ -314,6 +315,8 @@ class StyleTransfer(keras.Model):
         """
         if number == self.draw or not draws_positions(self.terms):
             return False
+        if self.compiled and isinstance(self.optimizer, SciPyLBFGSB):
+            return False  # its line search compares losses of different steps
         self.draw = number
         self.evaluator.set_selections(self._select_positions())
         return True
