@@ -12,9 +12,7 @@ from kstyle.errors import ConfigError
 from kstyle.losses.base import half_square_sum
 from kstyle.losses.statistics import (
     STYLE_FACTOR,
-    Interval,
-    Selection,
-    Size,
+    PositionSelection,
     StatisticLoss,
     distance_scale,
 )
@@ -35,7 +33,7 @@ class MomentLoss(StatisticLoss):
 
     def select(
         self,
-        size: Size,
+        size: tuple[int, int],
         weights: np.ndarray | None = None,
         *,
         share: float = 1.0,
@@ -50,7 +48,10 @@ class MomentLoss(StatisticLoss):
         return {"weights": weights, "mean_weight": mean}
 
     def select_tile(
-        self, selection: Selection, rows: Interval, columns: Interval
+        self,
+        selection: PositionSelection,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
     ) -> dict[str, np.ndarray]:
         """Crop the weights; their mean stays that of the whole layer."""
         if not selection:
@@ -58,7 +59,7 @@ class MomentLoss(StatisticLoss):
         weights = selection["weights"][slice(*rows), slice(*columns)]
         return {**selection, "weights": weights}
 
-    def complete(self, collected: tf.Tensor, selection: Selection) -> tf.Tensor:
+    def complete(self, collected: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
         """Divide by the mean weight of the positions."""
         return collected / selection["mean_weight"] if selection else collected
 
@@ -72,7 +73,7 @@ class MomentLoss(StatisticLoss):
         return sum(share * ops.cast(moments, "float32") for moments, share in parts)
 
 
-def check_position_weights(weights: np.ndarray, size: Size) -> None:
+def check_position_weights(weights: np.ndarray, size: tuple[int, int]) -> None:
     """Refuse weights of the positions of a layer that cannot be used.
 
     Raises: ConfigError: they are not of (height, width) `size`, or not finite and at
@@ -126,7 +127,7 @@ class GramLoss(MomentLoss):
     def __init__(self, name: str = "style", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
 
-    def collect(self, features: tf.Tensor, selection: Selection) -> tf.Tensor:
+    def collect(self, features: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
         """Return the Gram matrix of `(batch, H, W, C)` features."""
         return mean_products(features, selection.get("weights"))
 
@@ -150,7 +151,7 @@ class CovarianceLoss(MomentLoss):
     def __init__(self, name: str = "covariance", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
 
-    def collect(self, features: tf.Tensor, selection: Selection) -> tf.Tensor:
+    def collect(self, features: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
         """Return the means of `F F^T` and of F: `(batch, C + 1, C)`."""
         return products_and_mean(features, selection.get("weights"))
 
@@ -179,7 +180,7 @@ class MeanStdLoss(MomentLoss):
     def __init__(self, name: str = "mean_std", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
 
-    def collect(self, features: tf.Tensor, selection: Selection) -> tf.Tensor:
+    def collect(self, features: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
         """Return the means of F and of F^2: `(batch, 2, C)`."""
         weights = selection.get("weights")
         squares = ops.square(ops.cast(features, "float32"))

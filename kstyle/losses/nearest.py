@@ -9,7 +9,7 @@ from keras import ops
 
 from kstyle.losses.optimal_transport import unit_vectors
 from kstyle.losses.samples import SampleLoss
-from kstyle.losses.statistics import Size, distance_scale
+from kstyle.losses.statistics import distance_scale
 
 CHUNK = 1024  # samples of the picture that are compared with all of the style at once
 BORDER = 1  # positions at each edge that are not drawn: they saw the padding
@@ -35,7 +35,7 @@ class NearestLoss(SampleLoss):
 
     def select(
         self,
-        size: Size,
+        size: tuple[int, int],
         weights: np.ndarray | None = None,
         *,
         share: float = 1.0,
@@ -48,6 +48,14 @@ class NearestLoss(SampleLoss):
         if not weights.any():  # a layer or a region that is all border
             return super().select(size, share=share, draw=draw)
         return super().select(size, weights, share=share, draw=draw)
+
+    def loss_of_zeros(self, target: tf.Tensor) -> tf.Tensor:
+        """Compute the loss, `(batch,)`, of features that resemble none of the style.
+
+        That is the measure of this loss: features of 0 resemble a dark place.
+        """
+        target = ops.cast(target, "float32")
+        return distance_scale(ops.mean(ops.square(target), axis=(1, 2)))
 
     def call(self, target: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
         """Compare two `(batch, count, C)` of samples: `(batch,)`."""

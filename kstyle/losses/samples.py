@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from kstyle.losses.moments import check_position_weights
-from kstyle.losses.statistics import Interval, Selection, Size, StatisticLoss
+from kstyle.losses.statistics import PositionSelection, StatisticLoss
 
 POSITION_SEED = 1
 # A position belongs to a region if its weight is at least this share of the largest.
@@ -16,7 +16,7 @@ INSIDE_SHARE = 0.5
 
 
 def draw_positions(
-    size: Size, count: int, weights: np.ndarray | None = None, draw: int = 0
+    size: tuple[int, int], count: int, weights: np.ndarray | None = None, draw: int = 0
 ) -> np.ndarray:
     """Draw `(count, 2)` int32 (row, column) positions of a layer without repetition.
 
@@ -53,7 +53,7 @@ class SampleLoss(StatisticLoss):
 
     def select(
         self,
-        size: Size,
+        size: tuple[int, int],
         weights: np.ndarray | None = None,
         *,
         share: float = 1.0,
@@ -64,13 +64,16 @@ class SampleLoss(StatisticLoss):
         return {"positions": draw_positions(size, count, weights, draw)}
 
     def select_tile(
-        self, selection: Selection, rows: Interval, columns: Interval
+        self,
+        selection: PositionSelection,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
     ) -> dict[str, np.ndarray]:
         """Count positions from the tile's own corner: some lie outside of it."""
         corner = np.array([rows[0], columns[0]], "int32")
         return {"positions": selection["positions"] - corner}
 
-    def collect(self, features: tf.Tensor, selection: Selection) -> tf.Tensor:
+    def collect(self, features: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
         """Return the features at the positions, 0 for those outside: float32."""
         positions = ops.convert_to_tensor(selection["positions"])
         size = tf.shape(features)[1:3]
@@ -84,7 +87,7 @@ class SampleLoss(StatisticLoss):
         found = tf.ensure_shape(found, (None, None, features.shape[-1]))
         return tf.where(inside[None, :, None], found, 0.0)
 
-    def complete(self, collected: tf.Tensor, selection: Selection) -> tf.Tensor:
+    def complete(self, collected: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
         """Return the samples as they are."""
         return collected
 

@@ -26,9 +26,7 @@ import tensorflow as tf
 
 from kstyle.losses.base import TermLoss
 
-Selection = Mapping[str, Any]
-Size = tuple[int, int]
-Interval = tuple[int, int]
+PositionSelection = Mapping[str, Any]
 
 # The code of the article (see `terms.py`) multiplies the style loss by this constant,
 # which its options do not show. Without it, a style weight of 200 would be 0.02.
@@ -48,7 +46,7 @@ class StatisticLoss(TermLoss):
     @abc.abstractmethod
     def select(
         self,
-        size: Size,
+        size: tuple[int, int],
         weights: np.ndarray | None = None,
         *,
         share: float = 1.0,
@@ -65,7 +63,10 @@ class StatisticLoss(TermLoss):
 
     @abc.abstractmethod
     def select_tile(
-        self, selection: Selection, rows: Interval, columns: Interval
+        self,
+        selection: PositionSelection,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
     ) -> dict[str, np.ndarray]:
         """Return the part of the `selection` of a whole layer that concerns a tile.
 
@@ -73,11 +74,11 @@ class StatisticLoss(TermLoss):
         """
 
     @abc.abstractmethod
-    def collect(self, features: tf.Tensor, selection: Selection) -> tf.Tensor:
+    def collect(self, features: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
         """Collect what the statistic needs of `(batch, H, W, C)` features."""
 
     @abc.abstractmethod
-    def complete(self, collected: tf.Tensor, selection: Selection) -> tf.Tensor:
+    def complete(self, collected: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
         """Compute the statistic of one picture, in a form that can be blended.
 
         collected: of all its tiles. selection: of the whole layer.
@@ -102,7 +103,7 @@ class StatisticLoss(TermLoss):
         return self.finish(statistic)
 
     def represent(
-        self, features: tf.Tensor, selection: Selection | None = None
+        self, features: tf.Tensor, selection: PositionSelection | None = None
     ) -> tf.Tensor:
         """Return what `call` compares of the features `(batch, H, W, C)`.
 

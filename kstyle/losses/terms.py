@@ -21,7 +21,7 @@ from kstyle.losses.nearest import NearestLoss
 from kstyle.losses.optimal_transport import RelaxedEMDLoss, SlicedWassersteinLoss
 from kstyle.losses.regularization import TotalVariationLoss
 from kstyle.losses.self_similarity import SelfSimilarityLoss
-from kstyle.losses.statistics import Selection, StatisticLoss
+from kstyle.losses.statistics import PositionSelection, StatisticLoss
 from kstyle.losses.wasserstein import WassersteinLoss
 from kstyle.ops.tf_utils import fan_out
 
@@ -73,7 +73,7 @@ def compute_losses(
     features: Mapping[str, Any],
     targets: Mapping[str, Any],
     weights: Mapping[str, Any] | None = None,
-    selections: Mapping[str, Selection] | None = None,
+    selections: Mapping[str, PositionSelection] | None = None,
 ) -> dict[str, Any]:
     """Compute the losses of `features`, in the form of `weight_losses`.
 

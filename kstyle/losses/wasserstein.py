@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from kstyle.losses.moments import MomentLoss, products_and_mean, split_covariance
-from kstyle.losses.statistics import Selection, distance_scale
+from kstyle.losses.statistics import PositionSelection, distance_scale
 
 # On the diagonal of both covariances, times the mean variance of the style's channels:
 # deep layers of small pictures have fewer positions than channels, so their covariance
@@ -39,7 +39,7 @@ class WassersteinLoss(MomentLoss):
     def __init__(self, name: str = "wasserstein", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
 
-    def collect(self, features: tf.Tensor, selection: Selection) -> tf.Tensor:
+    def collect(self, features: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
         """Return the means of `F F^T` and of F: `(batch, C + 1, C)`."""
         return products_and_mean(features, selection.get("weights"))
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from kstyle.losses.base import LossTerm
-from kstyle.losses.statistics import Selection, StatisticLoss
+from kstyle.losses.statistics import PositionSelection, StatisticLoss
 from kstyle.networks.architecture import RGB_CHANNELS, Layer
 from kstyle.networks.extractor import extractor_padding
 from kstyle.ops.convolution import convolve, input_gradient, value_and_gradient
@@ -159,7 +159,7 @@ class StageGraphs:
         layers: Stage,
         terms: Sequence[LossTerm],
         has_next: bool,
-        selections: Mapping[str, Selection],
+        selections: Mapping[str, PositionSelection],
     ) -> None:
         self.extractor, self.layers = extractor, layers
         self.is_first = layers[0].in_channels == RGB_CHANNELS
@@ -240,7 +240,7 @@ class StageGraphs:
         x: tf.Tensor,
         borders: tf.Tensor,
         crops: tf.Tensor,
-        selections: Mapping[str, Selection],
+        selections: Mapping[str, PositionSelection],
     ) -> tuple[Tensors, Tensors, Tensors]:
         """Return what the loss and the next stage need of a tile's own part.
 
@@ -268,7 +268,7 @@ class StageGraphs:
         x: tf.Tensor,
         borders: tf.Tensor,
         crops: tf.Tensor,
-        selections: Mapping[str, Selection],
+        selections: Mapping[str, PositionSelection],
         signs: Tensors,
         collected_gradients: Tensors,
         weights: Tensors,
@@ -306,7 +306,9 @@ class StageGraphs:
 
         return value_and_gradient(scalar, x)[1]
 
-    def _collect(self, own: Tensors, selections: Mapping[str, Selection]) -> Tensors:
+    def _collect(
+        self, own: Tensors, selections: Mapping[str, PositionSelection]
+    ) -> Tensors:
         """Return `{tag: what its loss collects}` of the tile's own features."""
         return {
             tag: term.loss.collect(own[term.layer], selections.get(tag, {}))
@@ -344,7 +346,7 @@ class StageGraphs:
 
 
 def selection_specs(
-    selections: Mapping[str, Selection],
+    selections: Mapping[str, PositionSelection],
 ) -> dict[str, dict[str, tf.TensorSpec]]:
     """Return the signature of selections; the lengths change with the tile."""
     return {

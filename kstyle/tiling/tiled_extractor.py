@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from kstyle.losses.base import LossTerm
-from kstyle.losses.statistics import Selection
+from kstyle.losses.statistics import PositionSelection
 from kstyle.networks.extractor import extractor_layers, extractor_padding
 from kstyle.tiling.geometry import Tile, make_tiles, split_stages, stage_edge
 from kstyle.tiling.stage import StageGraphs
@@ -41,7 +41,7 @@ class TiledExtractor:
         extractor: keras.Model,
         terms: Sequence[LossTerm],
         tile: int,
-        selections: Mapping[str, Selection],
+        selections: Mapping[str, PositionSelection],
     ) -> None:
         self.selections = selections
         self.tile, self.padding = tile, extractor_padding(extractor)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from kstyle.losses.base import IMAGE, LossTerm
-from kstyle.losses.statistics import Selection, StatisticLoss
+from kstyle.losses.statistics import PositionSelection, StatisticLoss
 from kstyle.losses.terms import weight_losses
 from kstyle.ops.tf_utils import model_function, pixel_spec
 from kstyle.tiling.geometry import Tile
@@ -36,7 +36,7 @@ class TiledEvaluator:
         extractor: keras.Model,
         terms: Iterable[LossTerm],
         targets: Mapping[str, np.ndarray],
-        selections: Mapping[str, Selection],
+        selections: Mapping[str, PositionSelection],
         size: tuple[int, int],
         tile: int,
     ) -> None:
@@ -73,7 +73,7 @@ class TiledEvaluator:
         self.image_terms = [t for t in at_image if t not in self.image_statistics]
         self.layer_terms = [term for term in self.terms if term.layer != IMAGE]
 
-    def set_selections(self, selections: Mapping[str, Selection]) -> None:
+    def set_selections(self, selections: Mapping[str, PositionSelection]) -> None:
         """Replace the selections by others of the same types."""
         self.selections = selections
         if self.tiled_extractor:
@@ -241,7 +241,7 @@ def tiled_features(
     terms: list[LossTerm],
     picture: np.ndarray,
     tile: int,
-    selections: Mapping[str, Selection],
+    selections: Mapping[str, PositionSelection],
 ) -> dict[str, np.ndarray]:
     """Compute `{tag: what its loss needs}` of a `(1, height, width, 3)` picture.
 

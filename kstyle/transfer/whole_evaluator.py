@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kstyle.losses.base import IMAGE, LossTerm
-from kstyle.losses.statistics import Selection
+from kstyle.losses.statistics import PositionSelection
 from kstyle.losses.terms import compute_losses
 from kstyle.lru_cache import LRUCache
 from kstyle.ops.convolution import value_and_gradient
@@ -33,7 +33,7 @@ class WholeEvaluator:
         extractor: keras.Model,
         terms: Iterable[LossTerm],
         targets: Mapping[str, np.ndarray],
-        selections: Mapping[str, Selection],
+        selections: Mapping[str, PositionSelection],
     ) -> None:
         self.extractor, self.terms = extractor, tuple(terms)
         self.weights = {
@@ -68,7 +68,7 @@ class WholeEvaluator:
         for term in self.terms:
             self.weights[term.tag].assign(term.weight)
 
-    def set_selections(self, selections: Mapping[str, Selection]) -> None:
+    def set_selections(self, selections: Mapping[str, PositionSelection]) -> None:
         """Replace the selections by others of the same shapes, in place."""
         for tag, selection in selections.items():
             variables = self.selections.setdefault(tag, {})

@@ -8,6 +8,7 @@ import tensorflow as tf
 from kstyle.errors import ConfigError
 from kstyle.losses.base import LossTerm
 from kstyle.losses.moments import GramLoss
+from kstyle.losses.optimal_transport import RelaxedEMDLoss
 from kstyle.losses.samples import SampleLoss, draw_positions
 from kstyle.losses.terms import loss_terms
 from kstyle.networks.extractor import build_extractor
@@ -155,7 +156,8 @@ def test_positions_are_drawn_anew_and_as_in_a_run_without_a_stop(
     extractor, random_picture
 ):
     size = (32, 32)
-    terms = loss_terms({}, {"conv1_1": 1.0}, style_loss="emd")
+    loss = RelaxedEMDLoss(samples=60)
+    terms = (LossTerm("style/conv1_1", "conv1_1", loss, 1.0, "style"),)
     pictures = random_picture(*size), random_picture(*size, seed=1)
 
     def make(init):
