@@ -172,10 +172,12 @@ class CovarianceLoss(MomentLoss):
 class MeanStdLoss(MomentLoss):
     """Distance of the channels' means and standard deviations, as in AdaIN.
 
-    `scale (|mu - mu_s|^2 + |sigma - sigma_s|^2) / (|mu_s|^2 + |sigma_s|^2)` with
-    `sigma = sqrt(var + 1e-5)` (Huang and Belongie 2017, section 6.2) and the `scale`
-    of `distance_scale`: features of 0 have the loss `scale`.
+    `k (|mu - mu_s|^2 + |sigma - sigma_s|^2) / (|mu_s|^2 + |sigma_s|^2)` with
+    `sigma = sqrt(var + 1e-5)` (Huang and Belongie 2017, section 6.2) and k `balance`
+    times `distance_scale`, the loss of features of 0.
     """
+
+    balance = 1 / 16
 
     def __init__(self, name: str = "mean_std", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
@@ -200,7 +202,8 @@ class MeanStdLoss(MomentLoss):
         """Compare two `(batch, 2, C)`: `(batch,)`."""
         power = ops.sum(ops.square(target), axis=(1, 2))
         error = ops.sum(ops.square(mean_std - target), axis=(1, 2))
-        return distance_scale(power / target.shape[-1]) * error / power
+        scale = self.balance * distance_scale(power / target.shape[-1])
+        return scale * error / power
 
 
 def products_and_mean(

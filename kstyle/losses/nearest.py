@@ -19,7 +19,7 @@ BORDER = 1  # positions at each edge that are not drawn: they saw the padding
 class NearestLoss(SampleLoss):
     """Mean cosine distance of the samples to the nearest sample of the style.
 
-    `scale mean_i min_j (1 - cos(x_i - m, y_j - m))` with the `scale` of
+    `k mean_i min_j (1 - cos(x_i - m, y_j - m))` with k `balance` times
     `distance_scale` and the style's mean m, without which everything would match the
     brightest patch (second phase of Kolkin et al. 2022, "Neural neighbor style
     transfer", section 3.4). Which sample is the nearest is constant in the gradient.
@@ -27,6 +27,8 @@ class NearestLoss(SampleLoss):
 
     samples: number of positions.
     """
+
+    balance = 1 / 64
 
     def __init__(
         self, name: str = "nearest", samples: int = 4096, **kwargs: Any
@@ -55,7 +57,8 @@ class NearestLoss(SampleLoss):
         That is the measure of this loss: features of 0 resemble a dark place.
         """
         target = ops.cast(target, "float32")
-        return distance_scale(ops.mean(ops.square(target), axis=(1, 2)))
+        power = ops.mean(ops.square(target), axis=(1, 2))
+        return self.balance * distance_scale(power)
 
     def call(self, target: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
         """Compare two `(batch, count, C)` of samples: `(batch,)`."""
@@ -65,7 +68,7 @@ class NearestLoss(SampleLoss):
         nearest = tf.gather(style, index, axis=1, batch_dims=1)
         distances = 1 - ops.sum(found * nearest, axis=-1)
         power = ops.mean(ops.square(target), axis=(1, 2))
-        return distance_scale(power) * ops.mean(distances, axis=1)
+        return self.balance * distance_scale(power) * ops.mean(distances, axis=1)
 
 
 def nearest_samples(found: tf.Tensor, style: tf.Tensor) -> tf.Tensor:

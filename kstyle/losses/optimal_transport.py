@@ -18,9 +18,9 @@ COSINE_EPSILON = 1e-4
 class SlicedWassersteinLoss(SampleLoss):
     """Mean squared 2-Wasserstein distance of random one-dimensional projections.
 
-    `scale C mean_k mean_i (sort(X d_k)_i - sort(Y d_k)_i)^2 / mean |Y|^2` with the
-    `scale` of `distance_scale`, for samples X of the picture and Y of the style and
-    unit vectors d_k (Heitz et al. 2021, "A sliced Wasserstein loss for neural texture
+    `k C mean_j mean_i (sort(X d_j)_i - sort(Y d_j)_i)^2 / mean |Y|^2` with k `balance`
+    times `distance_scale`, for samples X of the picture and Y of the style and
+    unit vectors d_j (Heitz et al. 2021, "A sliced Wasserstein loss for neural texture
     synthesis", eq. 5; its C directions are drawn anew at each evaluation). Here
     the directions stay the same, and the positions for a stretch of steps, because
     L-BFGS needs a function that does not change. Where the counts of samples differ,
@@ -28,6 +28,8 @@ class SlicedWassersteinLoss(SampleLoss):
 
     samples: number of positions. directions: number of unit vectors, at most C.
     """
+
+    balance = 1 / 16
 
     def __init__(
         self,
@@ -47,7 +49,8 @@ class SlicedWassersteinLoss(SampleLoss):
         found = sorted_projections(samples, directions)
         power = ops.mean(ops.square(target), axis=(1, 2))
         distance = ops.mean(ops.square(found - style), axis=(1, 2))
-        return distance_scale(power) * distance / ops.maximum(power, COSINE_EPSILON)
+        scale = self.balance * distance_scale(power)
+        return scale * distance / ops.maximum(power, COSINE_EPSILON)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "directions": self.directions}
@@ -85,7 +88,7 @@ def resample_sorted(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 class RelaxedEMDLoss(SampleLoss):
     """Relaxed earth mover's distance of sampled features, with their moments.
 
-    `scale (E + M) / 2` with the `scale` of `distance_scale` and, after STROTSS (Kolkin
+    `k (E + M) / 2` with k `balance` times `distance_scale` and, after STROTSS (Kolkin
     et al. 2019, eq. 4 to 8), `E = max(mean_i min_j d_ij, mean_j min_i d_ij)` of the
     cosine distances d between the samples of the picture and of the style, and
     `M = (mean |mu - mu_s| + mean |S - S_s|) / (mean |mu_s| + mean |S_s|)` of their
@@ -94,6 +97,8 @@ class RelaxedEMDLoss(SampleLoss):
 
     samples: number of positions.
     """
+
+    balance = 1 / 64
 
     def __init__(self, name: str = "emd", samples: int = 1024, **kwargs: Any) -> None:
         super().__init__(name, samples, **kwargs)
@@ -107,7 +112,7 @@ class RelaxedEMDLoss(SampleLoss):
         )
         power = ops.mean(ops.square(target), axis=(1, 2))
         moments = moment_distance(target, samples)
-        return distance_scale(power) * (transport + moments) / 2
+        return self.balance * distance_scale(power) * (transport + moments) / 2
 
 
 def cosine_distances(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

@@ -25,7 +25,7 @@ SMALLEST_ROOT = 1e-3
 class WassersteinLoss(MomentLoss):
     """Squared 2-Wasserstein distance of two normal distributions of features.
 
-    `scale W / (|mu_s|^2 + tr S_s)` with the `scale` of `distance_scale` and
+    `k W / (|mu_s|^2 + tr S_s)` with k `balance` times `distance_scale` and
     `W = |mu - mu_s|^2 + tr(S + S_s - 2 (A S A)^(1/2))`, `A = S_s^(1/2)`, for the means
     mu and the covariances S (Dowson and Landau 1982; as a style loss: K. Crowson,
     style-transfer-pytorch). `RELATIVE_EPSILON` times the style's mean variance is
@@ -35,6 +35,8 @@ class WassersteinLoss(MomentLoss):
     but the exact one, `d tr (A S A)^(1/2) / dS = A (A S A)^(-1/2) A / 2`, which takes
     two more products.
     """
+
+    balance = 1 / 16
 
     def __init__(self, name: str = "wasserstein", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
@@ -74,7 +76,7 @@ class WassersteinLoss(MomentLoss):
         distance = ops.sum(ops.square(mean - style_mean), axis=1)
         distance += ops.maximum(bures, 0.0)
         power = ops.sum(ops.square(style_mean), axis=1) + style_trace
-        return distance_scale(power / channels) * distance / power
+        return self.balance * distance_scale(power / channels) * distance / power
 
 
 def trace_of_root(root: tf.Tensor, covariance: tf.Tensor) -> tf.Tensor:

@@ -127,7 +127,7 @@ def normalized_options(job: Job, models: ModelCache) -> dict[str, Any]:
     targets = job_targets(job, scale, models, terms)[1]
     values: dict[str, dict[str, float]] = {"content": {}, "style": {}}
     for term in terms:
-        loss = term.loss.loss_of_zeros(targets[term.tag])
+        loss = term.loss.normal_loss(targets[term.tag])
         values[term.source or ""][term.layer] = float(np.sum(loss))
     weights = layer_balance.normalize_layer_weights(
         config.style_layers,

@@ -52,14 +52,14 @@ def test_the_covariance_ignores_a_common_shift():
 def test_mean_std_of_two_pixels():
     # Mean 2 and deviation 1 next to 4 and 3: (4 + 4) / (4 + 1), times 1e-4 5^2 / 2.
     style, picture = features([[[1.0], [3.0]]]), features([[[1.0], [7.0]]])
-    expected = 1e-4 * 25 / 2 * 8 / 5
+    expected = 1e-4 * 25 / 2 * 8 / 5 / 16
     assert loss_of(MeanStdLoss(), style, picture) == pytest.approx(expected, rel=1e-4)
 
 
 def test_wasserstein_of_one_channel_is_that_of_two_normal_distributions():
     # (mu - mu_s)^2 + (sigma - sigma_s)^2 = 4 + 4 next to a power of 4 + 1.
     style, picture = features([[[1.0], [3.0]]]), features([[[1.0], [7.0]]])
-    expected = 1e-4 * 25 / 2 * 8 / 5
+    expected = 1e-4 * 25 / 2 * 8 / 5 / 16
     found = loss_of(WassersteinLoss(), style, picture)
     assert found == pytest.approx(expected, rel=1e-3)
     assert loss_of(WassersteinLoss(), style, style) == pytest.approx(0, abs=1e-8)
@@ -91,7 +91,7 @@ def test_wasserstein_and_its_gradient_are_those_of_float64():
         bures = np.trace(covariance) + trace - 2 * np.sum(np.sqrt(values))
         power = np.sum(mean**2) + trace
         distance = np.sum((x[-1] - mean) ** 2) + bures
-        return distance_scale(power / 12) * distance / power
+        return loss.balance * distance_scale(power / 12) * distance / power
 
     x = moments.numpy()[0].astype("float64")
     assert float(value[0]) == pytest.approx(exact(x), rel=1e-4)
@@ -116,7 +116,7 @@ def test_sliced_wasserstein_of_one_channel_sorts():
     # Sorted (1, 3) and (2, 6): (1 + 9) / 2 = 5, next to a mean square of 5.
     style, picture = features([[[3.0], [1.0]]]), features([[[2.0], [6.0]]])
     loss = SlicedWassersteinLoss()
-    assert loss_of(loss, style, picture) == pytest.approx(1e-4 * 25 / 2)
+    assert loss_of(loss, style, picture) == pytest.approx(1e-4 * 25 / 2 / 16)
     assert loss_of(loss, style, features([[[1.0], [3.0]]])) == pytest.approx(0)
 
 
@@ -137,7 +137,7 @@ def test_relaxed_emd_wants_every_style_direction():
     picture = features([[[1.0, 0.0], [1.0, 0.0]]])
     # One of the style's two directions is missing: E = 1/2. Means (1, 0) and
     # (1/2, 1/2), covariances 0 and +-1/4: M = (1/2 + 1/4) / (1/2 + 1/4) = 1.
-    expected = distance_scale(0.5) * (0.5 + 1) / 2
+    expected = distance_scale(0.5) * (0.5 + 1) / 2 / 64
     assert loss_of(RelaxedEMDLoss(), style, picture) == pytest.approx(expected, 1e-3)
     assert loss_of(RelaxedEMDLoss(), style, style) == pytest.approx(0, abs=1e-8)
 
@@ -147,7 +147,7 @@ def test_nearest_is_the_centred_cosine_of_the_best_match():
     # second of them, at 45 degrees.
     style = features([[[2.0, 0.0], [0.0, 2.0]]])
     picture = features([[[2.0, 0.0], [1.0, 2.0]]])
-    expected = distance_scale(2.0) * (1 - np.sqrt(0.5)) / 2
+    expected = distance_scale(2.0) * (1 - np.sqrt(0.5)) / 2 / 64
     assert loss_of(NearestLoss(), style, picture) == pytest.approx(expected, 1e-3)
     positions = NearestLoss().select((4, 5))["positions"]
     assert sorted(map(tuple, positions)) == [(r, c) for r in (1, 2) for c in (1, 2, 3)]
@@ -164,11 +164,11 @@ def test_self_similarity_ignores_what_the_features_are():
 
 
 @pytest.mark.parametrize("name", STYLE_LOSS_NAMES)
-def test_features_of_zero_have_about_the_loss_that_gram_has(name):
+def test_normal_losses_are_about_that_of_gram(name):
     style, loss = random_layer(3), STYLE_LOSSES[name]()
     target = target_of(loss, style)
     power = float(tf.reduce_mean(tf.square(style)))
-    zero = float(loss.loss_of_zeros(target)[0])
+    zero = float(loss.normal_loss(target)[0])
     assert 0.02 * distance_scale(power) < zero < 2 * distance_scale(power)
 
 
