@@ -232,6 +232,8 @@ CHANGED = {
     "look": "painterly",
     "strength": 0.7,
     "style_layers": {"pool2": 1e-300, "conv1_1": 3.0},
+    "style_loss": "wasserstein,conv1_1=gram",
+    "content_loss": "conv1_2=self-similarity",
     "style_weights": "equal-loss:0.5",
     "content_weights": "equal-loss",
     "convention": "johnson",
