@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,9 @@ class ScalarEvents(EverySteps):
     """Writes every logged value at the global step, weighted and as `raw/…`.
 
     Also the optimiser's `step/learning_rate`, the picture's `step/change` in grey
-    levels, and `step/ms`, the mean duration of the steps since the last report.
+    levels, `step/ms`, the mean duration of the steps since the last report, and
+    `scale/edge`, the long edge of the picture; at each step at which a scale begins
+    also `scale/begins`, the same number.
 
     gradients: also write the 2-norm of each weighted term's gradient, as `gradient/…`,
         which costs a backward pass per term.
@@ -48,6 +51,7 @@ class ScalarEvents(EverySteps):
         super().__init__(every)
         self.writer, self.gradients, self.clock = writer, gradients, clock
         self.steps, self.seconds, self.begun = 0, 0.0, 0.0
+        self.edge = 0.0  # of the last report
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.begun = self.clock()
@@ -66,6 +70,10 @@ class ScalarEvents(EverySteps):
         if self.steps:
             logs["step/ms"] = 1e3 * self.seconds / self.steps
             self.steps, self.seconds = 0, 0.0
+        edge = float(max(self.model.image.shape[1:3]))
+        logs["scale/edge"] = edge
+        if edge != self.edge:
+            logs["scale/begins"] = self.edge = edge
         if self.gradients:
             for tag, norm in self.model.gradient_norms().items():
                 logs[f"gradient/{tag}"] = float(norm)
@@ -125,8 +133,32 @@ def serialize_scalars(values: Mapping[str, float]) -> bytes:
     """
     summary = summary_pb2.Summary()
     for tag, value in values.items():
-        summary.MergeFrom(scalar_pb(tag, value))
+        summary.MergeFrom(scalar_pb(tag, value, scalar_description(tag)))
     return summary.SerializeToString()
+
+
+SCALAR_DESCRIPTIONS = {
+    "loss": "**Total loss**: the sum of the weighted losses. Each scale of a run has "
+    "its own targets, so the loss jumps where a scale begins: see `scale/begins`.",
+    "content": "**Content loss** of a layer, times its weight and `content_weight`.",
+    "style": "**Style loss** of a layer, times its weight and `style_weight`.",
+    "tv": "**Total variation**, times `tv_weight`.",
+    "raw": "The same loss **without weights**.",
+    "gradient": "The **2-norm of the gradient** of the weighted loss at the picture.",
+    "step/learning_rate": "The learning rate of the optimizer.",
+    "step/change": "The mean **change of a pixel** in the step, in levels of 0..255.",
+    "step/ms": "The mean **duration of a step**, in milliseconds.",
+    "step/iterations": "SciPy's iterations so far, each of one step or more.",
+    "scale/edge": "The **long edge** of the picture at the current scale, in pixels.",
+    "scale/begins": "A point **where a scale begins**, at its long edge in pixels.",
+}
+
+
+def scalar_description(tag: str) -> str:
+    """Return the Markdown that TensorBoard shows for a scalar."""
+    return SCALAR_DESCRIPTIONS.get(tag) or SCALAR_DESCRIPTIONS.get(
+        tag.split("/")[0], ""
+    )
 
 
 def write_header(
@@ -171,8 +203,29 @@ def read_intact_records(path: Path) -> Iterator[bytes]:
 
 
 def config_markdown(config: StyleConfig) -> str:
-    """Return the config as Markdown, without the private folders of its author."""
-    return code_block(yaml.safe_dump(shareable_options(config), sort_keys=False))
+    """Return the config as Markdown: a table of what differs from the defaults, then
+    all as YAML; without the private folders of its author."""
+    options, defaults = shareable_options(config), shareable_options(StyleConfig())
+    rows = [
+        f"| {name} | {table_text(value)} | {table_text(defaults[name])} |\n"
+        for name, value in options.items()
+        if value != defaults[name]
+    ]
+    table = "Every option has its default.\n"
+    if rows:
+        heading = "| option | value | default |\n|---|---|---|\n"
+        table = heading + "".join(rows)
+    everything = code_block(yaml.safe_dump(options, sort_keys=False))
+    return f"{table}\nAll options:\n\n{everything}"
+
+
+def table_text(value: Any) -> str:
+    """Return an option's value as the text of a cell of a Markdown table."""
+    if value is None:
+        return ""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000)
+    text = text.removesuffix("...\n").strip()
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)
 
 
 def code_block(text: str) -> str:
@@ -181,17 +234,17 @@ def code_block(text: str) -> str:
 
 
 def chart_layout(terms: Sequence[LossTerm]) -> layout_pb2.Layout:
-    """Put the layers of each kind of loss on one chart, weighted and unweighted."""
+    """Put the total loss on one chart, the layers of each kind of loss on others,
+    weighted and unweighted, and the scales on a last one."""
+
+    def chart(title: str, tags: str) -> layout_pb2.Chart:
+        lines = layout_pb2.MultilineChartContent(tag=[tags])
+        return layout_pb2.Chart(title=title, multiline=lines)
 
     def category(title: str, prefix: str) -> layout_pb2.Category:
         kinds = {term.tag.split("/")[0] for term in terms}
         charts = [
-            layout_pb2.Chart(
-                title=f"{prefix}{kind}",
-                multiline=layout_pb2.MultilineChartContent(
-                    tag=[f"^{prefix}{kind}(/|$)"]
-                ),
-            )
+            chart(f"{prefix}{kind}", f"^{prefix}{kind}(/|$)")
             for kind in ("content", "style", "tv")
             if kind in kinds
         ]
@@ -199,6 +252,10 @@ def chart_layout(terms: Sequence[LossTerm]) -> layout_pb2.Layout:
 
     return layout_pb2.Layout(
         category=[
+            layout_pb2.Category(
+                title="total loss and scales",
+                chart=[chart("total loss", "^loss$"), chart("scales", "^scale/")],
+            ),
             category("weighted losses", ""),
             category("unweighted losses", "raw/"),
         ]

@@ -18,6 +18,7 @@ from kstyle.runs.callbacks.tensorboard import (
     SnapshotEvents,
     event_errors,
     read_intact_records,
+    table_text,
     write_header,
 )
 from kstyle.runs.model_options import build_terms
@@ -27,7 +28,7 @@ CONFIG = StyleConfig(
 )
 TAGS = ["content/conv1_2", "style/conv1_1", "style/conv1_2", "tv"]
 LOSSES = {"loss", *TAGS, *(f"raw/{tag}" for tag in TAGS)}
-STEP = {"step/learning_rate", "step/change", "step/ms"}
+STEP = {"step/learning_rate", "step/change", "step/ms", "scale/edge", "scale/begins"}
 GRADIENTS = {f"gradient/{tag}" for tag in TAGS}
 
 
@@ -119,7 +120,10 @@ def test_scalars_go_on_over_two_scales(events, make_model):
         for start, steps in ((0, 3), (3, 2)):
             make_model(start).fit(steps_per_epoch=steps, callbacks=[callback])
 
-    assert list(series(events(write), "loss")) == [0, 2, 3, 4, 5]
+    accumulator = events(write)
+    assert list(series(accumulator, "loss")) == [0, 2, 3, 4, 5]
+    assert series(accumulator, "scale/edge") == dict.fromkeys([0, 2, 3, 4, 5], 9)
+    assert series(accumulator, "scale/begins") == {0: 9}  # both scales are 9 x 8
 
 
 def test_milliseconds_are_those_of_one_step(events, make_model):
@@ -172,13 +176,30 @@ def test_both_pictures_are_shown_once(header):
         np.testing.assert_allclose(picture(event), 255 * expected, atol=1)
 
 
-def test_the_config_is_written_as_text_that_can_be_parsed(header):
+def test_the_config_is_written_as_a_table_and_as_yaml(header):
     assert tags_of(header[0], "text") == {"config"}
     (event,) = header[0].Tensors("config")
     text = tf.make_ndarray(event.tensor_proto).item().decode()
-    lines = text.splitlines()
-    assert all(line.startswith("    ") for line in lines)  # code, in Markdown
-    assert StyleConfig.from_yaml("\n".join(line[4:] for line in lines)) == CONFIG
+    assert "| tv_weight | 3.0 |" in text
+    assert "| size |" not in text  # it has its default
+    code = [line[4:] for line in text.splitlines() if line.startswith("    ")]
+    assert StyleConfig.from_yaml("\n".join(code)) == CONFIG
+
+
+def test_a_cell_of_the_table_escapes_markdown():
+    assert table_text("a|b_c*") == "a\\|b\\_c\\*"
+    assert table_text({"conv1_1": 2.0}) == "{conv1\\_1: 2.0}"
+    assert table_text(None) == ""
+
+
+def test_every_scalar_has_a_description(events, make_model):
+    def write(writer):
+        callback = ScalarEvents(writer, 2, gradients=True)
+        make_model().fit(steps_per_epoch=3, callbacks=[callback])
+
+    accumulator = events(write)
+    for tag in LOSSES | STEP | GRADIENTS:
+        assert accumulator.SummaryMetadata(tag).summary_description, tag
 
 
 def charts(accumulator):
@@ -198,7 +219,8 @@ def test_the_layout_has_a_chart_for_each_kind_of_loss(header):
     accumulator, *_ = header
     assert tags_of(accumulator, "custom_scalars") == {"custom_scalars__config__"}
     layout = charts(accumulator)
-    assert list(layout) == ["weighted losses", "unweighted losses"]
+    total, *kinds = layout
+    assert kinds == ["weighted losses", "unweighted losses"]
     every = sorted(LOSSES | STEP | GRADIENTS)
 
     def shown(category, chart):
@@ -206,6 +228,8 @@ def test_the_layout_has_a_chart_for_each_kind_of_loss(header):
         # TensorBoard matches from the start of a tag, as `re.match` does.
         return [tag for tag in every if any(re.match(r, tag) for r in regexes)]
 
+    assert shown(total, "total loss") == ["loss"]
+    assert shown(total, "scales") == ["scale/begins", "scale/edge"]
     style = ["style/conv1_1", "style/conv1_2"]
     assert shown("weighted losses", "style") == style
     assert shown("weighted losses", "content") == ["content/conv1_2"]
@@ -213,7 +237,7 @@ def test_the_layout_has_a_chart_for_each_kind_of_loss(header):
     assert shown("unweighted losses", "raw/style") == [f"raw/{tag}" for tag in style]
     assert shown("unweighted losses", "raw/content") == ["raw/content/conv1_2"]
     assert shown("unweighted losses", "raw/tv") == ["raw/tv"]
-    assert all(len(category) == 3 for category in layout.values())
+    assert all(len(layout[kind]) == 3 for kind in kinds)
 
 
 def test_a_style_alone_has_no_chart_of_the_content(events, random_picture):
