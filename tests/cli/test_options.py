@@ -102,6 +102,16 @@ def test_a_flag_that_says_the_default_still_beats_the_file(tmp_path):
     assert result == StyleConfig(size=64)
 
 
+def test_a_look_beats_the_style_weight_of_a_file_and_not_that_of_a_flag(tmp_path):
+    file = tmp_path / "some.yaml"
+    file.write_text("style_weight: 7\n")
+    from_file = ["--config", str(file)]
+    assert config(*from_file, "--look", "painterly") == StyleConfig(look="painterly")
+    assert config(*from_file, env={"KSTYLE_STRENGTH": "0"}).style_weight == 30
+    both = [*from_file, "--look", "painterly", "--style-weight", "8"]
+    assert config(*both).style_weight == 8
+
+
 def test_an_empty_environment_variable_counts_as_unset():
     assert config(env={"KSTYLE_STEPS": "", "KSTYLE_LOGDIR": ""}) == StyleConfig()
 
