@@ -19,6 +19,7 @@ from kstyle.experiments.execution.executors import (
     WorkerLost,
     write_failure,
 )
+from kstyle.experiments.execution.processes import GRACE_SECONDS
 from kstyle.experiments.execution.ray_worker import pack_folder, unpack_folder
 from kstyle.experiments.plans import ExperimentPlan
 from kstyle.hardware.host import cpu_cores
@@ -149,8 +150,15 @@ class RayPool(Pool):
         return task.name, record
 
     def stop(self) -> None:
-        for ref in self.running:
-            self.ray.cancel(ref, force=True)
+        """End the running tasks as Ctrl-C does, and those that take longer at once."""
+        refs = list(self.running)
+        for ref in refs:
+            self.ray.cancel(ref)
+        with contextlib.suppress(self.ray.exceptions.RayError):
+            _, late = self.ray.wait(refs, num_returns=len(refs), timeout=GRACE_SECONDS)
+            for ref in late:
+                self.ray.cancel(ref, force=True)
+        self.read_mailbox(lambda *progress: None)  # the last checkpoints
         self.running.clear()
 
     def close(self) -> None:

@@ -11,10 +11,12 @@ import functools
 import io
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from kstyle._version import __version__
 from kstyle.errors import ConfigError, ExperimentError
 from kstyle.experiments.definition.experiment_file import Trial
 from kstyle.experiments.execution.executors import Task, throttled
+from kstyle.experiments.execution.processes import raise_interrupt
 from kstyle.experiments.execution.resources import (
     check_trial_devices,
     thread_variables,
@@ -30,6 +33,7 @@ from kstyle.experiments.execution.resources import (
 from kstyle.experiments.plans import ExperimentPlan
 from kstyle.experiments.records import TrialRecord
 from kstyle.files import LOCK_FILE
+from kstyle.hardware.host import ENDING_SIGNALS
 from kstyle.hardware.tensorflow_setup import KERNEL_VARIABLES, load_tensorflow
 from kstyle.runs.checkpoint_file import CHECKPOINT_FILE
 from kstyle.runs.provenance import file_hash
@@ -146,6 +150,7 @@ def run_on_worker(
     from kstyle.experiments.execution.trial import run_trial
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(interrupt_on_signals())
         sees_site, folder = site.is_here(), site.folder
         if not sees_site:
             temporary = tempfile.TemporaryDirectory(prefix="kstyle-")
@@ -158,8 +163,29 @@ def run_on_worker(
             task.folder.mkdir(parents=True)
             unpack_folder(archive, task.trial_folder)
         reporter = MailboxReporter(task, mailbox, sends_checkpoints=not sees_site)
-        record = run_trial(task, worker_context(), reporter)
+        try:
+            record = run_trial(task, worker_context(), reporter)
+        except KeyboardInterrupt:
+            reporter.send_folder()
+            raise
         return record, None if sees_site else pack_folder(task.trial_folder)
+
+
+@contextlib.contextmanager
+def interrupt_on_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does; then Ray handles them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {n: signal.signal(n, raise_interrupt) for n in ENDING_SIGNALS}
+    try:
+        yield
+    finally:
+        came = signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:  # Ray's own handler ends the process
+            signal.raise_signal(signal.SIGTERM)
 
 
 @functools.cache
@@ -196,12 +222,17 @@ class MailboxReporter:
         self, name: str, done: int, total: int, loss: float, seconds_left: float
     ) -> None:
         self.report(name, done, total, loss, seconds_left)
+        self.send_folder()
+
+    def send_folder(self) -> None:
+        """Send the trial's folder if it has a new checkpoint, where that is needed."""
         if not self.sends_checkpoints:
             return
         written = self.checkpoint_time()
         if written != self.sent:
             self.sent = written
-            self.mailbox.keep.remote(name, pack_folder(self.task.trial_folder))
+            archive = pack_folder(self.task.trial_folder)
+            self.mailbox.keep.remote(self.task.name, archive)
 
 
 def hash_input_files(plans: Iterable[ExperimentPlan]) -> dict[str, str]:

@@ -195,6 +195,53 @@ def test_a_ray_worker_that_is_killed_costs_nothing(
     same_as(whole, tmp_path / "logs" / "pools", state)
 
 
+@pytest.mark.cluster
+@needs_ray
+@pytest.mark.usefixtures("heard_interrupts")
+def test_a_ray_trial_that_is_interrupted_keeps_its_picture(
+    experiment, own_ray, tmp_path
+):
+    folder = tmp_path / "logs" / "pools" / "pool=avg"
+    changes = {"steps": 100000, "optimizer": "adam", "checkpoint_every": "1h"}
+    plans = experiments.plan(experiment, logdir=tmp_path / "logs", changes=changes)
+
+    class Interrupted(experiments.Silent):
+        def step(self, *progress):
+            raise KeyboardInterrupt  # as SIGTERM does in a command
+
+    with ray_module.RayPool(plans, 1, None) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            run_plans(plans, Interrupted(), WorkerContext(), pool)
+    step = checkpoint_file.read_checkpoint(folder).step
+    assert step > 0
+    assert json.loads((folder / "run.json").read_text())["steps"] == step
+    assert (folder / "result.png").is_file()
+
+
+@pytest.mark.cluster
+@needs_ray
+def test_sigterm_at_a_ray_worker_leaves_a_checkpoint(
+    experiment, own_ray, tmp_path, caplog
+):
+    folder, left = tmp_path / "logs" / "pools" / "pool=avg", []
+
+    def end_one():
+        worker = when(lambda: at_work(folder))
+        os.kill(worker, signal.SIGTERM)
+        when(lambda: is_gone(worker))
+        left.append(checkpoint_file.read_checkpoint(folder))
+
+    killer = threading.Thread(target=end_one, daemon=True)
+    killer.start()
+    rows = experiments.run(
+        experiment, logdir=tmp_path / "logs", workers=2, executor="ray"
+    )
+    killer.join()
+    assert [row["status"] for row in rows] == ["finished"] * 2
+    assert "pool=avg: Its worker was lost" in caplog.text
+    assert left[0] is not None
+
+
 class UnseenPool(ray_module.RayPool):
     """A pool whose workers do not find the driver's folders."""
 
