@@ -33,6 +33,15 @@ def is_web_address(path: str | Path) -> bool:
     return bool(WEB_ADDRESS.match(str(path)))
 
 
+def check_no_web_address(path: str | Path) -> None:
+    """Refuse a web address in place of a run's folder. Raises: ConfigError."""
+    if is_web_address(path):
+        raise ConfigError(
+            f"{path} is a web address, and kstyle reads files. Name a run's folder "
+            "in logs/."
+        )
+
+
 def why_unreadable(path: str | Path) -> str | None:
     """Return why `path` cannot be read; `None` for a regular file.
 

@@ -9,7 +9,13 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 from PIL import Image
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.fields import FieldInfo
 
 from kstyle.errors import ConfigError
@@ -116,6 +122,24 @@ def as_integer(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def one_of(forms: str) -> WrapValidator:
+    """Return a validator that names all `forms` where a value fits none of the types.
+
+    pydantic would name each of them on its own.
+    """
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except pydantic.ValidationError:
+            raise ValueError(f"give {forms}") from None
+
+    return WrapValidator(validate)
+
+
+MAX_EDGE = 65_535  # pixels
+MIN_TILE = 128  # pixels
+
 NumberCheck = BeforeValidator(no_bool)
 PathText = Annotated[str, BeforeValidator(as_path_text)]
 OptionalPathText = Annotated[str | None, BeforeValidator(as_path_text)]
@@ -126,13 +150,24 @@ Growth = Annotated[float, NumberCheck, Field(ge=0, le=4)]
 Strength = Annotated[float, NumberCheck, Field(ge=0, le=1)]
 Natural = Annotated[int, NumberCheck, Field(ge=0)]
 Count = Annotated[int, NumberCheck, Field(ge=1)]
-EdgeLength = Annotated[int, NumberCheck, Field(ge=1, le=65_535)]
-TileEdge = Annotated[int, NumberCheck, Field(ge=128, le=65_535)]
-TileOption = Annotated[Literal["off", "whole"] | TileEdge, BeforeValidator(parse_off)]
+EdgeLength = Annotated[int, NumberCheck, Field(ge=1, le=MAX_EDGE)]
+TileEdge = Annotated[int, NumberCheck, Field(ge=MIN_TILE, le=MAX_EDGE)]
+TileOption = Annotated[
+    Literal["off", "whole"] | TileEdge,
+    one_of(f"off, whole or an edge from {MIN_TILE} to {MAX_EDGE} pixels"),
+    BeforeValidator(parse_off),
+]
 FitOption = Annotated[Literal["auto", "off"], BeforeValidator(parse_off)]
 EdgeLengths = Annotated[tuple[EdgeLength, ...], Field(min_length=1)]
 ScalesOption = Annotated[
-    Literal["auto"] | EdgeLength | EdgeLengths, BeforeValidator(parse_scales)
+    Literal["auto"] | EdgeLength | EdgeLengths,
+    one_of("auto, a number of scales, or their long edges as 128,256,512"),
+    BeforeValidator(parse_scales),
+]
+StyleSizeOption = Annotated[
+    Literal["original"] | EdgeLength | None,
+    one_of(f"original or a short edge from 1 to {MAX_EDGE} pixels"),
+    BeforeValidator(empty_as_none),
 ]
 DeviceOption = Annotated[str, AfterValidator(check_device_text)]
 LayerWeights = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]

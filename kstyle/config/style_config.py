@@ -42,6 +42,7 @@ from kstyle.config.option_types import (
     Positive,
     ScalesOption,
     Strength,
+    StyleSizeOption,
     TileOption,
     Weight,
     as_integer,
@@ -266,9 +267,7 @@ class StyleConfig(pydantic.BaseModel):
     time_limit: Positive | None = option(
         None, "seconds for all steps, divided among the scales like the work"
     )
-    style_size: Annotated[
-        Literal["original"] | EdgeLength | None, BeforeValidator(empty_as_none)
-    ] = option(
+    style_size: StyleSizeOption = option(
         None,
         "short edge of the style image in pixels, or original; default: long edge of "
         "the result, never enlarged",

@@ -13,6 +13,7 @@ from kstyle.config.strict_yaml import read_config_file
 from kstyle.config.style_config import FITTED_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import (
+    check_no_web_address,
     is_web_address,
     lock_folder,
     new_folder,
@@ -312,6 +313,7 @@ def reopen_run(
     Raises: ConfigError, ImageError, WeightsError: the folder is not a run's or is in
         use, or its options, pictures or weights are not those of the checkpoint.
     """
+    check_no_web_address(folder)
     folder = Path(folder)
     if not (folder / "config.yaml").is_file():
         raise ConfigError(

@@ -14,7 +14,7 @@ from typing import Any, NotRequired, TypedDict
 
 from kstyle.config.style_config import PATH_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError, DivergedError
-from kstyle.files import json_text, write_text
+from kstyle.files import check_no_web_address, json_text, write_text
 from kstyle.hardware.host import package_versions
 from kstyle.images.samples import picture_file
 from kstyle.networks.weights import BUILTIN_SHA256, keras_path
@@ -189,6 +189,7 @@ def read_run(place: str | Path) -> RunRecord:
 
     Raises: ConfigError: there is none, or it is not readable.
     """
+    check_no_web_address(place)
     path = Path(place)
     path = path / RUN_FILE if path.is_dir() else path
     try:

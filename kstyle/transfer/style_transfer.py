@@ -277,6 +277,20 @@ class StyleTransfer(keras.Model):
         losses = {name: float(value) for name, value in self.measure_losses().items()}
         return losses if return_dict else losses["loss"]
 
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Raise: there are no batches. Raises: ConfigError."""
+        raise ConfigError(
+            "A StyleTransfer has no batches to test: evaluate() returns the loss of "
+            "its own picture."
+        )
+
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        """Raise: there is no function from an input to export. Raises: ConfigError."""
+        raise ConfigError(
+            "A StyleTransfer has no input, so there is nothing to export. Keep it with "
+            "save(), its picture with pixels(); its network is `extractor`."
+        )
+
     def make_train_function(self, force: bool = False) -> None:
         """Make `train_step` a graph for `fit`.
 

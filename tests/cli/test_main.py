@@ -203,6 +203,13 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
         "Error: --style-crop: 'middle' is not a crop",
     ),
     "far too many scales": ({"scales": 1000}, 2, "1000 scales are too many"),
+    "a tile too small": (
+        {"tile": 5},
+        2,
+        "--tile: give off, whole or an edge from 128 to 65535 pixels. Received: '5'",
+    ),
+    "no scales": ({"scales": "some"}, 2, "--scales: give auto, a number of scales, or"),
+    "no size of the style": ({"style_size": -4}, 2, "--style-size: give original or"),
     "an address for a content": (
         {"content": "https://example.org/a.png"},
         1,
@@ -270,6 +277,14 @@ def test_bad_input_is_refused_in_one_sentence(case, small_run, bad_files, monkey
     assert expected in message
     assert all(line.startswith(("Usage: ", "Try ")) or not line for line in usage)
     assert not Path("logs").exists()
+
+
+@pytest.mark.parametrize("name", ["resume", "rerun", "verify", "compare"])
+def test_an_address_for_a_run_keeps_its_slashes(name):
+    result = invoke(name, *["https://example.org/run"] * (1 + (name == "compare")))
+    assert result.exit_code == 2
+    message = "https://example.org/run is a web address, and kstyle reads files"
+    assert result.stderr.startswith(f"Error: {message}")
 
 
 def test_an_unknown_option_or_command_is_refused():

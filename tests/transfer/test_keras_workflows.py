@@ -226,6 +226,8 @@ def test_evaluate_returns_the_losses_of_the_picture(make_model):
         (lambda m, x: m.fit(batch_size=1), "takes no batch_size"),
         (lambda m, x: m.compile("adam", loss="mse"), r"compile\(\) of.*takes no loss"),
         (lambda m, x: m.compile("adam", metrics=["mse"]), "takes no metrics"),
+        (lambda m, x: m.test_on_batch(x), r"evaluate\(\) returns the loss"),
+        (lambda m, x: m.export("model"), "nothing to export"),
     ],
 )
 def test_data_and_other_losses_are_refused(make_model, random_picture, use, message):
