@@ -215,7 +215,8 @@ def write_summary(
             votes,
         )
     except OSError as error:
+        reason = str(error).rstrip(".")
         raise ExperimentError(
-            f"The report in {planned.folder} cannot be written: {error}. The finished "
+            f"The report in {planned.folder} cannot be written: {reason}. The finished "
             "trials are kept; run the same command again to write it."
         ) from None

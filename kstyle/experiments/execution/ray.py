@@ -3,8 +3,10 @@
 import contextlib
 import os
 import secrets
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from kstyle.experiments.execution.executors import (
 from kstyle.experiments.execution.processes import GRACE_SECONDS
 from kstyle.experiments.execution.ray_worker import pack_folder, unpack_folder
 from kstyle.experiments.plans import ExperimentPlan
-from kstyle.hardware.host import cpu_cores
+from kstyle.hardware.host import ENDING_SIGNALS, cpu_cores
 from kstyle.runs.checkpoint_file import CHECKPOINT_FILE
 
 POLL_SECONDS = 0.5  # between two readings of the workers' progress
@@ -224,7 +226,21 @@ def connect_ray(address: str | None, *, cores: int) -> tuple[Any, bool]:
             what = f"--address {where}: no Ray cluster that can be used answers there"
             advice = " Its Ray, its Python and its token must be those of this machine."
         raise ConfigError(f"{what} ({last_error_line(error)}).{advice}") from None
+    reinstall_handlers()
     return ray, True
+
+
+def reinstall_handlers() -> None:
+    """Install Python's handlers of SIGTERM and SIGHUP again, in the main thread.
+
+    Ray's C++ code has installed its own, which calls Python's but aborts the process
+    three seconds later.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in ENDING_SIGNALS:
+            handler = signal.getsignal(number)
+            if handler is not None:  # else it was not set by Python
+                signal.signal(number, handler)
 
 
 def set_private_ray() -> None:
