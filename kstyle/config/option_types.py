@@ -164,7 +164,7 @@ ScalesOption = Annotated[
     one_of("auto, a number of scales, or their long edges as 128,256,512"),
     BeforeValidator(parse_scales),
 ]
-StyleSizeOption = Annotated[
+ShortEdgeOption = Annotated[
     Literal["original"] | EdgeLength | None,
     one_of(f"original or a short edge from 1 to {MAX_EDGE} pixels"),
     BeforeValidator(empty_as_none),

@@ -41,8 +41,8 @@ from kstyle.config.option_types import (
     PathText,
     Positive,
     ScalesOption,
+    ShortEdgeOption,
     Strength,
-    StyleSizeOption,
     TileOption,
     Weight,
     as_integer,
@@ -228,9 +228,7 @@ class StyleConfig(pydantic.BaseModel):
         is_later=True,
     )
     size: EdgeLength = option(512, "long edge of the result in pixels")
-    content_size: Annotated[
-        Literal["original"] | EdgeLength | None, BeforeValidator(empty_as_none)
-    ] = option(
+    content_size: ShortEdgeOption = option(
         None,
         "short edge of the result in pixels, or original (that of the content image), "
         "in place of --size",
@@ -267,7 +265,7 @@ class StyleConfig(pydantic.BaseModel):
     time_limit: Positive | None = option(
         None, "seconds for all steps, divided among the scales like the work"
     )
-    style_size: StyleSizeOption = option(
+    style_size: ShortEdgeOption = option(
         None,
         "short edge of the style image in pixels, or original; default: long edge of "
         "the result, never enlarged",
