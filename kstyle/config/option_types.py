@@ -161,12 +161,12 @@ FitOption = Annotated[Literal["auto", "off"], BeforeValidator(parse_off)]
 EdgeLengths = Annotated[tuple[EdgeLength, ...], Field(min_length=1)]
 ScalesOption = Annotated[
     Literal["auto"] | EdgeLength | EdgeLengths,
-    one_of("auto, a number of scales, or their long edges as 128,256,512"),
+    one_of("auto, how many, or long edges as 128,256,512"),
     BeforeValidator(parse_scales),
 ]
 ShortEdgeOption = Annotated[
     Literal["original"] | EdgeLength | None,
-    one_of(f"original or a short edge from 1 to {MAX_EDGE} pixels"),
+    one_of(f"a short edge from 1 to {MAX_EDGE} pixels, or original"),
     BeforeValidator(empty_as_none),
 ]
 DeviceOption = Annotated[str, AfterValidator(check_device_text)]

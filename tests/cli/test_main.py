@@ -208,8 +208,8 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
         2,
         "--tile: give off, whole or an edge from 128 to 65535 pixels. Received: '5'",
     ),
-    "no scales": ({"scales": "some"}, 2, "--scales: give auto, a number of scales, or"),
-    "no size of the style": ({"style_size": -4}, 2, "--style-size: give original or"),
+    "no scales": ({"scales": "some"}, 2, "--scales: give auto, how many, or"),
+    "no size of the style": ({"style_size": -4}, 2, "--style-size: give a short edge"),
     "an address for a content": (
         {"content": "https://example.org/a.png"},
         1,
