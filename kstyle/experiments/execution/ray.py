@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -219,27 +219,28 @@ def connect_ray(address: str | None, *, cores: int) -> tuple[Any, bool]:
         return ray, False
     try:
         check_reachable(where)
-        ray.init(**options)
+        with keep_signal_handlers():
+            ray.init(**options)
     except Exception as error:  # it raises plain ones too
         what, advice = "Ray did not start on this machine", ""
         if where != "local":
             what = f"--address {where}: no Ray cluster that can be used answers there"
             advice = " Its Ray, its Python and its token must be those of this machine."
         raise ConfigError(f"{what} ({last_error_line(error)}).{advice}") from None
-    reinstall_handlers()
     return ray, True
 
 
-def reinstall_handlers() -> None:
-    """Install Python's handlers of SIGTERM and SIGHUP again, in the main thread.
+@contextlib.contextmanager
+def keep_signal_handlers() -> Iterator[None]:
+    """Install the handlers of SIGTERM and SIGHUP again that Ray replaces in the block.
 
-    Ray's C++ code has installed its own, which calls Python's but aborts the process
-    three seconds later.
+    With Ray's, a command exits with code 1, or aborts after three seconds.
     """
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+    yield
     if threading.current_thread() is threading.main_thread():
-        for number in ENDING_SIGNALS:
-            handler = signal.getsignal(number)
-            if handler is not None:  # else it was not set by Python
+        for number, handler in before.items():
+            if callable(handler):
                 signal.signal(number, handler)
 
 
