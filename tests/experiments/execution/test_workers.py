@@ -218,6 +218,19 @@ def test_a_ray_trial_that_is_interrupted_keeps_its_picture(
     assert (folder / "result.png").is_file()
 
 
+def test_a_start_of_ray_leaves_the_handler_of_sigterm():
+    def handle(number, frame):
+        raise AssertionError
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        with ray_module.keep_signal_handlers():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as ray.init sets its own
+        assert signal.getsignal(signal.SIGTERM) is handle
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @pytest.mark.cluster
 @needs_ray
 def test_sigterm_at_a_ray_worker_leaves_a_checkpoint(
