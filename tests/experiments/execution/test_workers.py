@@ -197,12 +197,12 @@ def test_a_ray_worker_that_is_killed_costs_nothing(
 
 @pytest.mark.cluster
 @needs_ray
-@pytest.mark.usefixtures("heard_interrupts")
+@pytest.mark.usefixtures("enabled_interrupts")
 def test_a_ray_trial_that_is_interrupted_keeps_its_picture(
     experiment, own_ray, tmp_path
 ):
     folder = tmp_path / "logs" / "pools" / "pool=avg"
-    changes = {"steps": 100000, "optimizer": "adam", "checkpoint_every": "1h"}
+    changes = {"steps": 100000, "optimizer": "adam", "checkpoint_every": "3600s"}
     plans = experiments.plan(experiment, logdir=tmp_path / "logs", changes=changes)
 
     class Interrupted(experiments.Silent):
