@@ -41,6 +41,7 @@ from kstyle.experiments.reporting.tables import (
     trial_label,
 )
 from kstyle.experiments.reporting.vote_page import ranking_table, write_vote_page
+from kstyle.experiments.scoring.names import SCORES
 from kstyle.files import write_text
 from kstyle.images.reading import load_picture
 
@@ -99,7 +100,9 @@ def write_report(
     write_contact_sheet(folder / CONTACT_SHEET_FILE, originals + results)
     finished = [record for record in records if record["status"] == "finished"]
     charts = [
-        loss_charts(part, group) for part, group in group_by_part(finished).items()
+        loss_charts(title, group)
+        for part, records_of_part in group_by_part(finished).items()
+        for title, group in group_by_pair(part, records_of_part).items()
     ]
     vote_page = write_vote_page(
         TEMPLATES.get_template("votes.html"),
@@ -225,15 +228,32 @@ def grid_cell(
         "picture": data_uri(image) if image else None,
         "alt": f"{record['content']} in the style of {record['style']}: {title}",
         "scores": [
-            (score_heading(name), known[name]) for name in scores if name in known
+            (score_heading(name), known[name], SCORES.get(name, ""))
+            for name in scores
+            if name in known
         ],
         "difference": options | fitted,
         "error": record["error"],
     }
 
 
+def group_by_pair(
+    part: str, records: Iterable[TrialRecord]
+) -> dict[str, list[TrialRecord]]:
+    """Return `{title: records}` of a part, one for each of the pairs of `--pair`.
+
+    Losses of different pictures cannot be compared, so each pair has its own charts.
+    """
+    groups: dict[str, list[TrialRecord]] = {}
+    for record in records:
+        pair = record["repeats"].get("pair", "").replace("+", " and ")
+        title = ": ".join(filter(None, [part, pair]))
+        groups.setdefault(title, []).append(record)
+    return groups
+
+
 def loss_charts(part: str, records: Iterable[TrialRecord]) -> dict[str, Any]:
-    """Return the charts of a part and their legend.
+    """Return the charts of a part, or of a pair of pictures in it, and their legend.
 
     The repeats of a trial have one label, and the lines of one label look the same.
     """
@@ -247,12 +267,26 @@ def loss_charts(part: str, records: Iterable[TrialRecord]) -> dict[str, Any]:
         # If only one loss is optimised, its chart would repeat that of the total.
         if loss == "loss" or points != total:
             panels[title] = draw_chart(points, f"{part} {loss}")
+    if len(curves) > 1:  # one curve by itself is compared with nothing
+        points = [list(map(own_fall, repeats)) for repeats in curves.values()]
+        panels["Rest of each run's own fall"] = draw_chart(points, f"{part} fall")
     return {
         "part": part,
         "legend": [(label, *legend_swatch(i)) for i, label in enumerate(curves)],
         "panels": {title: body for title, body in panels.items() if body},
         "repeated": any(len(repeats) > 1 for repeats in curves.values()),
     }
+
+
+def own_fall(curve: Curve) -> tuple[list[float], list[float]]:
+    """Return steps and, of the total loss, the share of its fall that is still to come.
+
+    From 1 to 0; shares below 1 in 1000 are NaN, so that they do not stretch the axis.
+    """
+    loss = np.asarray(curve["loss"], float)
+    fall = loss[0] - loss[-1]
+    rest = (loss - loss[-1]) / fall if fall > 0 else np.full(loss.shape, np.nan)
+    return curve["step"], np.where(rest >= 1e-3, rest, np.nan).tolist()
 
 
 def curve_points(curves: Iterable[Collection[Curve]], loss: str) -> list[CurvePoints]:

@@ -24,6 +24,7 @@ from kstyle.experiments.reporting.contact_sheet import (
 )
 from kstyle.experiments.reporting.report import (
     grid_rows,
+    own_fall,
     relevant_scores,
     write_index_page,
     write_report,
@@ -518,6 +519,21 @@ def test_a_loss_equal_to_the_total_is_not_drawn_twice(report):
     assert "Total loss" in page.text and "Style loss, weighted" not in page.text
     page = report([trial()])
     assert "Style loss, weighted" in page.text
+
+
+def test_each_pair_has_charts_with_the_rest_of_its_own_falls(report):
+    records = [
+        trial(f"pool={pool},pair={pair}", axes={"pool": pool}, repeats={"pair": pair})
+        for pair in ("a+b", "c+d")
+        for pool in ("avg", "max")
+    ]
+    page = report(records)
+    assert page.text.count("Total loss over steps") == 2
+    assert "Total loss over steps, c and d" in page.text
+    steps, rest = own_fall(trial()["curve"])
+    # From 9 to 3 by way of 5; the last, 0, is not on a logarithmic axis.
+    assert list(steps) == [0, 1, 2]
+    np.testing.assert_allclose(rest, [1, 1 / 3, np.nan])
 
 
 def test_an_embedded_picture_is_small_with_the_same_colors():
