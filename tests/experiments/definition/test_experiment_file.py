@@ -191,6 +191,8 @@ def test_quick_is_small_with_one_repeat_and_another_name(read):
     text = "base: {size: 320, steps: 150}\nrepeats: {seed: [4, 5]}"
     experiment = read(text, quick=True)
     assert experiment.name == "mine-quick"
+    assert experiment.smoke_test().startswith("Smoke test (--quick): 6 steps at 96 px")
+    assert read(text).smoke_test() == ""
     assert names(experiment) == ["seed=4"]
     config = experiment.trials[0].config
     assert {key: getattr(config, key) for key in QUICK_OPTIONS} == QUICK_OPTIONS
