@@ -299,14 +299,13 @@ def run_layers(stage, values, borders, padding):
     """
     found = {}
     for layer in stage:
-        if layer.is_pool:
-            half = len(values) // 2 * 2
-            values = 5 * values[:half:2] + values[1:half:2]
-        else:
-            if padding != "valid":
-                kind = {"same": "constant", "replicate": "edge"}.get(padding, padding)
-                values = np.pad(values, borders, kind)
-            values = values[:-2] + 2 * values[1:-1] + 3 * values[2:]
+        if layer.is_padded(padding):
+            kind = {"same": "constant", "replicate": "edge"}.get(padding, padding)
+            values = np.pad(values, [layer.margin * border for border in borders], kind)
+        count = (len(values) - layer.kernel) // layer.stride + 1
+        windows = np.lib.stride_tricks.sliding_window_view(values, layer.kernel)
+        factors = np.arange(1, layer.kernel + 1, dtype=np.uint64)
+        values = (windows[:: layer.stride][:count] * factors).sum(1, dtype=np.uint64)
         found[layer.name] = values
     return found
 

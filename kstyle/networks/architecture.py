@@ -22,7 +22,8 @@ class Layer:
     kind: "conv" or "pool". kernel: edge of the square window in positions of the
         input. stride: positions of the input from one output to the next.
     in_channels, channels: of the input and of the output.
-    A convolution is padded by the extractor's `padding`; a pooling never is.
+    pad: positions added on each side of a convolution's input, unless the padding is
+        "valid"; `None`: half the kernel. A pooling is never padded.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Layer:
     stride: int
     in_channels: int
     channels: int
+    pad: int | None = None
 
     @property
     def is_conv(self) -> bool:
@@ -39,6 +41,11 @@ class Layer:
     @property
     def is_pool(self) -> bool:
         return self.kind == "pool"
+
+    @property
+    def margin(self) -> int:
+        """Positions added on each side where the input is padded."""
+        return self.kernel // 2 if self.pad is None else self.pad
 
     @property
     def kernel_shape(self) -> tuple[int, int, int, int]:
@@ -69,17 +76,18 @@ class Layer:
     def output_length(self, length: int, padding: str) -> int:
         """Return the positions of the output along an axis of `length` positions."""
         if self.is_padded(padding):
-            return -(-length // self.stride)
-        # A pooling drops an odd last row or column, as in Caffe.
+            length += 2 * self.margin
+        # What does not fill a window at the end is dropped, as in Caffe.
         return (length - self.kernel) // self.stride + 1
 
     def least_input_length(self, length: int, padding: str) -> int:
         """Return the shortest input, along an axis, for an output of `length`."""
+        least = (length - 1) * self.stride + self.kernel
         if not self.is_padded(padding):
-            return (length - 1) * self.stride + self.kernel
-        least = (length - 1) * self.stride + 1
+            return least
+        least = max(1, least - 2 * self.margin)
         # A mirror needs as many positions beside the edge as are padded.
-        return max(least, self.kernel // 2 + 1) if padding == "reflect" else least
+        return max(least, self.margin + 1) if padding == "reflect" else least
 
 
 @dataclasses.dataclass(frozen=True)

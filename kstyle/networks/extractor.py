@@ -1,7 +1,8 @@
-"""The feature extractor: VGG16 or VGG19 as a functional Keras model.
+"""The feature extractor: a built-in network as a functional Keras model.
 
 It maps RGB in [0, 1] to `{layer: features}` and ends at the deepest requested layer.
-Layers have the names of `networks.vgg`: `conv1_1` is the value after the ReLU.
+Layers have the names of `networks.vgg` and `networks.alexnet`: `conv1_1` and `conv1` are
+values after the ReLU.
 """
 
 from collections.abc import Sequence
@@ -41,29 +42,30 @@ class CaffeInput(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("kstyle")
 class EdgePadding(keras.layers.Layer):
-    """Pads `(batch, height, width, channels)` by one pixel on each side.
+    """Pads `(batch, height, width, channels)` by `width` pixels on each side.
 
-    mode: "reflect" or "replicate".
+    mode: "reflect", "replicate" or "same" (zeros).
     """
 
-    def __init__(self, mode: str, **kwargs: Any) -> None:
+    def __init__(self, mode: str, width: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.mode = mode
+        self.mode, self.width = mode, width
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
-        if None in tuple(features.shape):
+        if self.width == 1 and None in tuple(features.shape):
             # A graph for pictures of all sizes, such as that of the targets, runs too
             # rarely to make up for tracing the ops of `pad_features`.
             return tf.pad(features, ONE_PIXEL, PAD_MODES[self.mode])
-        return pad_features(features, self.mode)
+        return pad_features(features, self.mode, width=self.width)
 
     def compute_output_shape(
         self, shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
-        return (shape[0], *(n and n + 2 for n in shape[1:3]), shape[3])
+        size = (n and n + 2 * self.width for n in shape[1:3])
+        return (shape[0], *size, shape[3])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mode": self.mode}
+        return {**super().get_config(), "mode": self.mode, "width": self.width}
 
 
 def build_extractor(
@@ -165,13 +167,17 @@ def convolution_layer(
     x: keras.KerasTensor, layer: Layer, padding: str, precision: str
 ) -> keras.KerasTensor:
     """Apply a convolution with its padding and ReLU to the features `x`."""
-    if padding in EDGE_MODES:
-        x = EdgePadding(padding, name=f"{layer.name}_padding", dtype=precision)(x)
+    # What Keras calls "same" pads less with a stride, and not evenly.
+    as_keras = layer.stride == 1 and layer.margin == layer.kernel // 2
+    if padding in EDGE_MODES or (padding == "same" and not as_keras):
+        name = f"{layer.name}_padding"
+        x = EdgePadding(padding, layer.margin, name=name, dtype=precision)(x)
     conv = Convolution(
         layer.channels,
         layer.kernel,
+        layer.stride,
         data_format="channels_last",
-        padding="same" if padding == "same" else "valid",
+        padding="same" if padding == "same" and as_keras else "valid",
         activation="relu",
         kernel_initializer="he_normal",
         name=layer.name,
@@ -196,11 +202,17 @@ def extractor_precision(extractor: keras.Model) -> str:
 
 def extractor_layers(extractor: keras.Model) -> tuple[Layer, ...]:
     """Return the `Layer` records of an extractor, in the order of computation."""
-    records, channels = [], RGB_CHANNELS
+    records, channels, pad = [], RGB_CHANNELS, None
     for layer in extractor.layers:
+        if isinstance(layer, EdgePadding):
+            pad = layer.width
+            continue
         if isinstance(layer, Convolution):
             (kernel, _), (stride, _) = layer.kernel_size, layer.strides
-            record = Layer(layer.name, "conv", kernel, stride, channels, layer.filters)
+            record = Layer(
+                layer.name, "conv", kernel, stride, channels, layer.filters, pad
+            )
+            pad = None
         elif isinstance(layer, POOLING_LAYERS):
             (kernel, _), (stride, _) = layer.pool_size, layer.strides
             record = Layer(layer.name, "pool", kernel, stride, channels, channels)

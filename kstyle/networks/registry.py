@@ -1,10 +1,11 @@
 """Every network that kstyle knows, by name."""
 
 from kstyle.errors import ConfigError
+from kstyle.networks.alexnet import ALEXNET
 from kstyle.networks.architecture import Architecture, LayerInfo
 from kstyle.networks.vgg import VGG16, VGG19
 
-NETWORKS = {network.name: network for network in (VGG16, VGG19)}
+NETWORKS = {network.name: network for network in (ALEXNET, VGG16, VGG19)}
 
 
 def get_architecture(net: str) -> Architecture:

@@ -22,7 +22,7 @@ import numpy as np
 
 from kstyle.errors import WeightsError
 
-WEIGHT_KEY = re.compile(r"conv\d_\d/(kernel|bias|codes|centroids|int8|scale)")
+WEIGHT_KEY = re.compile(r"conv\d(?:_\d)?/(kernel|bias|codes|centroids|int8|scale)")
 H5_LAYER = re.compile(r"(?:block|conv)(\d)_(?:conv)?(\d)")  # Keras's name or ours
 SAFETENSORS_DTYPES = {"F64": "f8", "F32": "f4", "F16": "f2", "U8": "u1", "I8": "i1"}
 PICKLE_SUFFIXES = {".pth", ".pt", ".pkl", ".pickle", ".ckpt"}

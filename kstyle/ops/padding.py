@@ -12,8 +12,8 @@ import tensorflow as tf
 from kstyle.hardware import host
 from kstyle.ops.tf_utils import model_function, override_gradient
 
-# TensorFlow has no replicate mode, but "symmetric" repeats the edge pixel, and one
-# pixel is all that a 3 x 3 kernel needs.
+# TensorFlow has no replicate mode, but "symmetric" repeats the edge pixel where one
+# pixel is padded; wider paddings are added pixel by pixel.
 PAD_MODES = {"reflect": "REFLECT", "replicate": "SYMMETRIC", "same": "CONSTANT"}
 EDGE_MODES = ("reflect", "replicate")
 ONE_PIXEL = ((0, 0), (1, 1), (1, 1), (0, 0))
@@ -23,12 +23,23 @@ PADDING_GRADIENT = "KStylePadding_"
 SMALL_VALUES = 2**21
 
 
-def pad_features(x: tf.Tensor, mode: str, paddings: tf.Tensor = ONE_PIXEL) -> tf.Tensor:
-    """Pad `(batch, H, W, C)` by a row and a column on each side.
+def pad_features(
+    x: tf.Tensor, mode: str, paddings: tf.Tensor = ONE_PIXEL, width: int = 1
+) -> tf.Tensor:
+    """Pad `(batch, H, W, C)` by `width` rows and columns on each side.
 
-    mode: of `PAD_MODES`; "same" means zeros. paddings: as for `tf.pad`, with a 0 for
-        the sides that are not to be padded.
+    mode: of `PAD_MODES`; "same" means zeros. paddings: as for `tf.pad` with one pixel,
+        with a 0 for the sides that are not to be padded.
     """
+    if mode != "replicate" and width != 1:
+        return pad_positions(x, mode, width * tf.convert_to_tensor(paddings))
+    for _ in range(width):
+        x = pad_positions(x, mode, paddings)
+    return x
+
+
+def pad_positions(x: tf.Tensor, mode: str, paddings: tf.Tensor) -> tf.Tensor:
+    """Pad `(batch, H, W, C)` by `paddings`, as for `tf.pad`."""
     x, paddings = tf.convert_to_tensor(x), tf.convert_to_tensor(paddings)
     is_small = (x.shape.num_elements() or SMALL_VALUES) < SMALL_VALUES
     if mode == "same" or is_small or tf.executing_eagerly() or host.has_nvidia():
@@ -48,7 +59,7 @@ def pad_features(x: tf.Tensor, mode: str, paddings: tf.Tensor = ONE_PIXEL) -> tf
 def padding_gradient(
     output_gradient: tf.Tensor, mode: str, paddings: tf.Tensor
 ) -> tf.Tensor:
-    """Return the gradient at the input of `pad_features` from that at its output."""
+    """Return the gradient at the input of `pad_positions` from that at its output."""
     shape = tf.shape(output_gradient) - tf.reduce_sum(paddings, 1)
     inside = tf.slice(output_gradient, paddings[:, 0], shape)
     if mode == "same":
@@ -88,7 +99,7 @@ def edge_positions(mode: str) -> tf.types.experimental.PolymorphicFunction:
 
 
 def register_padding_gradient(mode: str) -> None:
-    """Register the gradient that `pad_features` gives its result."""
+    """Register the gradient that `pad_positions` gives its result."""
 
     @tf.RegisterGradient(PADDING_GRADIENT + mode)
     def gradient(

@@ -87,12 +87,27 @@ def split_stages(layers: Iterable[Layer]) -> tuple[Stage, ...]:
     return (*stages, tuple(stage)) if stage else tuple(stages)
 
 
+def passes_signs(layer: Layer) -> bool:
+    """Whether signs of the features suffice for the gradient through a layer.
+
+    True for 3 x 3 convolutions with stride 1 and for poolings whose windows of 2 x 2
+    do not overlap.
+    """
+    window = (2, 2) if layer.is_pool else (3, 1)
+    return (layer.kernel, layer.stride) == window
+
+
 def recomputed_layers(stage: Stage, names: Collection[str]) -> Stage:
     """Return the layers of `stage` down to the deepest of `names` and its pooling.
 
-    The gradient of a pooling needs the pooling's input.
+    The gradient of a pooling needs the pooling's input. Layers through which signs do
+    not suffice are recomputed too.
     """
-    depths = [i for i, layer in enumerate(stage, start=1) if layer.name in names]
+    depths = [
+        i
+        for i, layer in enumerate(stage, start=1)
+        if layer.name in names or not passes_signs(layer)
+    ]
     depth = max(depths, default=0)
     while depth < len(stage) and stage[depth].is_pool:
         depth += 1
@@ -176,18 +191,23 @@ def input_interval(
     """Return the interval of the stage's input from which `inside` is computed."""
     input_lengths = [length, *whole.values()][: len(stage)]
     start, stop = inside[stage[-1].name]
+    reaches_end = False
     for layer, input_length in zip(
         reversed(stage), reversed(input_lengths), strict=True
     ):
         if layer.name in inside:
             first, end = inside[layer.name]
             start, stop = min(start, first), max(stop, end)
+        # At the end a layer may leave positions over, and the tile reads them too: a
+        # deeper layer is padded only where the tile ends with the input.
+        reaches_end = reaches_end or stop == whole[layer.name]
         start = start * layer.stride
         stop = (stop - 1) * layer.stride + layer.kernel
         if layer.is_padded(padding):
-            margin = layer.kernel // 2
-            start = max(0, start - margin)
-            stop = min(input_length, stop - margin)
+            start = max(0, start - layer.margin)
+            stop = min(input_length, stop - layer.margin)
+        if reaches_end:
+            stop = input_length
     return start, stop
 
 
@@ -201,13 +221,13 @@ def layer_crops(
     """Map each layer of `inside` to its interval in what is computed from `read`.
 
     At a true border, where the layers pad, a tile that touches the border in the input
-    touches it in every layer; elsewhere each convolution takes one off.
+    touches it in every layer; elsewhere each convolution takes its margin off.
     """
     origin = read[0]
     found: dict[str, Interval] = {}
     for layer in stage:
         if layer.is_padded(padding) and not border[0]:
-            origin += layer.kernel // 2
+            origin += layer.margin
         # No rest: `axis_spans` cuts at multiples of the stride.
         origin //= layer.stride
         if layer.name in inside:

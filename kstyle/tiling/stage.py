@@ -79,8 +79,8 @@ class StageLayers:
             return keras_layer(x)
         x = tf.cast(x, keras_layer.compute_dtype)
         if self.padding != "valid":
-            x = pad_features(x, self.padding, paddings)
-        x = convolve(x, keras_layer.kernel.value, "valid")
+            x = pad_features(x, self.padding, paddings, layer.margin)
+        x = convolve(x, keras_layer.kernel.value, "valid", stride=layer.stride)
         return tf.nn.relu(tf.nn.bias_add(x, keras_layer.bias.value))
 
     def sign_widths(self) -> dict[str, int]:

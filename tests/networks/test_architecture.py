@@ -29,7 +29,8 @@ def test_receptive_field_grows_by_two_strides_a_convolution():
 
 
 def test_parameters_add_up_to_the_published_number():
-    for net, total in (("vgg16", 14_714_688), ("vgg19", 20_024_384)):
+    totals = {"alexnet": 2_469_696, "vgg16": 14_714_688, "vgg19": 20_024_384}
+    for net, total in totals.items():
         assert sum(info.parameters for info in layer_table(net)) == total
 
 
@@ -39,6 +40,13 @@ def test_shapes_and_cost_of_224_pixels():
     assert conv.gflops == pytest.approx(2 * 9 * 128 * 256 * 56 * 56 / 1e9)
     total = sum(info.gflops for info in layer_table("vgg16"))
     assert total == pytest.approx(30.7, abs=0.1)
+
+
+def test_alexnet_has_the_known_sizes_of_224_pixels():
+    rows = layer_table("alexnet")
+    assert [row.height for row in rows] == [55, 27, 27, 13, 13, 13, 13, 6]
+    assert [row.stride for row in rows] == [4, 8, 8, 16, 16, 16, 16, 32]
+    assert [row.receptive_field for row in rows] == [11, 19, 51, 67, 99, 131, 163, 195]
 
 
 def test_table_ends_where_the_picture_is_used_up():
@@ -54,7 +62,7 @@ def test_unknown_layer_error_offers_the_close_name():
 
 
 def test_unknown_network_error_lists_the_networks():
-    with pytest.raises(ConfigError, match=r"'vgg17'.*\['vgg16', 'vgg19'\]"):
+    with pytest.raises(ConfigError, match=r"'vgg17'.*\['alexnet', 'vgg16', 'vgg19'\]"):
         get_architecture("vgg17")
 
 

@@ -7,8 +7,7 @@ import pytest
 from kstyle.errors import ConfigError
 from kstyle.networks.extractor import MEAN_RGB, CaffeInput, build_extractor
 from kstyle.networks.registry import NETWORKS
-from kstyle.networks.vgg import VGG16
-from kstyle.networks.weights import NetWeights
+from kstyle.networks.weights import NetWeights, load_weights
 
 KERAS_NETS = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
 
@@ -50,15 +49,49 @@ def test_every_layer_equals_that_of_keras_applications(net, random_picture):
         np.testing.assert_allclose(ours[name], value, rtol=1e-4, atol=1e-4 * scale)
 
 
-def numpy_convolution(x, kernel, bias):
-    """3 x 3, zeros around, ReLU: from the definition, for `(H, W, C)`."""
-    height, width, _ = x.shape
-    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+def numpy_convolution(x, kernel, bias, pad=1, stride=1, mode="constant"):
+    """A convolution and its ReLU from the definition, for `(H, W, C)`."""
+    padded = np.pad(x, ((pad, pad), (pad, pad), (0, 0)), mode=mode)
+    edge = len(kernel)
+    height, width = ((n - edge) // stride + 1 for n in padded.shape[:2])
     total = np.zeros((height, width, kernel.shape[3]))
-    for i in range(3):
-        for j in range(3):
-            total += padded[i : i + height, j : j + width] @ kernel[i, j]
+    for i in range(edge):
+        for j in range(edge):
+            rows, columns = slice(i, None, stride), slice(j, None, stride)
+            total += padded[rows, columns][:height, :width] @ kernel[i, j]
     return np.maximum(total + bias, 0)
+
+
+def numpy_max_pooling(x):
+    """The maxima of overlapping 3 x 3 windows, two positions apart."""
+    height, width = ((n - 3) // 2 + 1 for n in x.shape[:2])
+    windows = [
+        x[i : i + 2 * height - 1 : 2, j : j + 2 * width - 1 : 2]
+        for i in range(3)
+        for j in range(3)
+    ]
+    return np.max(windows, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("padding", "mode"),
+    [("same", "constant"), ("reflect", "reflect"), ("replicate", "edge")],
+)
+def test_alexnet_equals_its_definition_in_float64(padding, mode, random_picture):
+    weights, picture = load_weights("alexnet"), random_picture(71, 64)
+    x = (255 * picture.astype("float64") - MEAN_RGB)[..., ::-1]
+    expected = {}
+    for name, pad, stride in (("conv1", 2, 4), ("conv2", 2, 1)):
+        x = numpy_convolution(x, *weights.layers[name], pad, stride, mode)
+        expected[name] = x
+        x = numpy_max_pooling(x)
+    names = ["conv1", "pool1", "conv2"]
+    ours = build_extractor("alexnet", names, pool="max", padding=padding)(picture[None])
+    for name in ("conv1", "conv2"):
+        scale = np.abs(expected[name]).max()
+        np.testing.assert_allclose(ours[name][0], expected[name], atol=1e-5 * scale)
+    pooled = numpy_max_pooling(expected["conv1"])
+    np.testing.assert_allclose(ours["pool1"][0], pooled, rtol=1e-4, atol=1e-3)
 
 
 def test_two_layers_equal_a_numpy_convolution_in_float64(random_picture):
@@ -100,15 +133,16 @@ def test_mirror_paddings_equal_valid_on_a_padded_input(padding, mode, random_pic
 
 
 @pytest.mark.parametrize("padding", ["same", "valid", "reflect", "replicate"])
-def test_the_minimum_size_runs_and_one_less_is_refused(padding):
-    edge = VGG16.minimum_size(["conv3_1"], padding)
-    model = build_extractor("vgg16", ["conv3_1"], padding=padding, weights=None)
-    output = model(np.zeros((1, edge, edge, 3), "float32"))["conv3_1"]
+@pytest.mark.parametrize(("net", "layer"), [("vgg16", "conv3_1"), ("alexnet", "conv3")])
+def test_the_minimum_size_runs_and_one_less_is_refused(net, layer, padding):
+    edge = NETWORKS[net].minimum_size([layer], padding)
+    model = build_extractor(net, [layer], padding=padding, weights=None)
+    output = model(np.zeros((1, edge, edge, 3), "float32"))[layer]
     assert min(output.shape) >= 1
     with pytest.raises(ConfigError, match=f"it needs {edge} pixels"):
         build_extractor(
-            "vgg16",
-            ["conv3_1"],
+            net,
+            [layer],
             padding=padding,
             weights=None,
             input_size=(edge - 1, 99),

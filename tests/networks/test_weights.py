@@ -117,7 +117,7 @@ class Bomb:
 # Builtin ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("net", ["vgg16", "vgg19"])
+@pytest.mark.parametrize("net", list(NETWORKS))
 def test_builtin_weights_are_float32_of_the_right_shapes(net):
     found = load_weights(net)
     assert {name: kernel.shape for name, (kernel, _) in found.layers.items()} == (
@@ -136,6 +136,11 @@ def test_builtin_vgg16_is_brought_to_caffe_scale():
     kernel, bias = load_weights("vgg16", layers=["conv1_1"]).layers["conv1_1"]
     assert 70 < np.abs(bias).max() < 80
     assert 1 < np.abs(kernel).max() < 1.5
+
+
+def test_keras_has_no_weights_of_alexnet():
+    with pytest.raises(WeightsError, match="alexnet. Use --weights builtin"):
+        load_weights("alexnet", "keras")
 
 
 def test_builtin_reads_only_the_requested_layers():
@@ -494,9 +499,8 @@ def test_published_keras_names_are_those_of_keras_itself():
 def test_status_has_a_row_for_each_net_and_source(keras_home, monkeypatch):
     path, _ = put_in_cache(keras_home, monkeypatch)
     rows = {(row["net"], row["source"]): row for row in weights_status()}
-    assert list(rows) == [
-        (net, source) for net in ("vgg16", "vgg19") for source in ("builtin", "keras")
-    ]
+    vggs = [(net, k) for net in ("vgg16", "vgg19") for k in ("builtin", "keras")]
+    assert list(rows) == [("alexnet", "builtin"), *vggs]
     own = rows["vgg19", "builtin"]
     assert own["present"] and own["intact"] and own["size"] > 10_000_000
     assert own["path"] == "kstyle/data/weights/vgg19.npz"

@@ -79,6 +79,19 @@ def test_layers_without_a_loss_pass_gradients_by_signs(
     assert_equal_losses_and_gradients(pair)
 
 
+@pytest.mark.parametrize(("pool", "padding"), [("max", "same"), ("avg", "replicate")])
+def test_strides_and_overlapping_poolings_too(random_picture, pool, padding):
+    style, layers = {"conv1": 9, "conv3": 20}, ["conv1", "conv2", "conv3", "conv5"]
+    network = build_extractor("alexnet", layers, pool=pool, padding=padding)
+    terms = loss_terms({"conv2": 8, "conv5": 3}, style, 3)
+    pictures = random_picture(101, 74), random_picture(90, 85, seed=1) ** 2
+    start = random_picture(101, 74, seed=2)
+    pair = [StyleTransfer(network, terms, *pictures, start, tile=t) for t in (None, 32)]
+    for model in pair:
+        model.compile(make_optimizer("adam"))
+    assert_equal_losses_and_gradients(pair)
+
+
 def test_valid_padding_too(make_pair, random_picture):
     shallow = {"content": {"conv2_1": 8}, "style": {"conv1_1": 9, "conv3_2": 20}}
     layers = ["conv1_1", "conv2_1", "conv3_2"]
