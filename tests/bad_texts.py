@@ -98,7 +98,7 @@ CONFIGS = {
     "a style of no size": ("style_scale: 1.0e-300\npadding: valid", "style picture is"),
     "a method of a list": ("style_weights: [auto]", "style_weights: "),
     "a method with NaN": ("style_weights: equal-loss:nan", "between 0|not a method"),
-    "another network": ("net: alexnet2", "net: "),
+    "another network": ("net: squeezenet", "net: "),
     "an output that is a list": ("output: [a.png]", "output: "),
     "an output with a NUL": (r'output: "a\0b.png"', "null|NUL"),
     "an output of a longer name than files have": (f"output: {'a' * 300}.png", "long"),

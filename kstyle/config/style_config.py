@@ -108,7 +108,7 @@ class StyleConfig(pydantic.BaseModel):
         affects_result=False,
         is_path=True,
     )
-    net: Literal["vgg16", "vgg19"] = option("vgg19", "feature extraction network")
+    net: Literal["alexnet", "vgg16", "vgg19"] = option("vgg19", "feature extraction network")
     pool: Literal["avg", "max"] = option("avg", "pooling of the network")
     padding: Literal["same", "valid", "reflect", "replicate"] = option(
         "replicate", "padding of the convolutions"

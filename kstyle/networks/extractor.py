@@ -1,8 +1,8 @@
 """The feature extractor: a built-in network as a functional Keras model.
 
 It maps RGB in [0, 1] to `{layer: features}` and ends at the deepest requested layer.
-Layers have the names of `networks.vgg` and `networks.alexnet`: `conv1_1` and `conv1` are
-values after the ReLU.
+Layers have the names of `networks.vgg` and `networks.alexnet`: `conv1_1` and `conv1`
+are values after the ReLU.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """The weights of the built-in networks: from the package, from Keras, or a user's file.
 
-Whatever the source: float32 kernels `(height, width, in, out)` and biases `(out,)` for BGR
-pictures in 0..255 less the Caffe mean.
+Whatever the source: float32 kernels `(height, width, in, out)` and biases `(out,)` for
+BGR pictures in 0..255 less the Caffe mean.
 """
 
 import contextlib

@@ -33,8 +33,11 @@ def pad_features(
     """
     if mode != "replicate" and width != 1:
         return pad_positions(x, mode, width * tf.convert_to_tensor(paddings))
+    channels = x.shape[-1]
     for _ in range(width):
         x = pad_positions(x, mode, paddings)
+        if width > 1:  # paddings that a graph does not know hide the channels
+            x = tf.ensure_shape(x, (None, None, None, channels))
     return x
 
 

@@ -137,7 +137,7 @@ def test_the_help_shows_the_defaults_of_the_config():
         value = format_value(getattr(defaults, name))
         help_text = StyleConfig.model_fields[name].description
         assert "".join(f"{help_text}[default:{value}]".split()) in output
-    assert "[vgg16|vgg19]" in output
+    assert "[alexnet|vgg16|vgg19]" in output
 
 
 def test_readable_values_can_be_typed_back():
