@@ -25,6 +25,7 @@ _HOMES = {
     "StyleTransfer": "transfer.style_transfer",
     "TermLoss": "losses.base",
     "build_extractor": "networks.extractor",
+    "build_model_extractor": "networks.keras_models",
     "gram_matrix": "losses.style",
     "layer_table": "networks.registry",
     "load_picture": "images.reading",

@@ -24,6 +24,7 @@ LOOKS: dict[str, float] = {
     "pastiche": 3000,
 }
 
+VGG_CONTENT_LAYERS = {"conv4_2": 1.0}
 # Weights of normalized losses: shares of the layers in the style loss.
 NORMALIZED_STYLE_LAYERS = {
     "conv1_1": 0.4,
@@ -31,6 +32,14 @@ NORMALIZED_STYLE_LAYERS = {
     "conv3_1": 1.0,
     "conv4_1": 1.0,
     "conv5_1": 0.2,
+}
+ALEXNET_CONTENT_LAYERS = {"conv3": 1.0}
+ALEXNET_STYLE_LAYERS = {
+    "conv1": 0.4,
+    "conv2": 1.0,
+    "conv3": 1.0,
+    "conv4": 1.0,
+    "conv5": 0.2,
 }
 # Power of the edge of a scale with which the style loss grows along the scales. A layer
 # sees smaller parts of a larger picture, which with a constant weight is less painted;
@@ -45,6 +54,12 @@ PLAIN_STYLE_LAYERS = {
     "conv3_1": 2.0,
     "conv4_1": 0.3,
     "conv5_1": 20.0,
+}
+
+# Layers that no user has chosen: another network replaces them by its own.
+DEFAULT_LAYERS: dict[str, tuple[dict[str, float], ...]] = {
+    "content_layers": (VGG_CONTENT_LAYERS, ALEXNET_CONTENT_LAYERS),
+    "style_layers": (NORMALIZED_STYLE_LAYERS, PLAIN_STYLE_LAYERS, ALEXNET_STYLE_LAYERS),
 }
 
 
@@ -76,9 +91,13 @@ def implied_options(options: Mapping[str, Any]) -> dict[str, Any]:
         check_foreign_weights(options)
     default_method = None if foreign or "style_layers" in options else NORMALIZED
     normalized = is_normalized(options.get("style_weights", default_method))
-    layers = NORMALIZED_STYLE_LAYERS if normalized else PLAIN_STYLE_LAYERS
+    if options.get("net") == "alexnet":
+        implied["content_layers"] = ALEXNET_CONTENT_LAYERS
+        layers = ALEXNET_STYLE_LAYERS
+    else:
+        layers = NORMALIZED_STYLE_LAYERS if normalized else PLAIN_STYLE_LAYERS
     if foreign:
-        layers = dict.fromkeys(PLAIN_STYLE_LAYERS, 1.0)
+        layers = dict.fromkeys(layers, 1.0)
     return implied | {
         "style_weights": default_method,
         "style_layers": layers,
@@ -122,9 +141,16 @@ def override_options(
     """Return `options` with `changes`, which have priority.
 
     What the changes imply (`implied_options`) also replaces what the options have: the
-    weight of the style loss for a look, the normalized weights for other layers.
+    weight of the style loss for a look, the normalized weights for other layers, and
+    the layers themselves for another network, where they are a network's defaults.
     """
     replaced = set()
+    if changes.get("net", options.get("net")) != options.get("net"):
+        replaced |= {
+            name
+            for name, defaults in DEFAULT_LAYERS.items()
+            if options.get(name) in defaults
+        }
     if {"look", "strength"} & set(changes):
         replaced |= {"look", "strength", "style_weight"}
     if {"style_layers", "style_weights"} & set(changes):

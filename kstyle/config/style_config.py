@@ -22,6 +22,7 @@ from kstyle.config.looks import (
     DEFAULT_LOOK,
     LOOKS,
     NORMALIZED_STYLE_LAYERS,
+    VGG_CONTENT_LAYERS,
     LookName,
     implied_options,
     override_options,
@@ -55,6 +56,7 @@ from kstyle.errors import ConfigError
 from kstyle.images.picture import parse_crop
 from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES, choose_losses
 from kstyle.networks.registry import get_architecture
+from kstyle.networks.weights import is_random
 
 SAMPLE_CONTENT = "sample:coffee"
 SAMPLE_STYLE = "sample:night"
@@ -108,19 +110,21 @@ class StyleConfig(pydantic.BaseModel):
         affects_result=False,
         is_path=True,
     )
-    net: Literal["alexnet", "vgg16", "vgg19"] = option("vgg19", "feature extraction network")
+    net: Literal["alexnet", "vgg16", "vgg19"] = option(
+        "vgg19", "feature extraction network"
+    )
     pool: Literal["avg", "max"] = option("avg", "pooling of the network")
     padding: Literal["same", "valid", "reflect", "replicate"] = option(
         "replicate", "padding of the convolutions"
     )
     weights: PathText = option(
         "builtin",
-        "weights of the network: builtin, keras (the file of keras.applications) or "
-        "a file",
+        "weights of the network: builtin, keras (the file of keras.applications), "
+        "random or random:SEED (drawn, not trained), or a file",
         is_path=True,
     )
     content_layers: LayerWeights = option(
-        {"conv4_2": 1.0}, "layers of the content loss, with weights, as conv4_2:1"
+        VGG_CONTENT_LAYERS, "layers of the content loss, with weights, as conv4_2:1"
     )
     look: LookName = option(
         DEFAULT_LOOK,
@@ -328,6 +332,16 @@ class StyleConfig(pydantic.BaseModel):
     def _add_implied(cls, options: dict[str, Any]) -> dict[str, Any]:
         return {**implied_options(options), **options}
 
+    @pydantic.field_validator("content_layers", "style_layers")
+    @classmethod
+    def _expand_layers(
+        cls, value: dict[str, float], info: pydantic.ValidationInfo
+    ) -> dict[str, float]:
+        if "net" not in info.data:  # it was refused
+            return value
+        with named_option(str(info.field_name)):
+            return get_architecture(info.data["net"]).expand_layers(value)
+
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         architecture = get_architecture(self.net)
@@ -410,7 +424,9 @@ class StyleConfig(pydantic.BaseModel):
         weights left out."""
         pictures = self.picture_options().values()
         files = [path for path in pictures if not path.startswith("sample:")]
-        return files + [self.weights] * (self.weights not in ("builtin", "keras"))
+        is_file = self.weights not in ("builtin", "keras")
+        is_file = is_file and not is_random(self.weights)
+        return files + [self.weights] * is_file
 
     def result_options(self) -> dict[str, Any]:
         """Map the options that decide the result to their values, as JSON has them.

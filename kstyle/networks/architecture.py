@@ -5,7 +5,9 @@ Nothing here imports TensorFlow, so a wrong layer is refused before anything is 
 
 import dataclasses
 import difflib
-from collections.abc import Iterable
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from kstyle.errors import ConfigError
@@ -116,6 +118,19 @@ class LayerInfo:
         return self.height * self.width * self.channels
 
 
+def layer_alias(name: str) -> str:
+    """Return kstyle's name of a layer of a built-in network.
+
+    Keras calls conv4_2 `block4_conv2`, and pool4 `block4_pool`; other programs say
+    `relu4_2` for the value after the ReLU. Other names stay as they are.
+    """
+    if found := re.fullmatch(r"block(\d)_conv(\d)", name):
+        return f"conv{found[1]}_{found[2]}"
+    if found := re.fullmatch(r"block(\d)_pool", name):
+        return f"pool{found[1]}"
+    return re.sub(r"^relu(\d(?:_\d)?)$", r"conv\1", name)
+
+
 @dataclasses.dataclass(frozen=True)
 class Architecture:
     """A network as a chain of layers, from the picture down."""
@@ -126,6 +141,30 @@ class Architecture:
     @property
     def layer_names(self) -> tuple[str, ...]:
         return tuple(layer.name for layer in self.layers)
+
+    def expand_layers(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """Replace other names of layers and patterns by the layers' own names.
+
+        weights: `{name: weight}`. Names may be those of `layer_alias`, or patterns such
+            as "conv1_*", of which each layer gets the weight.
+        Raises: ConfigError: a pattern fits no layer, or a layer is named twice.
+        """
+        expanded: dict[str, float] = {}
+        for name, weight in weights.items():
+            if any(sign in name for sign in "*?["):
+                found = fnmatch.filter(self.layer_names, name)
+                if not found:
+                    raise ConfigError(
+                        f"{self.name} has no layer like {name!r}. "
+                        f"It has {list(self.layer_names)}."
+                    )
+            else:
+                found = [layer_alias(name)]
+            for layer in found:
+                if layer in expanded:
+                    raise ConfigError(f"layer {layer!r} is named twice")
+                expanded[layer] = weight
+        return expanded
 
     def check_layers(self, names: Iterable[str]) -> None:
         """Raise `ConfigError` for the first of `names` that is no layer."""

@@ -84,7 +84,7 @@ def build_extractor(
     Output: `{layer: (batch, height', width', channels)}` after the ReLU, or after
     the pooling for `pool{block}`.
 
-    net: "vgg16" or "vgg19".
+    net: "alexnet", "vgg16" or "vgg19".
     layers: names of layers, as "conv4_2" or "pool4".
     pool: "avg" (Gatys et al. 2016, section 2: smoother pictures) or "max" (as trained).
     padding: of the convolutions: "same" (zeros), "valid" (none), "reflect" or
@@ -185,6 +185,11 @@ def convolution_layer(
         dtype=precision,
     )
     return conv(x)
+
+
+def has_chain(extractor: keras.Model) -> bool:
+    """Return whether an extractor is one of `build_extractor`: a chain of layers."""
+    return any(isinstance(layer, CaffeInput) for layer in extractor.layers)
 
 
 def extractor_padding(extractor: keras.Model) -> str:

@@ -9,15 +9,19 @@ import dataclasses
 import hashlib
 import http.client
 import io
+import math
 import os
+import re
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TypedDict
+
+import numpy as np
 
 from kstyle.errors import WeightsError
 from kstyle.files import why_unreadable
@@ -48,6 +52,7 @@ LICENCES = {
     ("vgg16", "keras"): "CC BY 4.0 (Oxford VGG)",
     ("vgg19", "keras"): "CC BY 4.0 (Oxford VGG)",
 }
+RANDOM = re.compile(r"random(?::([0-9]{1,9}))?")
 DOWNLOAD_TIMEOUT = 15  # seconds until the server answers, and between two packets
 
 
@@ -57,7 +62,7 @@ class NetWeights:
 
     layers: `{layer: (kernel, bias)}`, float32 of shapes `(height, width, in,
         out)` and `(out,)`.
-    source: "builtin", "keras" or the path. sha256: of the whole file.
+    source: "builtin", "keras", "random" or the path. sha256: of the whole file.
     """
 
     layers: KernelsAndBiases
@@ -68,7 +73,8 @@ class NetWeights:
 def load_weights(
     net: str, source: str | Path = "builtin", layers: Iterable[str] | None = None
 ) -> NetWeights:
-    """Load the weights of `net` from `source`: "builtin", "keras" or a path.
+    """Load the weights of `net` from `source`: "builtin", "keras", "random" or
+    "random:SEED", or a path.
 
     layers: the convolutions that are needed, `None` for all. Only these are read, so
         the file may end with them.
@@ -81,6 +87,8 @@ def load_weights(
         layers = tuple(layers)
         architecture.check_layers(layers)
         shapes = {name: shapes[name] for name in layers}
+    if is_random(source):
+        return random_weights(net, str(source), shapes)
     names = {
         "builtin": f"kstyle's own {net} weights",
         "keras": f"Keras's {net} weights",
@@ -90,6 +98,37 @@ def load_weights(
         file.seek(0)
         pairs = read_weight_file(file, names.get(str(source), str(source)), net, shapes)
     return NetWeights(pairs, str(source), digest)
+
+
+def is_random(source: str | Path) -> bool:
+    """Return whether the option `weights` asks for random weights."""
+    return RANDOM.fullmatch(str(source)) is not None
+
+
+def random_weights(
+    net: str, source: str, shapes: Mapping[str, tuple[int, ...]]
+) -> NetWeights:
+    """Draw weights that keep the size of the features from layer to layer.
+
+    source: "random" (seed 0) or "random:SEED". Kernels are normal with the variance
+    2 / (height width in), which ReLUs need (He et al. 2015, eq. 10); biases are 0.
+    A layer's kernel does not depend on which other layers are asked for.
+    """
+    match = RANDOM.fullmatch(source)
+    seed = int(match[1] or 0) if match else 0
+    layers = {}
+    names = list(get_architecture(net).kernel_shapes())
+    for name, shape in shapes.items():
+        generator = np.random.default_rng((seed, names.index(name)))
+        deviation = math.sqrt(2 / math.prod(shape[:3]))
+        kernel = generator.standard_normal(shape, np.float32) * np.float32(deviation)
+        layers[name] = kernel, np.zeros(shape[3], np.float32)
+    return NetWeights(layers, source, random_hash(net, source))
+
+
+def random_hash(net: str, source: str) -> str:
+    """Return the SHA-256 that stands for random weights: they are no file."""
+    return hashlib.sha256(f"{net} {source}".encode()).hexdigest()
 
 
 def open_builtin(net: str, folder: Traversable = BUILTIN_FOLDER) -> io.BytesIO:

@@ -17,7 +17,12 @@ from kstyle.errors import ConfigError, DivergedError
 from kstyle.files import check_no_web_address, json_text, write_text
 from kstyle.hardware.host import package_versions
 from kstyle.images.samples import picture_file
-from kstyle.networks.weights import BUILTIN_SHA256, keras_path
+from kstyle.networks.weights import (
+    BUILTIN_SHA256,
+    is_random,
+    keras_path,
+    random_hash,
+)
 
 RUN_FILE = "run.json"
 
@@ -93,6 +98,8 @@ def weights_hash(net: str, weights: str) -> str:
     """Return the SHA-256 of the weights' file that these options name."""
     if weights == "builtin":
         return BUILTIN_SHA256[net]
+    if is_random(weights):
+        return random_hash(net, weights)
     return file_hash(keras_path(net) if weights == "keras" else weights)
 
 

@@ -12,6 +12,7 @@ from kstyle.losses.base import IMAGE, LossTerm
 from kstyle.losses.content import ContentLoss
 from kstyle.losses.regularization import TotalVariationLoss
 from kstyle.losses.statistics import StatisticLoss
+from kstyle.networks.extractor import has_chain
 
 SOURCES = ("content", "style", None)
 TILED_LOSSES = (ContentLoss, StatisticLoss, TotalVariationLoss)
@@ -34,6 +35,11 @@ def check_terms(
     terms, layers = tuple(terms), tuple(extractor.output)
     if not terms:
         raise ConfigError("There is no loss term. Make some with kstyle.loss_terms.")
+    if tiled and not has_chain(extractor):
+        raise ConfigError(
+            f"The network {extractor.name} cannot be computed in tiles: only those of "
+            "build_extractor can. Leave out `tile`."
+        )
     for term in terms:
         if not isinstance(term, LossTerm):
             raise ConfigError(

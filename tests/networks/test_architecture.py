@@ -61,6 +61,21 @@ def test_unknown_layer_error_offers_the_close_name():
         VGG16.check_layers(["conv3_4"])
 
 
+def test_patterns_and_other_names_become_layers():
+    assert VGG19.expand_layers({"conv1_*": 0.5}) == {"conv1_1": 0.5, "conv1_2": 0.5}
+    names = {"block4_conv2": 1, "relu3_1": 2, "block2_pool": 3, "nothing": 4}
+    assert VGG16.expand_layers(names) == {
+        "conv4_2": 1,
+        "conv3_1": 2,
+        "pool2": 3,
+        "nothing": 4,
+    }
+    with pytest.raises(ConfigError, match="named twice"):
+        VGG16.expand_layers({"conv1_*": 1, "relu1_2": 2})
+    with pytest.raises(ConfigError, match=r"no layer like 'fc\*'"):
+        VGG16.expand_layers({"fc*": 1})
+
+
 def test_unknown_network_error_lists_the_networks():
     with pytest.raises(ConfigError, match=r"'vgg17'.*\['alexnet', 'vgg16', 'vgg19'\]"):
         get_architecture("vgg17")

@@ -143,6 +143,17 @@ def test_keras_has_no_weights_of_alexnet():
         load_weights("alexnet", "keras")
 
 
+def test_random_weights_depend_on_the_seed_alone():
+    first, again = (load_weights("alexnet", "random:3") for _ in range(2))
+    part = load_weights("alexnet", "random:3", ["conv3"])
+    kernel = first.layers["conv3"][0]
+    np.testing.assert_array_equal(kernel, again.layers["conv3"][0])
+    np.testing.assert_array_equal(kernel, part.layers["conv3"][0])
+    assert kernel.std() == pytest.approx((2 / (9 * 192)) ** 0.5, rel=0.01)
+    other = load_weights("alexnet", "random")
+    assert (other.layers["conv3"][0] != kernel).any() and other.sha256 != first.sha256
+
+
 def test_builtin_reads_only_the_requested_layers():
     assert list(load_weights("vgg19", layers=["conv1_1"]).layers) == ["conv1_1"]
 
