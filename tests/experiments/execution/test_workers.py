@@ -206,8 +206,9 @@ def test_a_ray_trial_that_is_interrupted_keeps_its_picture(
     plans = experiments.plan(experiment, logdir=tmp_path / "logs", changes=changes)
 
     class Interrupted(experiments.Silent):
-        def step(self, *progress):
-            raise KeyboardInterrupt  # as SIGTERM does in a command
+        def step(self, trial, done, *others):
+            if done:
+                raise KeyboardInterrupt  # as SIGTERM does in a command
 
     with ray_module.RayPool(plans, 1, None) as pool:
         with pytest.raises(KeyboardInterrupt):
