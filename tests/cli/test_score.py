@@ -36,6 +36,7 @@ def test_json_has_size_and_scores_of_each_result(command):
     assert first["result"].endswith("a.png")
     assert (second["height"], second["width"]) == (21, 28)
     assert second["scores"]["dists_content"] > 0
+    assert second["scores"]["lpips"] == "NaN"  # 21 pixels are too few for AlexNet
 
 
 def test_a_picture_that_is_missing_is_one_sentence(command, tmp_path):

@@ -33,6 +33,8 @@ SCORES = {
     },
     "content_distance": "squared distance of the features to those of the content "
     f"picture at {JUDGE_CONTENT_LAYER} ({DISTANCE_UNIT})",
+    "lpips": "LPIPS by AlexNet, to the content picture (0 = equal, higher = less "
+    "similar)",
     "lpips_vgg": "LPIPS by VGG16, to the content picture (0 = equal, higher = less "
     "similar)",
     "dists_content": "DISTS, structure and texture, to the content picture (0 = equal, "

@@ -10,8 +10,9 @@
 - SSIM: Z. Wang, A. Bovik, H. Sheikh and E. Simoncelli, "Image Quality Assessment: From
   Error Visibility to Structural Similarity", IEEE TIP 2004.
 
-Their network is VGG16 as trained: zero padding and, but for DISTS, maximum pooling. How
-near the packaged weights come to the published ones is in docs/experiments.md.
+Their networks are AlexNet and VGG16 as trained: zero padding and, but for DISTS,
+maximum pooling. How near the packaged weights come to the published ones is in
+docs/experiments.md.
 """
 
 import functools
@@ -28,6 +29,7 @@ from keras import ops
 from kstyle.errors import WeightsError
 from kstyle.images.picture import cover, fit_long_edge, resize
 from kstyle.networks.extractor import POOLING_LAYERS, build_extractor
+from kstyle.networks.registry import get_architecture
 from kstyle.networks.weights import BUILTIN_FOLDER
 
 MEASURES_FILE = "measures.npz"
@@ -64,12 +66,13 @@ class PerceptualJudge:
     def measures(self, picture: np.ndarray) -> dict[str, float]:
         """Return the measures of a result of the content's size, `{name: float}`.
 
-        `ssim` is NaN for a picture smaller than its window.
+        `lpips` and `ssim` are NaN for a picture too small for them.
         """
         picture = np.asarray(picture, "float32")
         found = vgg_features(picture)
         textures = dists_features(picture)
         return {
+            "lpips": alexnet_lpips(picture, self.content),
             "lpips_vgg": lpips(found, vgg_features(self.content), vgg_heads()),
             "dists_content": dists(textures, dists_features(self.content)),
             "dists_style": dists(textures, dists_features(self.style)),
@@ -98,19 +101,36 @@ def measure_weights() -> dict[str, np.ndarray]:
         ) from error
 
 
-def vgg_heads() -> Heads:
-    """Return the linear layers of LPIPS for VGG16."""
+def lpips_heads(net: str, layers: tuple[str, ...]) -> Heads:
+    """Return the linear layers of LPIPS for the features of `layers`."""
     weights = measure_weights()
     return {
-        layer: weights[f"lpips_vgg16/{number}"]
-        for number, layer in enumerate(VGG_LAYERS, start=1)
+        layer: weights[f"lpips_{net}/{number}"]
+        for number, layer in enumerate(layers, start=1)
     }
+
+
+def vgg_heads() -> Heads:
+    """Return the linear layers of LPIPS for VGG16."""
+    return lpips_heads("vgg16", VGG_LAYERS)
 
 
 @functools.cache
 def vgg_extractor() -> keras.Model:
     """Return VGG16 as it was trained."""
     return build_extractor("vgg16", VGG_LAYERS, pool="max", padding="same")
+
+
+@functools.cache
+def alexnet_extractor() -> keras.Model:
+    """Return AlexNet as it was trained."""
+    return build_extractor("alexnet", alexnet_layers(), pool="max", padding="same")
+
+
+def alexnet_layers() -> tuple[str, ...]:
+    """Return the names of AlexNet's convolutions, whose features LPIPS compares."""
+    layers = get_architecture("alexnet").layers
+    return tuple(layer.name for layer in layers if layer.is_conv)
 
 
 @functools.cache
@@ -157,6 +177,19 @@ def dists_features(picture: np.ndarray) -> Features:
     found = dists_extractor()(picture[None])
     scaled = {layer: found[layer] / CAFFE_SCALE for layer in VGG_LAYERS}
     return {"pixels": tf.convert_to_tensor(picture[None]), **scaled}
+
+
+def alexnet_lpips(picture: np.ndarray, content: np.ndarray) -> float:
+    """Return LPIPS by AlexNet; NaN if the pictures are too small for it."""
+    layers = alexnet_layers()
+    if min(picture.shape[:2]) < get_architecture("alexnet").minimum_size(layers):
+        return float("nan")
+    extractor = alexnet_extractor()
+    return lpips(
+        extractor(picture[None]),
+        extractor(content[None]),
+        lpips_heads("alexnet", layers),
+    )
 
 
 def lpips(a: Features, b: Features, heads: Heads) -> float:

@@ -70,6 +70,14 @@ def test_ssim_of_flat_pictures_compares_their_means():
     assert ssim(grey, grey) == pytest.approx(1)
 
 
+def test_a_small_picture_has_no_lpips_by_alexnet(random_picture):
+    picture = random_picture(16, 40)
+    found = PerceptualJudge(picture, picture).measures(picture)
+    assert np.isnan(found["lpips"])
+    assert found["lpips_vgg"] == 0
+    assert found["dists_content"] == pytest.approx(0, abs=1e-6)
+
+
 def test_a_picture_smaller_than_the_window_has_no_ssim(random_picture):
     assert np.isnan(ssim(random_picture(10, 40), random_picture(10, 40)))
 
@@ -82,11 +90,11 @@ def test_dists_is_zero_for_equals_and_symmetric(random_picture):
 
 
 # By PyTorch 2.13 in float32 from the published weights: the linear layers of lpips
-# 0.1.4 and the weights of dists-pytorch 0.1, on torchvision's VGG16.
+# 0.1.4 and the weights of dists-pytorch 0.1, on torchvision's AlexNet and VGG16.
 # "blurred" is the content shrunk to a quarter and enlarged again.
 PUBLISHED = {
-    "night": {"lpips_vgg": 0.840924, "dists_content": 0.439179},
-    "blurred": {"lpips_vgg": 0.341072, "dists_content": 0.305843},
+    "night": {"lpips": 0.620558, "lpips_vgg": 0.840924, "dists_content": 0.439179},
+    "blurred": {"lpips": 0.257355, "lpips_vgg": 0.341072, "dists_content": 0.305843},
 }
 PUBLISHED_SIFID = 663.751  # of the two pictures, with the layer and unit of ours
 
