@@ -7,7 +7,7 @@ VGG_LAYERS = {"conv4_2": 1.0}
 
 def test_alexnet_has_layers_of_its_own():
     config = StyleConfig(net="alexnet")
-    assert config.content_layers == {"conv3": 1.0}
+    assert config.content_layers == {"conv2": 1.0}
     assert list(config.style_layers) == ["conv1", "conv2", "conv3", "conv4", "conv5"]
     assert StyleConfig.from_yaml(config.to_yaml()) == config
 
