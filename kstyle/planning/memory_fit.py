@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from kstyle.config.option_types import MIN_TILE
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.planning.estimates import cost_model
@@ -15,7 +16,6 @@ from kstyle.planning.scales import Size, plan_scales_of_run, result_edge
 HISTORY_FALLBACKS = (5, 3)
 TILE_FALLBACKS = ("whole", 1024, 512, 256)
 OUT_OF_MEMORY_TILE = 512  # px: edge of the tiles after an out-of-memory error
-MIN_TILE = 128  # px
 RESUME_ADVICE = (
     "A resumed run keeps its size and its L-BFGS pairs: end other programs, or remove "
     "state.npz from its folder to start again."
