@@ -67,6 +67,8 @@ VALUES = {
     | shares.map("equal-gradient:{!r}".format),
     "content_weights": st.sampled_from([None, "equal-loss", "equal-gradient"]),
     "iterations": st.none(),
+    "style_loss": st.sampled_from(["gram", "wasserstein"]),
+    "content_loss": st.sampled_from(["mse", "self-similarity"]),
     "content_size": st.sampled_from([None, "original"]) | edges,
     "content_crop": st.none() | crops,
     "average": st.just(0.0) | shares,
@@ -103,6 +105,8 @@ def options(draw):
     given |= dict(zip(layers, pair, strict=True))
     if given["average"]:
         given["optimizer"] = "adam"
+    if given["convention"] != "reference":
+        given |= {"style_loss": "gram", "content_loss": "mse"}
     if given["optimizer"] == "scipy":  # it has fewer options
         given |= {"parameterization": "pixels", "learning_rate": None}
     return given

@@ -361,6 +361,13 @@ class StyleConfig(pydantic.BaseModel):
         if self.average and self.optimizer != "adam":
             raise ConfigError("average is Adam's. Leave it out, or use optimizer adam.")
         self._check_scipy()
+        compared = self.style_loss, self.content_loss
+        if self.convention != "reference" and compared != ("gram", "mse"):
+            raise ConfigError(
+                f"convention {self.convention} has factors for style_loss gram and "
+                "content_loss mse only. Leave one or the other out.",
+                option="convention",
+            )
         for name in ("content_crop", "style_crop"):
             text = getattr(self, name)
             if text is not None:

@@ -137,7 +137,10 @@ def test_a_convention_needs_its_weights():
         StyleConfig(convention="johnson")
     with pytest.raises(ConfigError, match="needs content_weight too"):
         StyleConfig(convention="johnson", style_weight=100)
-    config = StyleConfig(convention="johnson", style_weight=100, content_weight=5)
+    weights = {"style_weight": 100, "content_weight": 5}
+    with pytest.raises(ConfigError, match="style_loss gram and content_loss mse only"):
+        StyleConfig(convention="johnson", style_loss="wasserstein", **weights)
+    config = StyleConfig(convention="johnson", **weights)
     assert set(config.style_layers.values()) == {1.0}
     assert config.style_weights is None
 
