@@ -64,8 +64,8 @@ class TermLoss(keras.losses.Loss):
         """Return what is compared of the features `(batch, H, W, C)`."""
         return features
 
-    # Factor on the formula with which the same weight gives about as strong a style as
-    # a `GramLoss`. Chosen by looking at results.
+    # Factor on the formula, so that the same weight suits all statistics roughly. The
+    # factors of the classes are estimates, not settled by comparing results.
     balance = 1.0
 
     def normal_loss(self, target: Any) -> tf.Tensor:
