@@ -10,7 +10,8 @@ DISTANCE_UNIT = "relative; 0 = equal, higher = less similar"
 SCORE_NOUNS = {
     "style_distance": "style distance to the painting",
     "content_distance": "content distance to the photograph",
-    "lpips_vgg": "LPIPS to the photograph",
+    "lpips": "LPIPS by AlexNet to the photograph",
+    "lpips_vgg": "LPIPS by VGG16 to the photograph",
     "dists_content": "DISTS to the photograph",
     "dists_style": "DISTS to the painting",
     "sifid": "Fréchet distance to the painting",
