@@ -1,8 +1,8 @@
 """Looks: `--look NAME` and `--strength X`, and what they mean in plain options.
 
 A look is a weight of the style loss. With weights of the layers that are normalized to
-the pictures (`layer_balance.py`) one number looks alike with every pair of pictures.
-Chosen by eye on sixteen pairs at 192 px and on six at 512 px.
+the pictures (`layer_balance.py`) one number has a similar effect with every pair of
+pictures. Chosen by eye; docs/gallery.md has the pairs and sizes that were compared.
 """
 
 import math
