@@ -18,7 +18,7 @@ import kstyle
 from kstyle.hardware import devices
 from kstyle.hardware.host import cpu_cores, cpu_name
 from kstyle.images.picture import fit_long_edge, resize
-from kstyle.losses.style import STYLE_FACTOR
+from kstyle.losses.statistics import STYLE_FACTOR
 from kstyle.networks.extractor import MEAN_RGB
 from kstyle.networks.registry import get_architecture
 from kstyle.planning import estimates

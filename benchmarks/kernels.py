@@ -33,8 +33,9 @@ def plain_product(flat):
     return tf.matmul(wide, wide, transpose_a=True)
 
 
-def plain_padding(x, mode):
-    """Compute `pad_features` by TensorFlow's own op."""
+def plain_padding(x, mode, width=1):
+    """Compute `pad_features` by TensorFlow's own op; VGG's kernels need one pixel."""
+    assert width == 1
     return tf.pad(x, ONE_PIXEL, PAD_MODES[mode])
 
 
