@@ -34,8 +34,11 @@ def plain_product(flat):
 
 
 def plain_padding(x, mode, width=1):
-    """Compute `pad_features` by TensorFlow's own op; VGG's kernels need one pixel."""
-    assert width == 1
+    """Compute `pad_features` by TensorFlow's own op.
+
+    width: not used; the kernels of VGG need one pixel.
+    """
+    del width
     return tf.pad(x, ONE_PIXEL, PAD_MODES[mode])
 
 
