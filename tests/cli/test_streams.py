@@ -1,4 +1,4 @@
-"""Standard streams that are full or closed, and too little address space."""
+"""Standard streams that are full or closed, and limits of addresses and files."""
 
 import os
 import subprocess
@@ -43,6 +43,20 @@ def test_a_run_with_a_full_stderr_ends_well(small_run, tmp_path):
     done = run_shell("2>/dev/full", "stylize", "--config", config)
     assert done.returncode == 0
     assert done.stdout.startswith("wrote ") and done.stderr == ""
+
+
+def test_a_limit_of_file_sizes_costs_the_checkpoint_alone(small_run, tmp_path):
+    small_run |= {"checkpoint_every": "2", "output": str(tmp_path / "out.png")}
+    config = tmp_path / "config.yaml"
+    config.write_text("\n".join(f"{k}: {v}" for k, v in small_run.items()))
+    most = 45_000  # bytes of a file; 10 pairs of L-BFGS take 52 kB
+    limit = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({most}, {most}))"
+    run = "import runpy; runpy.run_module('kstyle', run_name='__main__')"
+    words = [sys.executable, "-c", f"{limit}; {run}", "stylize", "--config", config]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "no checkpoint at step 2: [Errno 27] File too large" in done.stderr
+    assert (tmp_path / "out.png").is_file() and "Traceback" not in done.stderr
 
 
 def test_a_reader_that_has_left_is_no_traceback():

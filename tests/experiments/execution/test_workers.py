@@ -200,6 +200,30 @@ def test_a_ray_worker_that_is_killed_costs_nothing(
     same_as(whole, tmp_path / "logs" / "pools", state)
 
 
+@pytest.mark.cluster
+@needs_ray
+@pytest.mark.usefixtures("enabled_interrupts")
+def test_a_ray_trial_that_is_interrupted_keeps_its_picture(
+    experiment, own_ray, tmp_path
+):
+    folder = tmp_path / "logs" / "pools" / "pool=avg"
+    changes = {"steps": 100000, "optimizer": "adam", "checkpoint_every": "3600s"}
+    plans = experiments.plan(experiment, logdir=tmp_path / "logs", changes=changes)
+
+    class Interrupted(experiments.Silent):
+        def step(self, trial, done, *others):
+            if done:
+                raise KeyboardInterrupt  # as SIGTERM does in a command
+
+    with ray_module.RayPool(plans, 1, None) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            run_plans(plans, Interrupted(), WorkerContext(), pool)
+    step = checkpoint_file.read_checkpoint(folder).step
+    assert step > 0
+    assert json.loads((folder / "run.json").read_text())["steps"] == step
+    assert (folder / "result.png").is_file()
+
+
 def test_a_start_of_ray_leaves_the_handler_of_sigterm():
     def handle(number, frame):
         raise AssertionError
