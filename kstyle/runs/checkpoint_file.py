@@ -1,5 +1,6 @@
 """The state of a run on disk, from which `kstyle resume` continues."""
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -174,10 +175,11 @@ def check_fingerprint(
     Raises: ConfigError: an option, a picture's bytes or the weights differ.
     """
     then, now = state.fingerprint, run_fingerprint(config)
-    # A checkpoint of an earlier version lacks the options that came later.
-    options = StyleConfig().model_dump(mode="json") | (
-        state.requested_options if requested else then["config"]
-    )
+    options = state.requested_options if requested else then["config"]
+    with contextlib.suppress(ConfigError):  # of a later version: its options differ
+        # A checkpoint of an earlier version lacks the options that came later. They are
+        # what its own options imply: without `style_growth` for weights that are given.
+        options = StyleConfig(**options).model_dump(mode="json")
     changed = [key for key, value in now["config"].items() if options.get(key) != value]
     changed += changed_files(then, now)
     if not changed and options.keys() == now["config"].keys():

@@ -143,7 +143,8 @@ def test_a_checkpoint_from_before_an_option_existed_is_resumed(options):
     state = checkpoint_file.read_checkpoint(folder)
     config = dict(state.fingerprint["config"])
     requested = dict(state.requested_options)
-    del config["content_size"], requested["content_size"]
+    for name in ("content_size", "style_growth", "look", "convention"):
+        del config[name], requested[name]
     fingerprint = {**state.fingerprint, "config": config}
     state = dataclasses.replace(
         state, fingerprint=fingerprint, requested_options=requested
