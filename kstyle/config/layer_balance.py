@@ -109,7 +109,7 @@ def parse_content_method(text: str, init: str) -> BalanceMethod:
 
 
 def split_method(text: str) -> BalanceMethod:
-    """Split METHOD or METHOD:NUMBER; a number that is none becomes NaN."""
+    """Split METHOD or METHOD:NUMBER; text that is no number gives NaN."""
     name, colon, number = text.partition(":")
     try:
         return BalanceMethod(name, float(number) if colon else None)

@@ -192,7 +192,7 @@ def _quiet_decoders(path: Path) -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)  # the error says it, in one sentence
-    Image.MAX_IMAGE_PIXELS = None  # decoded.check_size has a limit of its own
+    Image.MAX_IMAGE_PIXELS = None  # decoded.check_size limits the size
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

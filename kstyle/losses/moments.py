@@ -140,8 +140,19 @@ class GramLoss(MomentLoss):
         return STYLE_FACTOR * error / gram.shape[-1] ** 2
 
 
+class CovarianceMomentLoss(MomentLoss):
+    """Compares covariances and means, computed from the means of `F F^T` and of F."""
+
+    def collect(self, features: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
+        """Return the means of `F F^T` and of F: `(batch, C + 1, C)`."""
+        return products_and_mean(features, selection.get("weights"))
+
+    def collected_shape(self, channels: int) -> tuple[int | None, ...]:
+        return channels + 1, channels
+
+
 @keras.saving.register_keras_serializable("kstyle")
-class CovarianceLoss(MomentLoss):
+class CovarianceLoss(CovarianceMomentLoss):
     """`1e-4 sum((S - S_style)^2) / 2 / C^2` of the covariances `S = G - mu mu^T`.
 
     As `GramLoss`, with features from which their mean over positions is subtracted
@@ -150,13 +161,6 @@ class CovarianceLoss(MomentLoss):
 
     def __init__(self, name: str = "covariance", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
-
-    def collect(self, features: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
-        """Return the means of `F F^T` and of F: `(batch, C + 1, C)`."""
-        return products_and_mean(features, selection.get("weights"))
-
-    def collected_shape(self, channels: int) -> tuple[int | None, ...]:
-        return channels + 1, channels
 
     def finish(self, statistic: tf.Tensor) -> tf.Tensor:
         """Return the covariance matrix, `(batch, C, C)`."""

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kstyle.losses.moments import MomentLoss, products_and_mean, split_covariance
-from kstyle.losses.statistics import PositionSelection, distance_scale
+from kstyle.losses.moments import CovarianceMomentLoss, split_covariance
+from kstyle.losses.statistics import distance_scale
 
 # On the diagonal of both covariances, times the mean variance of the style's channels:
 # deep layers of small pictures have fewer positions than channels, so their covariance
@@ -22,7 +22,7 @@ SMALLEST_ROOT = 1e-3
 
 
 @keras.saving.register_keras_serializable("kstyle")
-class WassersteinLoss(MomentLoss):
+class WassersteinLoss(CovarianceMomentLoss):
     """Squared 2-Wasserstein distance of two normal distributions of features.
 
     `k W / (|mu_s|^2 + tr S_s)` with k `balance` times `distance_scale` and
@@ -40,13 +40,6 @@ class WassersteinLoss(MomentLoss):
 
     def __init__(self, name: str = "wasserstein", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
-
-    def collect(self, features: tf.Tensor, selection: PositionSelection) -> tf.Tensor:
-        """Return the means of `F F^T` and of F: `(batch, C + 1, C)`."""
-        return products_and_mean(features, selection.get("weights"))
-
-    def collected_shape(self, channels: int) -> tuple[int | None, ...]:
-        return channels + 1, channels
 
     def finish(self, statistic: tf.Tensor) -> tf.Tensor:
         """Return covariance and, as the last row, mean: `(batch, C + 1, C)`."""

@@ -37,7 +37,7 @@ class Stopped(Exception):
 class Minimization:
     """`scipy.optimize.minimize` turned inside out: the caller evaluates the function.
 
-    SciPy runs in a thread of its own, which waits while the caller evaluates a point.
+    SciPy runs in a separate thread, which waits while the caller evaluates a point.
 
     start: float64 vector in 0..255. history: number of corrections. max_iterations:
         `None`: no limit. Every iteration is one or more evaluations.
