@@ -77,10 +77,14 @@ class CostModel:
         TensorFlow's allocator does not give back what coarser scales without tiles
         took, so that is included.
         """
-        found, kept = [], 0.0
+        found, kept = [], PROCESS_BYTES
         for scale in scales:
+            layers = self.computed_layers(scale.content_size)
+            pictures = PICTURE_COPIES + self.optimizer_pictures
+            values = NETWORK_COPIES * sum(layer.parameters for layer in layers)
+            values += pictures * 3 * math.prod(scale.content_size)
             features = self.feature_bytes(scale)
-            found.append(round(self.fixed_bytes(scale.content_size) + features + kept))
+            found.append(round(kept + FLOAT_BYTES * values + features))
             kept += features if scale.tile is None else 0.0
         return found
 
@@ -88,21 +92,14 @@ class CostModel:
         """Return the resident memory of the process at most in a run of `scales`."""
         return max(self.scale_bytes(scales))
 
-    def fixed_bytes(self, size: Size) -> float:
-        """Return the bytes of the process, its weights and its pictures of `size`."""
-        weights = sum(row.parameters for row in self.computed_layers(size))
-        pictures = (PICTURE_COPIES + self.optimizer_pictures) * 3 * math.prod(size)
-        return PROCESS_BYTES + FLOAT_BYTES * (NETWORK_COPIES * weights + pictures)
-
     def feature_bytes(self, scale: ScalePlan) -> float:
         """Return the bytes of the features that a scale holds at most: of a step on the
         content, or of one pass over the style."""
+        sizes = scale.content_size, scale.style_size
         if scale.tile is None:
-            content = conv_values(self.computed_layers(scale.content_size))
-            style = conv_values(self.computed_layers(scale.style_size))
+            content, style = (conv_values(self.computed_layers(size)) for size in sizes)
             values = max(NETWORK_COPIES * content, style)
         else:
-            sizes = scale.content_size, scale.style_size
             values = max(self.tiled_values(size, scale.tile) for size in sizes)
         share = BFLOAT16_SHARE if scale.precision == "bfloat16" else 1.0
         return FLOAT_BYTES * share * values
@@ -114,10 +111,10 @@ class CostModel:
         height, width = (math.ceil(n / math.ceil(n / edge)) for n in size)
         tile = {row.name: row for row in self.computed_layers((height, width))}
         stages = split_stages(get_architecture(self.net).trunk(self.layers))
-        features = max(
-            conv_values(tile[layer.name] for layer in stage if layer.name in tile)
-            for stage in stages
+        of_stages = (
+            (tile[r.name] for r in stage if r.name in tile) for stage in stages
         )
+        features = max(conv_values(rows) for rows in of_stages)
         return stage_boundary_values(stages, values) + NETWORK_COPIES * features
 
 
@@ -151,19 +148,15 @@ def estimate_scales(
         a step, such as `calibration.seconds_per_gflop`.
     traced: whether the models are there from an earlier run.
     """
-    begin = 0.0 if traced else SCALE_SECONDS
-    seconds = [
-        begin + costs.scale_gflop(scale) * seconds_per_gflop(scale.precision)
-        for scale in scales
-    ]
-    final = 2 * costs.pass_gflop(scales[-1].content_size)
-    seconds[-1] += final * seconds_per_gflop("float32")
-    return [
-        Estimate(time, peak, scale.steps)
-        for time, peak, scale in zip(
-            seconds, costs.scale_bytes(scales), scales, strict=True
-        )
-    ]
+    found = []
+    for scale, peak in zip(scales, costs.scale_bytes(scales), strict=True):
+        seconds = costs.scale_gflop(scale) * seconds_per_gflop(scale.precision)
+        if scale is scales[-1]:
+            final = 2 * costs.pass_gflop(scale.content_size)
+            seconds += final * seconds_per_gflop("float32")
+        seconds += 0.0 if traced else SCALE_SECONDS
+        found.append(Estimate(seconds, peak, scale.steps))
+    return found
 
 
 def estimate_run(
@@ -174,8 +167,5 @@ def estimate_run(
 ) -> Estimate:
     """Estimate the whole run; arguments as for `estimate_scales`."""
     each = estimate_scales(costs, scales, seconds_per_gflop, traced)
-    return Estimate(
-        sum(scale.seconds for scale in each),
-        max(scale.bytes for scale in each),
-        sum(scale.steps for scale in each),
-    )
+    seconds, peaks, steps = zip(*map(dataclasses.astuple, each), strict=True)
+    return Estimate(sum(seconds), max(peaks), sum(steps))

@@ -12,14 +12,10 @@ from kstyle.errors import ConfigError
 from kstyle.planning.estimates import cost_model
 from kstyle.planning.scales import Size, plan_scales_of_run, result_edge
 
-# Tried in this order: fewer L-BFGS pairs, then recomputation, then tiles.
+# Fewer L-BFGS pairs are tried first, then recomputation, then tiles.
 HISTORY_FALLBACKS = (5, 3)
 TILE_FALLBACKS = ("whole", 1024, 512, 256)
 OUT_OF_MEMORY_TILE = 512  # px: edge of the tiles after an out-of-memory error
-RESUME_ADVICE = (
-    "A resumed run keeps its size and its L-BFGS pairs: end other programs, or remove "
-    "state.npz from its folder to start again."
-)
 
 
 def fit_memory(
@@ -47,21 +43,24 @@ def fit_memory(
 
     if available is None or need(config) <= available:
         return config
-    smaller = config
-    if config.fit == "auto":
-        pairs = 0 if resumed or config.optimizer != "lbfgs" else config.history
-        for changes in memory_fallbacks(pairs, config.tile):
-            smaller = config.replace(**changes)
-            if need(smaller) <= available:
-                words = " and ".join(f"--{k} {value}" for k, value in changes.items())
-                logging.getLogger("kstyle").warning(
-                    "The free memory is too small for this run: continuing with %s.",
-                    words,
-                )
-                return smaller
+    pairs = 0 if resumed or config.optimizer != "lbfgs" else config.history
+    changes = memory_fallbacks(pairs, config.tile) if config.fit == "auto" else []
+    tried = [config.replace(**change) for change in changes]
+    for smaller, change in zip(tried, changes, strict=True):
+        if need(smaller) <= available:
+            words = " and ".join(f"--{name} {value}" for name, value in change.items())
+            logging.getLogger("kstyle").warning(
+                "The free memory is too small for this run: continuing with %s.", words
+            )
+            return smaller
     edge = result_edge(config.size, config.content_size, content_size)
-    sentences = shortage_message(smaller, edge, available, need)
-    raise ConfigError(f"{sentences} {RESUME_ADVICE}" if resumed else sentences)
+    message = shortage_message([config, *tried][-1], edge, available, need)
+    if resumed:
+        message += (
+            " A resumed run keeps its size and its L-BFGS pairs: end other programs, "
+            "or remove state.npz from its folder to start again."
+        )
+    raise ConfigError(message)
 
 
 def memory_fallbacks(history: int, tile: str | int) -> list[dict[str, Any]]:
@@ -69,11 +68,11 @@ def memory_fallbacks(history: int, tile: str | int) -> list[dict[str, Any]]:
 
     history: the number of L-BFGS pairs that may become fewer. tile: the option.
     """
-    pairs: list[dict[str, Any]] = [{}]
-    pairs += [{"history": n} for n in HISTORY_FALLBACKS if n < history]
+    pairs: list[dict[str, Any]] = [{"history": n} for n in HISTORY_FALLBACKS]
+    fewer = [{}, *(change for change in pairs if change["history"] < history)]
     tiles: list[dict[str, Any]] = [{}]
     tiles += [{"tile": edge} for edge in TILE_FALLBACKS if tile == "off"]
-    return [tiled | fewer for tiled, fewer in itertools.product(tiles, pairs)][1:]
+    return [tiled | few for tiled, few in itertools.product(tiles, fewer)][1:]
 
 
 def shortage_message(
@@ -89,19 +88,16 @@ def shortage_message(
 
     def need_at(size: int) -> int:
         try:
-            changes = {"size": size, "content_size": None, "scales": scales}
-            return need(config.replace(**changes))
+            return need(config.replace(size=size, content_size=None, scales=scales))
         except ConfigError:  # too small for the layers or their scales
             return 0
 
-    sizes = range(edge)
-    size = bisect.bisect_right(sizes, available, lo=1, key=need_at) - 1
-    if need_at(size):
-        advice = f"The largest --size that fits is {size}."
-        if config.content_size is not None:
-            advice += " Give it in place of --content-size."
-    else:
+    size = bisect.bisect_right(range(edge), available, lo=1, key=need_at) - 1
+    advice = f"The largest --size that fits is {size}."
+    if not need_at(size):
         advice = "No --size fits: use a smaller --style-size, or end other programs."
+    elif config.content_size is not None:
+        advice += " Give it in place of --content-size."
     if config.fit == "off":
         advice += " Or leave out --fit off."
     tiles = f" with --tile {config.tile}" if config.tile != "off" else ""
