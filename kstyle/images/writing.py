@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from PIL import Image, features
 
 from kstyle.errors import ConfigError, ImageError
@@ -216,6 +215,8 @@ def _exif(text: str | None) -> Image.Exif:
 
 def _write_tiff(path: Path, samples: np.ndarray, text: str | None) -> None:
     """Write a TIFF of 8 or 16 bits."""
+    import tifffile  # 0.2 s, which only a TIFF is to cost
+
     plain_bytes, data = 7, color_profiles.SRGB_BYTES
     tifffile.imwrite(
         path,
