@@ -71,7 +71,7 @@ def test_every_folder_is_in_the_maps_and_the_picture():
 
 def test_commands_of_the_documents_have_their_options():
     known = ""
-    commands = ("stylize", "resume", "layers", "score", "experiment run")
+    commands = ("stylize", "resume", "layers", "score", "timelapse", "experiment run")
     for command in (*commands, "experiment report", "experiment new"):
         known += CliRunner().invoke(cli, [*command.split(), "--help"]).output
     for name in ("README.md", "docs/manual.md", "docs/experiments.md"):

@@ -9,12 +9,14 @@ from typing import Any
 import click
 
 from kstyle.cli.common import one_line, print_path
+from kstyle.cli.preview import TerminalPreview, open_in_viewer
 from kstyle.cli.progress import watch_run
 from kstyle.cli.signals import ending_signal
 from kstyle.cli.streams import print_to_stderr
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.hardware.tensorflow_setup import load_tensorflow
+from kstyle.images.reading import load_picture
 from kstyle.planning.estimates import cost_model, estimate_run
 from kstyle.planning.scales import STEP_COSTS
 from kstyle.runs.batch_plan import (
@@ -45,6 +47,8 @@ def stylize_many(
     *,
     overwrite: bool,
     dry_run: bool,
+    open_results: bool,
+    preview: TerminalPreview | None,
     quiet: bool,
 ) -> int:
     """Stylize all pictures, or print an estimate. Returns the exit code.
@@ -69,8 +73,11 @@ def stylize_many(
         return 0
     from kstyle.runs.batch import run_batch
 
-    outcomes = run_batch(plan, BatchLines(quiet=quiet, other_files=other_files))
+    watch = BatchLines(quiet=quiet, other_files=other_files, preview=preview)
+    outcomes = run_batch(plan, watch)
     print_outcomes(outcomes, quiet=quiet)
+    if open_results:
+        open_in_viewer(Path(output or config.logdir))
     return batch_exit_code(outcomes)
 
 
@@ -87,10 +94,18 @@ class BatchLines(SilentBatchWatch):
 
     quiet: print only the paths. other_files: how many files of the folder are not
         pictures. In a terminal a bar on stderr shows the progress of the current run.
+    preview: shows the results in the terminal.
     """
 
-    def __init__(self, *, quiet: bool, other_files: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        quiet: bool,
+        other_files: int = 0,
+        preview: TerminalPreview | None = None,
+    ) -> None:
         self.quiet, self.other_files = quiet, other_files
+        self.preview = preview
         self.clock = WorkClock({})
 
     def begin(self, plan: BatchPlan, todo: Sequence[BatchEntry]) -> None:
@@ -108,6 +123,8 @@ class BatchLines(SilentBatchWatch):
     def end(self, entry: BatchEntry, outcome: BatchOutcome) -> None:
         """Print the line of one picture."""
         self.clock.finish(id(entry))
+        if self.preview is not None and outcome.path is not None:
+            self.preview.show_result(load_picture(outcome.path))
         if self.quiet:
             if outcome.path is not None:
                 print_path(outcome.path)

@@ -25,6 +25,9 @@ COMMANDS = {
         "experiment",
         "Vary one option of a run and compare the results.",
     ),
+    "gallery": LazyCommand(
+        "gallery_commands", "gallery_command", "Write a page of all runs in a folder."
+    ),
     "layers": LazyCommand(
         "info",
         "layers_command",
@@ -48,6 +51,11 @@ COMMANDS = {
     ),
     "stylize": LazyCommand(
         "stylize", "stylize_command", "Render a photograph in the style of a painting."
+    ),
+    "timelapse": LazyCommand(
+        "gallery_commands",
+        "timelapse_command",
+        "Make a film of a run from its snapshots.",
     ),
     "verify": LazyCommand(
         "run_commands", "verify_command", "Recompute the losses of a saved result."

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from kstyle.cli.preview import TerminalPreview
 from kstyle.cli.streams import print_to_stderr
 from kstyle.runs.job import Job
 from kstyle.runs.progress import (
@@ -17,17 +18,26 @@ from kstyle.runs.progress import (
 
 
 @contextlib.contextmanager
-def watch_run(job: Job, *, quiet: bool, alone: bool = True) -> Iterator[list[Any]]:
+def watch_run(
+    job: Job,
+    *,
+    quiet: bool,
+    alone: bool = True,
+    preview: TerminalPreview | None = None,
+) -> Iterator[list[Any]]:
     """Yield the Keras callbacks that show the progress of a run.
 
     alone: `False` for a run of a batch, which has a bar that vanishes, or nothing.
+    preview: shows the snapshots.
     """
     is_terminal = stderr_is_terminal()
+    pictures = [] if preview is None else [preview.snapshot_callback(job)]
     if quiet or not (alone or is_terminal):
-        yield []
+        yield pictures
     elif is_terminal:
-        with terminal_bar(job, transient=not alone) as callbacks:
-            yield callbacks
+        console = None if preview is None else preview.console
+        with terminal_bar(job, transient=not alone, console=console) as callbacks:
+            yield callbacks + pictures
     else:
         show = line_printer(planned_steps(job))
         yield [make_progress_report(show, job.config.report_every, job.scales)]

@@ -20,6 +20,13 @@ from kstyle.cli.options import (
     quiet_option,
     variable_option,
 )
+from kstyle.cli.preview import (
+    TerminalPreview,
+    open_in_viewer,
+    open_option,
+    open_preview,
+    preview_option,
+)
 from kstyle.cli.progress import watch_run
 from kstyle.cli.signals import ending_signal
 from kstyle.config.style_config import StyleConfig
@@ -60,6 +67,8 @@ from kstyle.runs.job import prepare, read_inputs
 )
 @overwrite_option("replace an existing output")
 @dry_run_option("print sizes, time and memory; write nothing")
+@preview_option
+@open_option("open the result in the system's viewer; of several, their folder")
 @quiet_option("print only the paths of the results")
 @click.pass_context
 def stylize_command(
@@ -69,6 +78,8 @@ def stylize_command(
     styles: tuple[str, ...],
     overwrite: bool,
     dry_run: bool,
+    preview: bool,
+    open_result: bool,
     quiet: bool,
     **_: Any,  # the fields of `StyleConfig`, which `merge_options` reads
 ) -> None:
@@ -92,6 +103,7 @@ def stylize_command(
         options = merge_pictures(context, options, content_dir, styles)
         config = make_config(context, options, config_file)
         check_device_present(config.device)
+        shown = None if dry_run else open_preview(preview)
         if batch.is_batch(content_dir, styles):
             code = batch.stylize_many(
                 config,
@@ -99,13 +111,21 @@ def stylize_command(
                 styles,
                 overwrite=overwrite,
                 dry_run=dry_run,
+                open_results=open_result,
+                preview=shown,
                 quiet=quiet,
             )
         elif dry_run:
             print_run_plan(config, overwrite)
             code = 0
         else:
-            code = stylize_one_picture(config, overwrite=overwrite, quiet=quiet)
+            code = stylize_one_picture(
+                config,
+                overwrite=overwrite,
+                open_result=open_result,
+                preview=shown,
+                quiet=quiet,
+            )
     sys.exit(code)
 
 
@@ -121,7 +141,14 @@ def check_device_present(device: str) -> None:
         devices.check_device_option(device)
 
 
-def stylize_one_picture(config: StyleConfig, *, overwrite: bool, quiet: bool) -> int:
+def stylize_one_picture(
+    config: StyleConfig,
+    *,
+    overwrite: bool,
+    open_result: bool,
+    preview: TerminalPreview | None,
+    quiet: bool,
+) -> int:
     """Stylize one picture and print where it is. Returns the exit code."""
     job = prepare(config, overwrite=overwrite)
     load_tensorflow()
@@ -137,7 +164,7 @@ def stylize_one_picture(config: StyleConfig, *, overwrite: bool, quiet: bool) ->
         console.print_solved_weights({name: getattr(solved, name) for name in names})
 
     models = ModelCache()
-    with watch_run(job, quiet=quiet) as callbacks:
+    with watch_run(job, quiet=quiet, preview=preview) as callbacks:
         if config.all_losses:
             console.print_weighted_losses(
                 initialization.layer_losses(job, models),
@@ -147,7 +174,11 @@ def stylize_one_picture(config: StyleConfig, *, overwrite: bool, quiet: bool) ->
         result = pipeline.run_job(
             job, callbacks, models, on_solved=None if quiet else print_weights
         )
+    if preview is not None:
+        preview.show_result(result.picture)
     console.print_result(result, quiet=quiet)
+    if open_result:
+        open_in_viewer(result.path)
     return ending_signal.exit_code() if result.interrupted else 0
 
 

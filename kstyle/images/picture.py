@@ -43,6 +43,13 @@ class Picture:
         Image.fromarray(levels).save(file, "PNG")
         return file.getvalue()
 
+    def over_white(self) -> np.ndarray:
+        """Return the pixels over white where the picture is transparent."""
+        if self.alpha is None:
+            return self.pixels
+        alpha = self.alpha[..., None]
+        return alpha * self.pixels + (1 - alpha)
+
     def resized(self, size: tuple[int, int]) -> "Picture":
         """Resample to `size`, `(height, width)`."""
         alpha = None if self.alpha is None else resize(self.alpha, size)

@@ -63,6 +63,18 @@ def check_writable(
         raise ConfigError(f"{path} is a web address. Name a file for the result.")
     path = Path(path)
     _check_type(path, bits)
+    check_target(path, overwrite=overwrite)
+    if alpha and path.suffix.lower() in OPAQUE_SUFFIXES:
+        log.info("%s cannot hold transparency; it is put over white", path)
+
+
+def check_target(path: Path, *, overwrite: bool = False) -> None:
+    """Check that a file of any type can be written at `path`; nothing is changed.
+
+    Raises: as `check_writable`.
+    """
+    if is_web_address(os.fspath(path)):
+        raise ConfigError(f"{path} is a web address. Name a file for the result.")
     _check_name(path)
     if os.path.exists(path) and not os.path.isfile(path):
         raise ImageError(f"{path} is a folder or device. Name a file for the result.")
@@ -73,8 +85,6 @@ def check_writable(
         raise ImageError(f"{folder} is not a folder. Name another place for {path}.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ImageError(f"{folder} may not be written to. Name another place.")
-    if alpha and path.suffix.lower() in OPAQUE_SUFFIXES:
-        log.info("%s cannot hold transparency; it is put over white", path)
 
 
 def _check_name(path: Path) -> None:

@@ -13,6 +13,7 @@ from kstyle.planning.scales import ScalePlan
 from kstyle.runs.job import Job
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
 NOTEBOOK_INTERVAL = 0.2  # seconds between two updates of a notebook's display
@@ -52,10 +53,13 @@ def check_verbose(verbose: Any) -> None:
 
 
 @contextlib.contextmanager
-def terminal_bar(job: Job, *, transient: bool = False) -> Iterator[list[Any]]:
+def terminal_bar(
+    job: Job, *, transient: bool = False, console: "Console | None" = None
+) -> Iterator[list[Any]]:
     """Yield the Keras callbacks that move a bar on stderr.
 
-    transient: whether the bar vanishes at the end.
+    transient: whether the bar vanishes at the end. console: of stderr, where others
+        print above the bar; by default a new one.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -67,7 +71,7 @@ def terminal_bar(job: Job, *, transient: bool = False) -> Iterator[list[Any]]:
         TextColumn("loss {task.fields[loss]}"),
         TextColumn("{task.fields[speed]} steps/s"),
         TextColumn("ETA {task.fields[eta]}"),
-        console=Console(stderr=True),
+        console=console or Console(stderr=True),
         redirect_stdout=False,  # would send results in stdout to stderr
         transient=transient,
     )

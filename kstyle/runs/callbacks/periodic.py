@@ -136,6 +136,25 @@ class SnapshotFiles(EverySteps):
         save_picture(self.path(step), pixels)
 
 
+class PictureReport(EverySteps):
+    """Calls `show(step, pixels)` with the picture, `(height, width, 3)` in [0, 1].
+
+    recolor: as for `SnapshotFiles`.
+    """
+
+    def __init__(
+        self,
+        show: Callable[[int, np.ndarray], None],
+        every: int,
+        recolor: Callable[[np.ndarray], np.ndarray],
+    ) -> None:
+        super().__init__(every)
+        self.show, self.recolor = show, recolor
+
+    def report(self, step: int, logs: dict[str, float]) -> None:
+        self.show(step, self.recolor(self.model.pixels()))
+
+
 class LossCurve(EverySteps):
     """Keeps the losses of every step for a chart.
 

@@ -1,0 +1,53 @@
+"""The runs in a folder of runs."""
+
+import pytest
+
+from kstyle.errors import ConfigError
+from kstyle.gallery.run_list import find_runs
+
+
+def test_the_latest_run_is_the_first_and_folders_are_groups(logs, finished_run):
+    finished_run("old")
+    finished_run("08_pooling/pool=avg", begun="2026-01-03T00:00:00+00:00")
+    finished_run(".hidden/run")
+    found = [(entry.group, entry.folder.name) for entry in find_runs(logs)]
+    assert found == [("08_pooling", "pool=avg"), ("", "old")]
+
+
+def test_a_run_folder_itself_is_a_run(finished_run):
+    (entry,) = find_runs(finished_run())
+    assert entry.title == "red in the style of blue"
+
+
+def test_a_damaged_record_is_logged_and_left_out(logs, finished_run, caplog):
+    finished_run("whole")
+    (finished_run("broken") / "run.json").write_text("{")
+    assert [entry.folder.name for entry in find_runs(logs)] == ["whole"]
+    assert "left out" in caplog.text and "broken" in caplog.text
+
+
+def test_options_are_described_where_they_differ_from_the_defaults(logs, finished_run):
+    finished_run(look="painterly", color="keep", scales=[64, 128], size=128)
+    (entry,) = find_runs(logs)
+    assert entry.described_options() == {
+        "look": "painterly",
+        "color": "keep",
+        "scales": "64, 128",
+    }
+
+
+def test_a_weight_of_no_look_is_described_as_a_weight(logs, finished_run):
+    finished_run(style_weight=70)
+    assert find_runs(logs)[0].described_options() == {"style_weight": "70"}
+
+
+def test_without_a_result_the_last_snapshot_stands_for_it(finished_run):
+    folder = finished_run(exit="running")
+    (folder / "result.png").unlink()
+    (entry,) = find_runs(folder)
+    assert entry.result().name == "step_000020.png"
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="is not a folder"):
+        find_runs(tmp_path / "none")
