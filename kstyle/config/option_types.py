@@ -175,6 +175,17 @@ LossNames = Annotated[str, BeforeValidator(parse_loss_names)]
 IntervalOption = Annotated[str, BeforeValidator(as_interval)]
 
 
+def option_text(value: Any) -> str:
+    """Format an option's value as on the command line: `conv3_1:2, conv4_1:0.5`."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k}:{option_text(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(option_text, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else str(value)
+
+
 MAX_LISTED_NAMES = 20  # known names in a message
 
 

@@ -12,6 +12,7 @@ from kstyle.experiments.definition.experiment_file import Experiment, Trial, Tri
 from kstyle.files import json_text, write_text
 from kstyle.runs.job import safe_stem
 from kstyle.runs.provenance import picture_hashes, weights_hash
+from kstyle.tensorboard_plugin.names import HYPERPARAMETER_FILE
 
 RECORD_FILE = "record.json"
 EXPERIMENT_EVENTS = ".bench"  # suffix of event files that are about the experiment
@@ -181,9 +182,8 @@ def copy_identical_trial(
 
     The event files about the experiment of `source` are not copied.
     """
-    shutil.copytree(
-        source, folder, ignore=shutil.ignore_patterns(f"*{EXPERIMENT_EVENTS}")
-    )
+    left_out = shutil.ignore_patterns(f"*{EXPERIMENT_EVENTS}", HYPERPARAMETER_FILE)
+    shutil.copytree(source, folder, ignore=left_out)
     original = read_record(source)
     if original is None:
         raise ConfigError(f"{source / RECORD_FILE} cannot be read. Run it again.")

@@ -26,6 +26,12 @@ from kstyle.runs.callbacks.divergence import DivergenceGuard
 from kstyle.runs.callbacks.periodic import LossCSV
 from kstyle.runs.callbacks.stopping import InterruptRelay, SciPyEnd, make_stoppers
 from kstyle.runs.checkpoint_file import RunState
+from kstyle.runs.hyperparameters import (
+    describe_run,
+    has_hyperparameters,
+    run_hyperparameters,
+    write_hyperparameters,
+)
 from kstyle.runs.initialization import initial_picture, solve_job_weights
 from kstyle.runs.job import Job, job_in_tiles, prepare
 from kstyle.runs.model_cache import ModelCache, build_model, on_device
@@ -241,6 +247,11 @@ def open_logs(
     if state is not None:
         columns = checkpoint_file.truncate_loss_csv(path, state.step)
     tensorboard.truncate_events(job.folder, state.step if state else None)
+    if not has_hyperparameters(job.folder):  # a trial has those of its experiment
+        options = job.requested_config
+        write_hyperparameters(
+            job.folder, run_hyperparameters(options), describe_run(options)
+        )
     file = open(path, "a" if state else "w", newline="")
     stack.callback(close_file, file)
     writer = tf.summary.create_file_writer(str(job.folder))

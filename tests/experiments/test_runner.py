@@ -261,7 +261,7 @@ def test_reports_and_events_contain_no_folders(pools, tmp_path):
     folder = tmp_path / "logs/pools"
     pages = [folder / name for name in ("report.html", "verdicts.json", "trials.csv")]
     events = list(folder.rglob("events*"))
-    assert len(events) == 3  # of the experiment, of the run, of its judge
+    assert len(events) == 4  # of the experiment, of the run twice, of its judge
     home = str(Path(pools_weights(pools)).parent).encode()
     for file in (*pages, folder.parent / "index.html", *events):
         text = file.read_bytes()

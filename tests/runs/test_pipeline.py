@@ -20,6 +20,7 @@ from kstyle.images.writing import read_metadata
 from kstyle.runs.job import prepare
 from kstyle.runs.model_cache import ModelCache
 from kstyle.runs.pipeline import run_job
+from kstyle.tensorboard_plugin.names import HYPERPARAMETER_FILE
 
 
 def rows_of(folder):
@@ -53,8 +54,11 @@ def test_a_run_leaves_a_better_picture_and_its_whole_record(small_run):
     assert result.path == result.folder / "result.png"
     assert (result.steps, result.interrupted) == (4, False)
     names = sorted(path.name for path in result.folder.iterdir())
-    assert names[:2] == ["config.yaml", next(n for n in names if "tfevents" in n)]
-    assert names[2:] == ["losses.csv", "result.png", "run.json", "snapshots"]
+    assert names[1] == HYPERPARAMETER_FILE
+    assert names[2].startswith("events.out.tfevents.")
+    names[1:3] = []
+    expected = ["config.yaml", "losses.csv", "result.png", "run.json", "snapshots"]
+    assert names == expected
 
     rows = rows_of(result.folder)
     assert [row["step"] for row in rows] == ["0", "2", "4"]

@@ -20,6 +20,7 @@ from kstyle.experiments.records import (
     write_record,
 )
 from kstyle.experiments.reporting.summary import score_trial
+from kstyle.experiments.reporting.tensorboard import write_trial_hyperparameters
 from kstyle.experiments.scoring.scorer import Scorer
 from kstyle.files import write_text
 from kstyle.hardware.machine import THIS_MACHINE, Machine
@@ -88,6 +89,7 @@ def run_trial(
             shutil.rmtree(folder, ignore_errors=True)
         if twin is not None:
             record = copy_identical_trial(twin, folder, record)
+            write_trial_hyperparameters(task.folder, trial, task.experiment)
         else:
             job = prepare(
                 trial.config, folder=folder, state=state, machine=context.machine
@@ -96,6 +98,7 @@ def run_trial(
             if trial.kind == "table":
                 result, error = measure_table(job, context.models), None
             else:
+                write_trial_hyperparameters(task.folder, trial, task.experiment)
                 result, error = run_picture_trial(
                     trial, job, context.models, report_step, state
                 )

@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from kstyle.config.option_types import option_text
 from kstyle.errors import ImageError
 from kstyle.experiments.findings.verdicts import Verdict
 from kstyle.experiments.findings.votes import VoteRanking
@@ -34,7 +35,6 @@ from kstyle.experiments.reporting.tables import (
     labels_text,
     long_label,
     no_break,
-    option_text,
     score_heading,
     short_number,
     strip_folders,

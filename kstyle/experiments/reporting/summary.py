@@ -104,7 +104,8 @@ def summarize(
     verdicts = [judge_finding(finding, scored, distance) for finding in judged]
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(folder, scored)
-    tensorboard.write_experiment_events(folder, experiment, SCORES)
+    tensorboard.write_experiment_events(folder, experiment)
+    write_all_hyperparameters(folder, experiment, scored)
     about = describe_experiment(experiment, command)
     write_text(
         folder / VERDICTS_FILE, json_text({**about, "verdicts": verdicts}, indent=1)
@@ -116,6 +117,19 @@ def summarize(
     )
     write_experiment_index(folder.parent)
     return Summary(experiment, folder, scored, verdicts, page, rankings, unknown)
+
+
+def write_all_hyperparameters(
+    folder: Path, experiment: Experiment, records: Iterable[TrialRecord]
+) -> None:
+    """Write the hyperparameters of the trials that have a picture, each with the values
+    of all axes of the experiment."""
+    with_picture = {record["trial"] for record in records if record["picture"]}
+    for trial in experiment.trials:
+        if trial.name in with_picture:
+            tensorboard.write_trial_hyperparameters(
+                folder, trial, experiment.name, experiment.axes
+            )
 
 
 def write_tables(folder: Path, records: Sequence[TrialRecord]) -> None:

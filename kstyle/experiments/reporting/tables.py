@@ -62,17 +62,6 @@ def short_number(value: Number) -> str:
     return re.sub(r"e([+-])0*", lambda sign: "e" + sign[1].strip("+"), f"{value:.2e}")
 
 
-def option_text(value: Any) -> str:
-    """Format an option's value as on the command line: `conv3_1:2, conv4_1:0.5`."""
-    if isinstance(value, dict):
-        return ", ".join(f"{k}:{option_text(v)}" for k, v in value.items()) or "none"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(option_text, value)) or "none"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "none" if value is None else str(value)
-
-
 def labels_text(labels: Mapping[str, str]) -> str:
     """Format axes or repeats: `pool = avg, net = vgg16`."""
     return ", ".join(f"{name} = {value}" for name, value in labels.items())

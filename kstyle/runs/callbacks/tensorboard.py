@@ -23,15 +23,17 @@ from kstyle.losses.terms import LossTerm
 from kstyle.optimizers.scipy_lbfgsb import SciPyLBFGSB
 from kstyle.runs.callbacks.periodic import Clock, EverySteps, SnapshotFiles
 from kstyle.runs.provenance import shareable_options
+from kstyle.tensorboard_plugin.names import HYPERPARAMETER_FILE
 
 
 class ScalarEvents(EverySteps):
     """Writes every logged value at the global step, weighted and as `raw/…`.
 
-    Also the optimiser's `step/learning_rate`, the picture's `step/change` in grey
-    levels, `step/ms`, the mean duration of the steps since the last report, and
-    `scale/edge`, the long edge of the picture; at each step at which a scale begins
-    also `scale/begins`, the same number.
+    Also the sums over the layers, `all/content` and `all/style`; the optimiser's
+    `step/learning_rate`, the picture's `step/change` in grey levels, `step/ms`, the
+    mean duration of the steps since the last report, and `scale/edge`, the long edge of
+    the picture; at each step at which a scale begins also `scale/begins`, the same
+    number.
 
     gradients: also write the 2-norm of each weighted term's gradient, as `gradient/…`,
         which costs a backward pass per term.
@@ -62,6 +64,10 @@ class ScalarEvents(EverySteps):
         super().on_train_batch_end(batch, logs)
 
     def report(self, step: int, logs: dict[str, float]) -> None:
+        for kind in ("content", "style"):
+            parts = [v for tag, v in logs.items() if tag.startswith(f"{kind}/")]
+            if parts:
+                logs[f"all/{kind}"] = sum(parts)
         if "change" in logs:
             logs["step/change"] = logs.pop("change")
         logs["step/learning_rate"] = float(self.model.optimizer.learning_rate)
@@ -99,7 +105,9 @@ class SnapshotEvents(SnapshotFiles):
         super().report(step, logs)
         height, width = self.model.image.shape[1:3]
         image = [str(width), str(height), self.path(step).read_bytes()]
-        metadata = image_metadata.create_summary_metadata(None, None)
+        metadata = image_metadata.create_summary_metadata(
+            None, "The **picture** at this step of the run."
+        )
         with event_errors(), self.writer.as_default(step=step):
             tf.summary.write("snapshot", tf.constant(image), metadata=metadata)
             self.writer.flush()
@@ -140,6 +148,8 @@ def serialize_scalars(values: Mapping[str, float]) -> bytes:
 SCALAR_DESCRIPTIONS = {
     "loss": "**Total loss**: the sum of the weighted losses. Each scale of a run has "
     "its own targets, so the loss jumps where a scale begins: see `scale/begins`.",
+    "all/content": "**Content loss**: the sum over the layers, times the weights.",
+    "all/style": "**Style loss**: the sum over the layers, times the weights.",
     "content": "**Content loss** of a layer, times its weight and `content_weight`.",
     "style": "**Style loss** of a layer, times its weight and `style_weight`.",
     "tv": "**Total variation**, times `tv_weight`.",
@@ -170,9 +180,13 @@ def write_header(
 ) -> None:
     """Write both pictures, the config as text, and the custom-scalars layout."""
     with event_errors(), writer.as_default(step=0):
-        tf.summary.image("source/content", content[None])
-        tf.summary.image("source/style", style[None])
-        tf.summary.text("config", config_markdown(config))
+        tf.summary.image(
+            "source/content", content[None], description="The **photograph**."
+        )
+        tf.summary.image("source/style", style[None], description="The **painting**.")
+        tf.summary.text(
+            "config", config_markdown(config), description="The **options** of the run."
+        )
         layout = custom_scalar.pb(chart_layout(terms)).SerializeToString()
         tf.summary.experimental.write_raw_pb(layout, step=0)
         writer.flush()
@@ -182,9 +196,12 @@ def truncate_events(folder: Path, step: int | None) -> None:
     """Remove the events after `step` from a run's event files; `None`: the files.
 
     A resumed run writes a new file, and TensorBoard shall show one curve without a step
-    twice. A record that a killed process left incomplete is removed too.
+    twice. A record that a killed process left incomplete is removed too. The file of
+    the hyperparameters stays.
     """
     for path in sorted(folder.glob("events.out.tfevents.*")):
+        if path.name == HYPERPARAMETER_FILE:
+            continue
         if step is None:
             path.unlink()
             continue
@@ -234,8 +251,8 @@ def code_block(text: str) -> str:
 
 
 def chart_layout(terms: Sequence[LossTerm]) -> layout_pb2.Layout:
-    """Put the total loss on one chart, the layers of each kind of loss on others,
-    weighted and unweighted, and the scales on a last one."""
+    """Put the total loss, those of content and style, and the scales on charts, and the
+    layers of each kind of loss on others, weighted and unweighted."""
 
     def chart(title: str, tags: str) -> layout_pb2.Chart:
         lines = layout_pb2.MultilineChartContent(tag=[tags])
@@ -254,7 +271,11 @@ def chart_layout(terms: Sequence[LossTerm]) -> layout_pb2.Layout:
         category=[
             layout_pb2.Category(
                 title="total loss and scales",
-                chart=[chart("total loss", "^loss$"), chart("scales", "^scale/")],
+                chart=[
+                    chart("total loss", "^loss$"),
+                    chart("content and style", "^all/"),
+                    chart("scales", "^scale/"),
+                ],
             ),
             category("weighted losses", ""),
             category("unweighted losses", "raw/"),

@@ -101,6 +101,6 @@ def test_tensorboard_shows_curves_pictures_hparams_and_charts(page, experiment):
         see(page, *trials, "result")
         page.locator("img[src*='plugin/images']").first.wait_for()
         open_tab(page, address, "hparams")
-        see(page, "part", "pool", "style_distance", "avg", "max")
+        see(page, "part", "pool", "score/style_distance", "avg", "max")
         open_tab(page, address, "custom_scalars")
         see(page, "weighted losses", "unweighted losses")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kstyle.config.option_types import option_text
 from kstyle.experiments.reporting.charts import draw_chart, legend_swatch, line_style
 from kstyle.experiments.reporting.contact_sheet import (
     SHEET_CELL,
@@ -32,7 +33,6 @@ from kstyle.experiments.reporting.report import (
 from kstyle.experiments.reporting.tables import (
     all_tables,
     label_markup,
-    option_text,
     short_number,
     strip_folders,
     trial_label,

@@ -29,6 +29,7 @@ CONFIG = StyleConfig(
 TAGS = ["content/conv1_2", "style/conv1_1", "style/conv1_2", "tv"]
 LOSSES = {"loss", *TAGS, *(f"raw/{tag}" for tag in TAGS)}
 STEP = {"step/learning_rate", "step/change", "step/ms", "scale/edge", "scale/begins"}
+SUMS = {"all/content", "all/style"}
 GRADIENTS = {f"gradient/{tag}" for tag in TAGS}
 
 
@@ -76,7 +77,7 @@ def test_the_exact_set_of_scalars(events, make_model, gradients):
         make_model().fit(steps_per_epoch=3, callbacks=[callback])
 
     accumulator = events(write)
-    expected = LOSSES | STEP | (GRADIENTS if gradients else set())
+    expected = LOSSES | SUMS | STEP | (GRADIENTS if gradients else set())
     assert set(accumulator.Tags()["tensors"]) == expected
     assert tags_of(accumulator, "scalars") == expected
 
@@ -94,6 +95,10 @@ def test_scalars_are_those_of_the_model_at_the_global_step(events, make_model):
         values = series(accumulator, tag)
         assert list(values) == [0, 2, 4, 5]
         assert values[5] == pytest.approx(float(model.evaluate_losses()[tag]), rel=1e-5)
+    parts = [
+        series(accumulator, f"style/{layer}")[5] for layer in ("conv1_1", "conv1_2")
+    ]
+    assert series(accumulator, "all/style")[5] == pytest.approx(sum(parts))
     assert set(series(accumulator, "step/learning_rate")) == {0, 2, 4, 5}
     assert set(series(accumulator, "step/change")) == {2, 4, 5}
     assert all(0 < v <= 2.01 for v in series(accumulator, "step/change").values())
@@ -198,7 +203,7 @@ def test_every_scalar_has_a_description(events, make_model):
         make_model().fit(steps_per_epoch=3, callbacks=[callback])
 
     accumulator = events(write)
-    for tag in LOSSES | STEP | GRADIENTS:
+    for tag in LOSSES | SUMS | STEP | GRADIENTS:
         assert accumulator.SummaryMetadata(tag).summary_description, tag
 
 
@@ -221,7 +226,7 @@ def test_the_layout_has_a_chart_for_each_kind_of_loss(header):
     layout = charts(accumulator)
     total, *kinds = layout
     assert kinds == ["weighted losses", "unweighted losses"]
-    every = sorted(LOSSES | STEP | GRADIENTS)
+    every = sorted(LOSSES | SUMS | STEP | GRADIENTS)
 
     def shown(category, chart):
         regexes = layout[category][chart]
@@ -229,6 +234,7 @@ def test_the_layout_has_a_chart_for_each_kind_of_loss(header):
         return [tag for tag in every if any(re.match(r, tag) for r in regexes)]
 
     assert shown(total, "total loss") == ["loss"]
+    assert shown(total, "content and style") == sorted(SUMS)
     assert shown(total, "scales") == ["scale/begins", "scale/edge"]
     style = ["style/conv1_1", "style/conv1_2"]
     assert shown("weighted losses", "style") == style
