@@ -1,4 +1,4 @@
-"""Small pictures of a report: thumbnails in the page, and the contact sheet."""
+"""Small pictures of a report: thumbnails, the contact sheet, and the index's strip."""
 
 import base64
 import io
@@ -17,6 +17,9 @@ THUMBNAIL_EDGE = 640  # long edge of a picture in the page, px
 SHEET_COLUMNS = 5
 SHEET_CELL = 320  # width of a cell, and the largest height of its picture, px
 SHEET_GAP = 16  # between cells and at the borders, px
+STRIP_RESULTS = 3  # pictures in the strip of an experiment in the index
+STRIP_HEIGHT = 240  # of its pictures, px
+STRIP_GAP = 4  # between its pictures, px
 LABEL_GAP = 6  # between a picture and its label, px
 LABEL_LINE = 22  # height of a label's line, px
 
@@ -62,6 +65,31 @@ def write_contact_sheet(path: Path, entries: Sequence[tuple[str, Image.Image]]) 
             sheet.paste(cell, (SHEET_GAP + column * (SHEET_CELL + SHEET_GAP), top))
         top += row_height + SHEET_GAP
     save_picture(path, np.asarray(sheet, np.float32) / 255)
+
+
+def write_result_strip(path: Path, images: Sequence[Image.Image]) -> None:
+    """Write the first, the middle and the last of the images side by side.
+
+    Each is scaled to a height of 240 px. Without images an existing strip is removed.
+    """
+    if not images:
+        path.unlink(missing_ok=True)
+        return
+    places = np.linspace(0, len(images) - 1, min(STRIP_RESULTS, len(images)))
+    cells = [
+        image.resize(
+            (max(1, round(image.width * STRIP_HEIGHT / image.height)), STRIP_HEIGHT),
+            Image.Resampling.LANCZOS,
+        )
+        for image in (images[round(place)] for place in places)
+    ]
+    width = sum(cell.width + STRIP_GAP for cell in cells) - STRIP_GAP
+    strip = Image.new("RGB", (width, STRIP_HEIGHT), "white")
+    left = 0
+    for cell in cells:
+        strip.paste(cell, (left, 0))
+        left += cell.width + STRIP_GAP
+    save_picture(path, np.asarray(strip, np.float32) / 255)
 
 
 def contact_cell(label: str, image: Image.Image, font: Font) -> Image.Image:

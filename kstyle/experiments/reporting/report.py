@@ -27,6 +27,7 @@ from kstyle.experiments.reporting.contact_sheet import (
     data_uri,
     thumbnail,
     write_contact_sheet,
+    write_result_strip,
 )
 from kstyle.experiments.reporting.tables import (
     all_tables,
@@ -47,6 +48,7 @@ from kstyle.images.reading import load_picture
 
 REPORT_FILE = "report.html"
 CONTACT_SHEET_FILE = "contact_sheet.png"
+STRIP_FILE = "results.png"  # some of the results, for the index
 LOSS_PANELS = {
     "loss": "Total loss",
     "content": "Content loss, weighted",
@@ -98,6 +100,7 @@ def write_report(
         if record["picture"]
     ]
     write_contact_sheet(folder / CONTACT_SHEET_FILE, originals + results)
+    write_result_strip(folder / STRIP_FILE, [image for _, image in results])
     finished = [record for record in records if record["status"] == "finished"]
     charts = [
         loss_charts(title, group)
@@ -131,8 +134,8 @@ def write_report(
 def write_index_page(folder: str | Path, reports: Iterable[Mapping[str, Any]]) -> Path:
     """Write `index.html` of several reports into `folder`; return its path.
 
-    reports: `name`, `title`, `question`, `verdicts`, `href` and `sheet` of each. The
-        last two are paths relative to `folder`; `sheet` is `None` without pictures.
+    reports: `name`, `title`, `question`, `verdicts`, `href` and `strip` of each. The
+        last two are paths relative to `folder`; `strip` is `None` without pictures.
     """
     entries = [
         {

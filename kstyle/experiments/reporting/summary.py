@@ -194,10 +194,10 @@ def write_experiment_index(logdir: Path) -> Path:
     entries = []
     for path in sorted(logdir.glob(f"*/{VERDICTS_FILE}")):
         folder = path.parent.name
-        sheet = f"{folder}/{report.CONTACT_SHEET_FILE}"
+        strip = f"{folder}/{report.STRIP_FILE}"
         entry = read_verdicts(path)
         entry["href"] = f"{folder}/{report.REPORT_FILE}"
-        entry["sheet"] = sheet if (logdir / sheet).exists() else None
+        entry["strip"] = strip if (logdir / strip).exists() else None
         entries.append(entry)
     return report.write_index_page(logdir, entries)
 

@@ -22,6 +22,7 @@ from kstyle.experiments.reporting.contact_sheet import (
     data_uri,
     thumbnail,
     write_contact_sheet,
+    write_result_strip,
 )
 from kstyle.experiments.reporting.report import (
     grid_rows,
@@ -244,7 +245,7 @@ def test_html_in_names_is_escaped_everywhere(report, tmp_path):
         base={MARKUP: MARKUP},
         scores={MARKUP: MARKUP},
     )
-    card = {"href": MARKUP, "sheet": MARKUP, "name": MARKUP, "title": MARKUP}
+    card = {"href": MARKUP, "strip": MARKUP, "name": MARKUP, "title": MARKUP}
     index = Page(write_index_page(tmp_path, [card | texts | {"verdicts": [judged]}]))
     for each, scripts in ((page, 1), (index, 0)):
         assert each.open == []
@@ -302,7 +303,8 @@ def test_a_missing_picture_is_reported_as_an_error(report, tmp_path):
 
 
 def test_an_experiment_without_records_has_a_page_but_no_sheet(report, tmp_path):
-    (tmp_path / "contact_sheet.png").write_bytes(b"of before")
+    for name in ("contact_sheet.png", "results.png"):
+        (tmp_path / name).write_bytes(b"of before")
     page = report([])
     assert "How to repeat this experiment" in page.text and "Pictures" not in page.text
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
@@ -574,6 +576,15 @@ def test_a_contact_sheet_has_five_columns_of_labelled_pictures(tmp_path):
     assert text.min() < 100 and (text > 250).all(axis=2).mean() > 0.8
 
 
+def test_the_strip_has_first_middle_and_last_result(tmp_path):
+    colours = [(51 * n, 0, 0) for n in range(5)]
+    images = [Image.new("RGB", (48, 24), colour) for colour in colours]
+    write_result_strip(tmp_path / "strip.png", images)
+    strip = 255 * load_picture(tmp_path / "strip.png").pixels
+    assert strip.shape == (240, 3 * 480 + 2 * 4, 3)
+    np.testing.assert_allclose(strip[120, [10, 500, 1000], 0], [0, 102, 204], atol=1)
+
+
 def test_a_small_picture_is_enlarged_in_the_contact_sheet(tmp_path):
     path = tmp_path / "sheet.png"
     write_contact_sheet(path, [("small", Image.new("RGB", (64, 32)))])
@@ -615,10 +626,10 @@ def test_the_index_has_a_card_and_the_verdicts_of_each_report(tmp_path):
         card
         | {
             "href": "08 pooling/report.html",
-            "sheet": "08 pooling/contact_sheet.png",
+            "strip": "08 pooling/results.png",
             "verdicts": [verdict(), verdict(), open_claim],
         },
-        card | {"href": "9/report.html", "sheet": None, "verdicts": [], "name": "9"},
+        card | {"href": "9/report.html", "strip": None, "verdicts": [], "name": "9"},
     ]
     path = write_index_page(tmp_path, reports)
     assert path == tmp_path / "index.html"
@@ -628,8 +639,8 @@ def test_the_index_has_a_card_and_the_verdicts_of_each_report(tmp_path):
         "08%20pooling/report.html",
         "9/report.html",
     }
-    assert page.values("img", "src") == ["08%20pooling/contact_sheet.png"]
-    assert page.values("img", "alt") == ["Contact sheet of Pooling"]
+    assert page.values("img", "src") == ["08%20pooling/results.png"]
+    assert page.values("img", "alt") == ["Results of Pooling"]
     assert "2 reports, 3 claims" in page.text
     assert "✓ 2 confirmed ? 1 cannot tell" in page.text
     assert "08_pooling ? cannot tell odd –" in page.text
@@ -639,7 +650,7 @@ def test_the_index_has_a_card_and_the_verdicts_of_each_report(tmp_path):
 def test_a_smoke_test_says_so_in_report_and_index(report, tmp_path):
     words = "Smoke test (--quick): 6 steps at 96 px."
     assert f"No verdicts. {words}" in report([trial()], smoke_test=words).text
-    card = {"name": "08", "title": "Pooling", "question": "?", "sheet": None}
+    card = {"name": "08", "title": "Pooling", "question": "?", "strip": None}
     card |= {"href": "8/report.html", "verdicts": [], "smoke_test": words}
     assert f"No verdicts. {words}" in Page(write_index_page(tmp_path, [card])).text
 
