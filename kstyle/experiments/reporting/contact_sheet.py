@@ -18,7 +18,7 @@ SHEET_COLUMNS = 5
 SHEET_CELL = 320  # width of a cell, and the largest height of its picture, px
 SHEET_GAP = 16  # between cells and at the borders, px
 STRIP_RESULTS = 3  # pictures in the strip of an experiment in the index
-STRIP_HEIGHT = 240  # of its pictures, px
+STRIP_SIZE = (728, 240)  # its width and height, px
 STRIP_GAP = 4  # between its pictures, px
 LABEL_GAP = 6  # between a picture and its label, px
 LABEL_LINE = 22  # height of a label's line, px
@@ -70,25 +70,20 @@ def write_contact_sheet(path: Path, entries: Sequence[tuple[str, Image.Image]]) 
 def write_result_strip(path: Path, images: Sequence[Image.Image]) -> None:
     """Write the first, the middle and the last of the images side by side.
 
-    Each is scaled to a height of 240 px. Without images an existing strip is removed.
+    The strip is 728 x 240 px; each picture is scaled and cropped to its share of it.
+    Without images an existing strip is removed.
     """
     if not images:
         path.unlink(missing_ok=True)
         return
-    places = np.linspace(0, len(images) - 1, min(STRIP_RESULTS, len(images)))
-    cells = [
-        image.resize(
-            (max(1, round(image.width * STRIP_HEIGHT / image.height)), STRIP_HEIGHT),
-            Image.Resampling.LANCZOS,
-        )
-        for image in (images[round(place)] for place in places)
-    ]
-    width = sum(cell.width + STRIP_GAP for cell in cells) - STRIP_GAP
-    strip = Image.new("RGB", (width, STRIP_HEIGHT), "white")
-    left = 0
-    for cell in cells:
-        strip.paste(cell, (left, 0))
-        left += cell.width + STRIP_GAP
+    count = min(STRIP_RESULTS, len(images))
+    places = np.linspace(0, len(images) - 1, count)
+    width = (STRIP_SIZE[0] - (count - 1) * STRIP_GAP) // count
+    strip = Image.new("RGB", STRIP_SIZE, "white")
+    for column, place in enumerate(places):
+        image = images[round(place)]
+        cell = ImageOps.fit(image, (width, STRIP_SIZE[1]), Image.Resampling.LANCZOS)
+        strip.paste(cell, (column * (width + STRIP_GAP), 0))
     save_picture(path, np.asarray(strip, np.float32) / 255)
 
 
