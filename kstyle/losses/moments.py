@@ -10,6 +10,7 @@ from keras import ops
 
 from kstyle.errors import ConfigError
 from kstyle.losses.base import half_square_sum
+from kstyle.losses.names import STYLE_BALANCE
 from kstyle.losses.statistics import (
     STYLE_FACTOR,
     PositionSelection,
@@ -153,11 +154,14 @@ class CovarianceMomentLoss(MomentLoss):
 
 @keras.saving.register_keras_serializable("kstyle")
 class CovarianceLoss(CovarianceMomentLoss):
-    """`1e-4 sum((S - S_style)^2) / 2 / C^2` of the covariances `S = G - mu mu^T`.
+    """`b 1e-4 sum((S - S_style)^2) / 2 / C^2` of the covariances `S = G - mu mu^T`.
 
     As `GramLoss`, with features from which their mean over positions is subtracted
     (neural-style-pt, issue 11): the mean colour and brightness of a layer are free.
+    b is `balance`.
     """
+
+    balance = STYLE_BALANCE["covariance"]
 
     def __init__(self, name: str = "covariance", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
@@ -169,7 +173,7 @@ class CovarianceLoss(CovarianceMomentLoss):
     def call(self, target: tf.Tensor, covariance: tf.Tensor) -> tf.Tensor:
         """Compare two covariance matrices `(batch, C, C)`: `(batch,)`."""
         error = half_square_sum(covariance - target)
-        return STYLE_FACTOR * error / covariance.shape[-1] ** 2
+        return self.balance * STYLE_FACTOR * error / covariance.shape[-1] ** 2
 
 
 @keras.saving.register_keras_serializable("kstyle")
@@ -181,7 +185,7 @@ class MeanStdLoss(MomentLoss):
     times `distance_scale`, the loss of features of 0.
     """
 
-    balance = 1 / 16
+    balance = STYLE_BALANCE["mean-std"]
 
     def __init__(self, name: str = "mean_std", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)

@@ -8,15 +8,19 @@ from collections.abc import Iterable, Sequence
 
 from kstyle.errors import ConfigError
 
-STYLE_LOSS_NAMES = (
-    "gram",
-    "covariance",
-    "mean-std",
-    "wasserstein",
-    "sliced",
-    "emd",
-    "nearest",
-)
+# The style losses, each with the factor on its formula with which a look keeps about as
+# much of the photograph as with Gram matrices: by the cosine of conv4_3 and by eye on
+# four pairs (docs/gallery.md).
+STYLE_BALANCE = {
+    "gram": 1.0,
+    "covariance": 0.3,
+    "mean-std": 1.0,
+    "wasserstein": 0.25,
+    "sliced": 1.0,
+    "emd": 0.25,
+    "nearest": 1.0,
+}
+STYLE_LOSS_NAMES = tuple(STYLE_BALANCE)
 CONTENT_LOSS_NAMES = ("mse", "self-similarity")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kstyle.losses.names import STYLE_BALANCE
 from kstyle.losses.optimal_transport import unit_vectors
 from kstyle.losses.samples import SampleLoss
 from kstyle.losses.statistics import distance_scale
@@ -28,7 +29,7 @@ class NearestLoss(SampleLoss):
     samples: number of positions.
     """
 
-    balance = 1 / 64
+    balance = STYLE_BALANCE["nearest"]
 
     def __init__(
         self, name: str = "nearest", samples: int = 4096, **kwargs: Any

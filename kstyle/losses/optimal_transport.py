@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kstyle.losses.names import STYLE_BALANCE
 from kstyle.losses.samples import SampleLoss
 from kstyle.losses.statistics import distance_scale
 
@@ -29,7 +30,7 @@ class SlicedWassersteinLoss(SampleLoss):
     samples: number of positions. directions: number of unit vectors, at most C.
     """
 
-    balance = 1 / 16
+    balance = STYLE_BALANCE["sliced"]
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class RelaxedEMDLoss(SampleLoss):
     samples: number of positions.
     """
 
-    balance = 1 / 64
+    balance = STYLE_BALANCE["emd"]
 
     def __init__(self, name: str = "emd", samples: int = 1024, **kwargs: Any) -> None:
         super().__init__(name, samples, **kwargs)

@@ -120,7 +120,9 @@ def build_model(
     parts = tuple(
         (t.tag, t.layer, loss_key(t.loss), bool(t.weight), t.source) for t in terms
     )
-    key = (network.key, scale.tile, shape, device, parts, *optimizer.items())
+    # Samples of a style may be fewer than those of another, as a small layer has fewer.
+    sizes = tuple((tag, tuple(target.shape)) for tag, target in targets.items())
+    key = (network.key, scale.tile, shape, device, parts, sizes, *optimizer.items())
     return models.get_model(key, build, reset)
 
 

@@ -21,7 +21,7 @@ from kstyle.losses.optimal_transport import (
 from kstyle.losses.self_similarity import SelfSimilarityLoss
 from kstyle.losses.statistics import StatisticLoss, distance_scale
 from kstyle.losses.terms import CONTENT_LOSSES, STYLE_LOSSES, loss_terms
-from kstyle.losses.wasserstein import WassersteinLoss, matrix_roots
+from kstyle.losses.wasserstein import WassersteinLoss, transport_map
 from kstyle.networks.extractor import build_extractor
 from kstyle.transfer.style_transfer import StyleTransfer
 
@@ -45,21 +45,21 @@ def test_the_covariance_ignores_a_common_shift():
     style = features([[[1.0], [3.0]]])  # variance 1
     loss = CovarianceLoss()
     assert loss_of(loss, style, style + 5) == pytest.approx(0, abs=1e-9)
-    # Variance 9 of (0, 6): 1e-4 (9 - 1)^2 / 2.
-    assert loss_of(loss, style, features([[[0.0], [6.0]]])) == pytest.approx(32e-4)
+    # Variance 9 of (0, 6): 1e-4 (9 - 1)^2 / 2, times 0.3.
+    assert loss_of(loss, style, features([[[0.0], [6.0]]])) == pytest.approx(96e-5)
 
 
 def test_mean_std_of_two_pixels():
     # Mean 2 and deviation 1 next to 4 and 3: (4 + 4) / (4 + 1), times 1e-4 5^2 / 2.
     style, picture = features([[[1.0], [3.0]]]), features([[[1.0], [7.0]]])
-    expected = 1e-4 * 25 / 2 * 8 / 5 / 16
+    expected = 1e-4 * 25 / 2 * 8 / 5
     assert loss_of(MeanStdLoss(), style, picture) == pytest.approx(expected, rel=1e-4)
 
 
 def test_wasserstein_of_one_channel_is_that_of_two_normal_distributions():
     # (mu - mu_s)^2 + (sigma - sigma_s)^2 = 4 + 4 next to a power of 4 + 1.
     style, picture = features([[[1.0], [3.0]]]), features([[[1.0], [7.0]]])
-    expected = 1e-4 * 25 / 2 * 8 / 5 / 16
+    expected = 1e-4 * 25 / 2 * 8 / 5 / 4
     found = loss_of(WassersteinLoss(), style, picture)
     assert found == pytest.approx(expected, rel=1e-3)
     assert loss_of(WassersteinLoss(), style, style) == pytest.approx(0, abs=1e-8)
@@ -72,6 +72,18 @@ def random_layer(seed, channels=12):
     return tf.constant(np.maximum(values, 0), "float32")
 
 
+def exact_wasserstein(loss, target, moments):
+    """The loss of `(C + 1, C)` moments in float64, by eigenvalues."""
+    style, mean = np.split(target.numpy()[0].astype("float64"), [-1])
+    trace, channels = np.trace(style), len(style)
+    covariance = moments[:-1] + np.eye(channels) * 1e-4 / (1 + 1e-4) * trace / channels
+    values = np.linalg.eigvals(style @ covariance).real
+    bures = np.trace(covariance) + trace - 2 * np.sum(np.sqrt(values))
+    power = np.sum(mean**2) + trace
+    distance = np.sum((moments[-1] - mean) ** 2) + bures
+    return loss.balance * distance_scale(power / channels) * distance / power
+
+
 def test_wasserstein_and_its_gradient_are_those_of_float64():
     loss, style, picture = WassersteinLoss(), random_layer(0), random_layer(1)
     target = loss.make_target(loss.collect(style, {}))
@@ -80,43 +92,57 @@ def test_wasserstein_and_its_gradient_are_those_of_float64():
         tape.watch(moments)
         value = loss.call(target, moments)
     gradient = tape.gradient(value, moments).numpy()[0]
-
-    root, mean = np.split(target.numpy()[0].astype("float64"), [-1])
-    trace = np.sum(root**2)
-    ridge = np.eye(12) * 1e-4 / (1 + 1e-4) * trace / 12
-
-    def exact(x):
-        covariance = x[:-1] + ridge
-        values = np.linalg.eigvalsh(root @ covariance @ root)
-        bures = np.trace(covariance) + trace - 2 * np.sum(np.sqrt(values))
-        power = np.sum(mean**2) + trace
-        distance = np.sum((x[-1] - mean) ** 2) + bures
-        return loss.balance * distance_scale(power / 12) * distance / power
-
     x = moments.numpy()[0].astype("float64")
-    assert float(value[0]) == pytest.approx(exact(x), rel=1e-4)
+    assert float(value[0]) == pytest.approx(
+        exact_wasserstein(loss, target, x), rel=1e-4
+    )
     step = np.random.default_rng(2).normal(size=x.shape)
     step[:-1] += step[:-1].T
-    slope = (exact(x + 1e-3 * step) - exact(x - 1e-3 * step)) / 2e-3
-    assert np.sum(gradient * step) == pytest.approx(slope, rel=1e-3)
+    up, down = (exact_wasserstein(loss, target, x + s * step) for s in (1e-3, -1e-3))
+    assert np.sum(gradient * step) == pytest.approx((up - down) / 2e-3, rel=1e-3)
 
 
-def test_roots_of_a_matrix_with_eigenvalues_far_apart():
+def test_wasserstein_has_a_gradient_with_fewer_positions_than_channels():
+    loss, style = WassersteinLoss(), random_layer(0, 40)[:, :2]  # 20 positions
+    picture = random_layer(1, 40)[:, :2]
+    target = loss.make_target(loss.collect(style, {}))
+    with tf.GradientTape() as tape:
+        tape.watch(picture)
+        value = loss.compare(target, loss.represent(picture))
+    gradient = tape.gradient(value, picture).numpy()
+
+    def exact(flat):
+        mean = flat.mean(0)
+        covariance = (flat - mean).T @ (flat - mean) / len(flat)
+        return exact_wasserstein(loss, target, np.vstack([covariance, mean]))
+
+    flat = picture.numpy()[0].reshape(-1, 40).astype("float64")
+    assert float(value) == pytest.approx(exact(flat), rel=1e-3)
+    for seed in range(3):
+        step = np.random.default_rng(seed).normal(size=flat.shape) * flat.std()
+        slope = (exact(flat + 1e-4 * step) - exact(flat - 1e-4 * step)) / 2e-4
+        found = np.sum(gradient.reshape(flat.shape) * step)
+        scale = np.linalg.norm(gradient) * np.linalg.norm(step) / flat.size**0.5
+        assert abs(found - slope) < 0.02 * scale
+
+
+def test_the_transport_map_turns_one_covariance_into_the_other():
     vectors = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0]
     values = np.array([1e6, 1e4, 300.0, 20.0, 5.0, 2.0])
-    matrix = tf.constant([(vectors * values) @ vectors.T], "float32")
-    root, inverse = matrix_roots(matrix)
-    for found, power in ((root, 0.5), (inverse, -0.5)):
-        expected = (vectors * values**power) @ vectors.T
-        error = np.linalg.norm(found[0] - expected)
-        assert error < 2e-2 * np.linalg.norm(expected)
+    covariance = (vectors * values) @ vectors.T
+    style = np.diag([4e5, 9e3, 2e3, 100.0, 1.0, 9.0])
+    given = (tf.constant(x[None], "float32") for x in (style, covariance))
+    found = transport_map(*given)[0].numpy()
+    turned = found @ covariance @ found
+    assert np.linalg.norm(turned - style) < 1e-3 * np.linalg.norm(style)
+    np.testing.assert_allclose(found, found.T)
 
 
 def test_sliced_wasserstein_of_one_channel_sorts():
     # Sorted (1, 3) and (2, 6): (1 + 9) / 2 = 5, next to a mean square of 5.
     style, picture = features([[[3.0], [1.0]]]), features([[[2.0], [6.0]]])
     loss = SlicedWassersteinLoss()
-    assert loss_of(loss, style, picture) == pytest.approx(1e-4 * 25 / 2 / 16)
+    assert loss_of(loss, style, picture) == pytest.approx(1e-4 * 25 / 2)
     assert loss_of(loss, style, features([[[1.0], [3.0]]])) == pytest.approx(0)
 
 
@@ -137,7 +163,7 @@ def test_relaxed_emd_wants_every_style_direction():
     picture = features([[[1.0, 0.0], [1.0, 0.0]]])
     # One of the style's two directions is missing: E = 1/2. Means (1, 0) and
     # (1/2, 1/2), covariances 0 and +-1/4: M = (1/2 + 1/4) / (1/2 + 1/4) = 1.
-    expected = distance_scale(0.5) * (0.5 + 1) / 2 / 64
+    expected = distance_scale(0.5) * (0.5 + 1) / 2 / 4
     assert loss_of(RelaxedEMDLoss(), style, picture) == pytest.approx(expected, 1e-3)
     assert loss_of(RelaxedEMDLoss(), style, style) == pytest.approx(0, abs=1e-8)
 
@@ -147,7 +173,7 @@ def test_nearest_is_the_centred_cosine_of_the_best_match():
     # second of them, at 45 degrees.
     style = features([[[2.0, 0.0], [0.0, 2.0]]])
     picture = features([[[2.0, 0.0], [1.0, 2.0]]])
-    expected = distance_scale(2.0) * (1 - np.sqrt(0.5)) / 2 / 64
+    expected = distance_scale(2.0) * (1 - np.sqrt(0.5)) / 2 * NearestLoss.balance
     assert loss_of(NearestLoss(), style, picture) == pytest.approx(expected, 1e-3)
     positions = NearestLoss().select((4, 5))["positions"]
     assert sorted(map(tuple, positions)) == [(r, c) for r in (1, 2) for c in (1, 2, 3)]
