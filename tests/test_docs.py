@@ -18,6 +18,7 @@ TEXTS = {
     for path in sorted(ROOT.glob(place))
     if path.is_file()
 }
+HELP = {"stylize": "--help-all"}
 DOCUMENTS = [name for name in TEXTS if name.endswith(".md")]
 # Rows of tables whose first cell is a folder of the package, such as `kstyle/losses/`.
 FOLDER_ROW = re.compile(r"^\| `(kstyle/[\w/]+/)` \| (.+) \|$", flags=re.MULTILINE)
@@ -73,7 +74,11 @@ def test_commands_of_the_documents_have_their_options():
     known = ""
     commands = ("stylize", "resume", "layers", "score", "timelapse", "experiment run")
     for command in (*commands, "experiment report", "experiment new"):
-        known += CliRunner().invoke(cli, [*command.split(), "--help"]).output
+        known += (
+            CliRunner()
+            .invoke(cli, [*command.split(), HELP.get(command, "--help")])
+            .output
+        )
     for name in ("README.md", "docs/manual.md", "docs/experiments.md"):
         for option in set(re.findall(r"`[^`]*?(--[a-z][a-z-]+)", TEXTS[name])):
             assert option in known or option == "--extra", f"{name}: {option}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from kstyle.cli import streams
 
@@ -14,12 +15,14 @@ from kstyle.cli import streams
 class LazyCommand:
     """Where a command is defined, and its line in the help of the group.
 
-    module: in `kstyle.cli`. function: the command in it.
+    module: in `kstyle.cli`. function: the command in it. section: the heading under
+    which the help of the group lists it.
     """
 
     module: str
     function: str
     short_help: str
+    section: str = "Commands"
 
     def load(self) -> click.Command:
         """Import the command."""
@@ -61,8 +64,22 @@ class CommandGroup(click.Group):
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
-        """Write the list of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, self.lazy[name].short_help) for name in sorted(self.lazy)]
-            )
+        """Write the lists of commands, section by section, without importing them."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.lazy.items():
+            rows = sections.setdefault(command.section, [])
+            rows.append((name, command.short_help))
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[CompletionItem]:
+        """List the commands that begin so, without importing them, and the options."""
+        commands = [
+            CompletionItem(name, help=command.short_help)
+            for name, command in self.lazy.items()
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)

@@ -40,6 +40,6 @@ def unknown_variable_warnings(
             hint = (
                 f"Did you mean {PREFIX}{close[0]}?"
                 if close
-                else "`kstyle stylize --help` lists the options."
+                else "`kstyle stylize --help-all` lists the options."
             )
             yield f"warning: no option reads the variable {ascii(name)[1:-1]}. {hint}"

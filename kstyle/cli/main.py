@@ -9,68 +9,111 @@ from kstyle.cli import streams
 from kstyle.cli.command_group import CommandGroup, LazyCommand
 from kstyle.cli.environment import unknown_variable_warnings
 
+PAINT, COMPARE, INFORMATION = "Paint", "Measure and compare", "Information"
+
+# In the order of the help.
 COMMANDS = {
-    "compare": LazyCommand(
-        "run_commands",
-        "compare_command",
-        "Compare two runs: options, losses and scores.",
-    ),
-    "doctor": LazyCommand(
-        "doctor",
-        "doctor_command",
-        "Check this machine, and print its problems and what to do.",
-    ),
-    "experiment": LazyCommand(
-        "experiment_commands",
-        "experiment",
-        "Vary one option of a run and compare the results.",
-    ),
-    "gallery": LazyCommand(
-        "gallery_commands", "gallery_command", "Write a page of all runs in a folder."
-    ),
-    "layers": LazyCommand(
-        "info",
-        "layers_command",
-        "List the layers of a network: shape, receptive field, cost.",
-    ),
-    "rerun": LazyCommand(
-        "run_commands", "rerun_run_command", "Repeat a finished run in a new folder."
+    "stylize": LazyCommand(
+        "stylize",
+        "stylize_command",
+        "Render a photograph in the style of a painting.",
+        PAINT,
     ),
     "resume": LazyCommand(
         "run_commands",
         "resume_command",
         "Continue an unfinished run from its last checkpoint.",
+        PAINT,
     ),
-    "samples": LazyCommand(
-        "info", "samples_command", "List the built-in sample pictures."
-    ),
-    "score": LazyCommand(
-        "score",
-        "score_command",
-        "Score pictures by their content and style pictures.",
-    ),
-    "stylize": LazyCommand(
-        "stylize", "stylize_command", "Render a photograph in the style of a painting."
+    "rerun": LazyCommand(
+        "run_commands",
+        "rerun_run_command",
+        "Repeat a finished run in a new folder.",
+        PAINT,
     ),
     "timelapse": LazyCommand(
         "gallery_commands",
         "timelapse_command",
         "Make a film of a run from its snapshots.",
+        PAINT,
+    ),
+    "gallery": LazyCommand(
+        "gallery_commands",
+        "gallery_command",
+        "Write a page of all runs in a folder.",
+        PAINT,
+    ),
+    "experiment": LazyCommand(
+        "experiment_commands",
+        "experiment",
+        "Vary one option of a run and compare the results.",
+        COMPARE,
+    ),
+    "score": LazyCommand(
+        "score",
+        "score_command",
+        "Score pictures by their content and style pictures.",
+        COMPARE,
+    ),
+    "compare": LazyCommand(
+        "run_commands",
+        "compare_command",
+        "Compare two runs: options, losses and scores.",
+        COMPARE,
     ),
     "verify": LazyCommand(
-        "run_commands", "verify_command", "Recompute the losses of a saved result."
+        "run_commands",
+        "verify_command",
+        "Recompute the losses of a saved result.",
+        COMPARE,
+    ),
+    "doctor": LazyCommand(
+        "doctor",
+        "doctor_command",
+        "Check this machine, and print its problems and what to do.",
+        INFORMATION,
+    ),
+    "layers": LazyCommand(
+        "info",
+        "layers_command",
+        "List the layers of a network: shape, receptive field, cost.",
+        INFORMATION,
+    ),
+    "samples": LazyCommand(
+        "info",
+        "samples_command",
+        "List the built-in sample pictures.",
+        INFORMATION,
     ),
     "weights": LazyCommand(
         "info",
         "weights_command",
         "List the weight files: size, SHA-256, licence, path.",
+        INFORMATION,
+    ),
+    "completion": LazyCommand(
+        "completion",
+        "completion_command",
+        "Print the script that completes kstyle's commands in a shell.",
+        INFORMATION,
     ),
 }
+
+
+EXAMPLES = """\b
+Examples:
+  kstyle stylize photo.jpg painting.jpg -o result.png
+  kstyle stylize --help
+  kstyle resume logs/RUN
+  kstyle experiment run 08_pooling --quick
+  kstyle completion bash
+"""
 
 
 @click.group(
     cls=CommandGroup,
     lazy=COMMANDS,
+    epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, "-V", "--version", prog_name="kstyle")

@@ -4,6 +4,7 @@ The flag, the environment variable and the YAML key of a field have one help tex
 one default.
 """
 
+import types
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -12,20 +13,40 @@ import click
 from click.core import ParameterSource
 from pydantic.fields import FieldInfo
 
+from kstyle.cli.completion import complete_file, complete_picture
 from kstyle.cli.environment import variable_name
 from kstyle.config.looks import override_options
 from kstyle.config.strict_yaml import read_config_file
-from kstyle.config.style_config import StyleConfig
+from kstyle.config.style_config import (
+    PATH_OPTIONS,
+    OptionGroup,
+    StyleConfig,
+    option_flag,
+)
 from kstyle.errors import ConfigError
 
 PICTURE_ARGUMENTS = ("content", "style")
 SHORT_FLAGS = {"output": "-o"}
+DEFAULTS = StyleConfig()
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class VariableOption(click.Option):
-    """An option that can be set by its environment variable, which errors then name."""
+    """An option that can be set by its environment variable, which errors then name.
+
+    group, is_basic: where and whether a `GroupedCommand` lists it in its help.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        group: OptionGroup | None = None,
+        is_basic: bool = False,
+        **settings: Any,
+    ) -> None:
+        super().__init__(*args, **settings)
+        self.group, self.is_basic = group, is_basic
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
         source = ctx and self.name and ctx.get_parameter_source(self.name)
@@ -44,18 +65,27 @@ def variable_option(*flags: str, name: str, **settings: Any) -> Decorator:
 def overwrite_option(help_text: str) -> Decorator:
     """Return the decorator of `--overwrite`, which every command words for itself."""
     return variable_option(
-        "--overwrite", name="overwrite", is_flag=True, help=help_text
+        "--overwrite", name="overwrite", is_flag=True, help=help_text, group="Output"
     )
 
 
 def dry_run_option(help_text: str) -> Decorator:
     """Return the decorator of `--dry-run`."""
-    return variable_option("--dry-run", name="dry_run", is_flag=True, help=help_text)
+    return variable_option(
+        "--dry-run",
+        name="dry_run",
+        is_flag=True,
+        help=help_text,
+        group="Watching",
+        is_basic=True,
+    )
 
 
 def quiet_option(help_text: str) -> Decorator:
     """Return the decorator of `--quiet`."""
-    return variable_option("--quiet", "-q", name="quiet", is_flag=True, help=help_text)
+    return variable_option(
+        "--quiet", "-q", name="quiet", is_flag=True, help=help_text, group="Watching"
+    )
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,20 +100,31 @@ def field_option(name: str, field: FieldInfo) -> Decorator:
     """Return the decorator of a field's option: `--style-size`, $KSTYLE_STYLE_SIZE."""
     flag = flag_name(name)
     help_text = field.description or ""
+    place = {key: option_flag(name, key) for key in ("group", "is_basic")}
     if isinstance(field.default, bool):
         flag = f"{flag}/--no-{flag.removeprefix('--')}"
-        return variable_option(flag, name=name, default=None, help=help_text)
-    if field.default is not None:
-        help_text += f"  [default: {format_value(field.default)}]"
+        return variable_option(flag, name=name, default=None, help=help_text, **place)
+    default = getattr(DEFAULTS, name)  # of some fields another than `field.default`
+    if default is not None:
+        help_text += f"  [default: {format_value(default)}]"
     flags = (flag, SHORT_FLAGS[name]) if name in SHORT_FLAGS else (flag,)
     return variable_option(
         *flags,
         name=name,
         default=None,
         type=click_type(field.annotation),
-        metavar=option_metavar(field),
+        metavar=option_metavar(name, field.annotation),
         help=help_text,
+        shell_complete=field_completion(name),
+        **place,
     )
+
+
+def field_completion(name: str) -> Callable[..., Any] | None:
+    """Return what completes the values of a field in a shell; `None`: its choices."""
+    if name == "init":
+        return complete_picture
+    return complete_file if name in PATH_OPTIONS else None
 
 
 def flag_name(name: str) -> str:
@@ -98,11 +139,23 @@ def click_type(annotation: Any) -> Any:
     return str
 
 
-def option_metavar(field: FieldInfo) -> str | None:
+def option_metavar(name: str, annotation: Any) -> str | None:
     """Return the placeholder of a value in the help; `None`: the choices."""
-    if typing.get_origin(field.annotation) is typing.Literal:
+    if typing.get_origin(annotation) is typing.Literal:
         return None
-    return {int: "N", float: "X"}.get(type(field.default), "TEXT")
+    if name in PATH_OPTIONS:
+        return "FOLDER" if name == "logdir" else "FILE"
+    found = value_types(annotation) - {type(None)}
+    return {(int,): "N", (float,): "X"}.get(tuple(found), "TEXT")
+
+
+def value_types(annotation: Any) -> set[Any]:
+    """Return the types that an annotation allows, without their constraints."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return value_types(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return set().union(*map(value_types, typing.get_args(annotation)))
+    return {annotation}
 
 
 def format_value(value: Any) -> str:

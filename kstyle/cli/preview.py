@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from kstyle.cli.common import one_line
-from kstyle.cli.options import Decorator, variable_option
+from kstyle.cli.options import Decorator, VariableOption, variable_option
 from kstyle.cli.streams import print_to_stderr
 from kstyle.images.picture import Picture, fit_long_edge, resize
 from kstyle.runs.job import Job
@@ -32,12 +32,20 @@ def preview_option(command: Any) -> Any:
         is_flag=True,
         help="show snapshots and result in the terminal, on stderr; nothing where that "
         "is none",
+        group="Watching",
     )(command)
 
 
 def open_option(help_text: str) -> Decorator:
     """Return the decorator of `--open`, given as `open_result`."""
-    return click.option("--open", "open_result", is_flag=True, help=help_text)
+    return click.option(
+        "--open",
+        "open_result",
+        cls=VariableOption,
+        is_flag=True,
+        help=help_text,
+        group="Watching",
+    )
 
 
 def open_in_viewer(path: Path) -> None:

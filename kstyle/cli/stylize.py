@@ -8,7 +8,9 @@ from click.core import ParameterSource
 
 from kstyle.cli import batch, console
 from kstyle.cli.common import show_log, user_errors
+from kstyle.cli.completion import complete_file, complete_folder, complete_picture
 from kstyle.cli.environment import variable_name
+from kstyle.cli.grouped_help import GroupedCommand
 from kstyle.cli.options import (
     VariableOption,
     config_options,
@@ -39,22 +41,47 @@ from kstyle.planning import estimates, memory_fit
 from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.job import prepare, read_inputs
 
+EXAMPLES = """\b
+Examples:
+  kstyle stylize photo.jpg painting.jpg -o result.png
+  kstyle stylize photo.jpg painting.jpg --look painterly --color keep
+  kstyle stylize photo.jpg painting.jpg --size 1024 --dry-run
+  kstyle stylize --content-dir holiday --style waves.jpg -o painted
+  kstyle stylize --config logs/RUN/config.yaml --style-layers conv1_1,conv3_1
+"""
 
-@click.command("stylize")
-@click.argument("content", required=False, envvar=variable_name("content"))
-@click.argument("style", required=False, envvar=variable_name("style"))
+
+@click.command("stylize", cls=GroupedCommand, epilog=EXAMPLES)
+@click.argument(
+    "content",
+    required=False,
+    envvar=variable_name("content"),
+    shell_complete=complete_picture,
+)
+@click.argument(
+    "style",
+    required=False,
+    envvar=variable_name("style"),
+    shell_complete=complete_picture,
+)
 @variable_option(
     "--content-dir",
     name="content_dir",
     metavar="FOLDER",
     help="stylize every picture in FOLDER; --output then names a folder",
+    group="Pictures",
+    is_basic=True,
+    shell_complete=complete_folder,
 )
 @click.option(
     "--style",
     "styles",
+    cls=VariableOption,
     multiple=True,
     metavar="PICTURE",
     help="painting or folder of paintings, in place of STYLE; may be repeated",
+    group="Pictures",
+    shell_complete=complete_picture,
 )
 @config_options
 @click.option(
@@ -64,6 +91,9 @@ from kstyle.runs.job import prepare, read_inputs
     envvar=variable_name("config"),
     metavar="FILE",
     help="YAML file of options",
+    group="Output",
+    is_basic=True,
+    shell_complete=complete_file,
 )
 @overwrite_option("replace an existing output")
 @dry_run_option("print sizes, time and memory; write nothing")

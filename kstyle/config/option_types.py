@@ -227,5 +227,5 @@ def name_hint(name: str, known: Iterable[str]) -> str:
     if close:
         return f"Did you mean {close[0]!r}?"
     if len(names) > MAX_LISTED_NAMES:
-        return "`kstyle stylize --help` lists the options."
+        return "`kstyle stylize --help-all` lists the options."
     return f"Known: {names}."

@@ -58,6 +58,16 @@ from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES, choose_los
 from kstyle.networks.registry import get_architecture
 from kstyle.networks.weights import is_random
 
+OptionGroup = Literal[
+    "Pictures",
+    "Style",
+    "Network",
+    "Loss",
+    "Optimisation",
+    "Memory",
+    "Output",
+    "Watching",
+]
 SAMPLE_CONTENT = "sample:coffee"
 SAMPLE_STYLE = "sample:night"
 
@@ -66,6 +76,8 @@ def option(
     default: Any,
     description: str,
     *,
+    group: OptionGroup,
+    is_basic: bool = False,
     affects_result: bool = True,
     is_path: bool = False,
     is_fitted: bool = False,
@@ -73,6 +85,8 @@ def option(
 ) -> Any:
     """Declare an option, with what the rest of the package needs to know of it.
 
+    group: where the help and the reference list it.
+    is_basic: whether the short help lists it, for someone who has just begun.
     affects_result: whether another value gives another picture. A finished trial of
         an experiment is recognised by the options that do.
     is_path: whether the value can be the path of a file or folder.
@@ -83,6 +97,8 @@ def option(
         leaves it out, so that those trials are recognised.
     """
     flags: JsonDict = {
+        "group": group,
+        "is_basic": is_basic,
         "affects_result": affects_result,
         "is_path": is_path,
         "is_fitted": is_fitted,
@@ -99,58 +115,78 @@ class StyleConfig(pydantic.BaseModel):
     )
 
     content: PathText = option(
-        SAMPLE_CONTENT, "content image: a file or sample:NAME", is_path=True
+        SAMPLE_CONTENT,
+        "content image: a file or sample:NAME",
+        group="Pictures",
+        is_path=True,
     )
     style: PathText = option(
-        SAMPLE_STYLE, "style image: a file or sample:NAME", is_path=True
+        SAMPLE_STYLE,
+        "style image: a file or sample:NAME",
+        group="Pictures",
+        is_path=True,
     )
     output: OptionalPathText = option(
         None,
         "file of the result; default: result.png in the run's folder",
+        group="Output",
+        is_basic=True,
         affects_result=False,
         is_path=True,
     )
     net: Literal["alexnet", "vgg16", "vgg19"] = option(
-        "vgg19", "feature extraction network"
+        "vgg19", "feature extraction network", group="Network"
     )
-    pool: Literal["avg", "max"] = option("avg", "pooling of the network")
+    pool: Literal["avg", "max"] = option(
+        "avg", "pooling of the network", group="Network"
+    )
     padding: Literal["same", "valid", "reflect", "replicate"] = option(
-        "replicate", "padding of the convolutions"
+        "replicate", "padding of the convolutions", group="Network"
     )
     weights: PathText = option(
         "builtin",
         "weights of the network: builtin, keras (the file of keras.applications), "
         "random or random:SEED (drawn, not trained), or a file",
+        group="Network",
         is_path=True,
     )
     content_layers: LayerWeights = option(
-        VGG_CONTENT_LAYERS, "layers of the content loss, with weights, as conv4_2:1"
+        VGG_CONTENT_LAYERS,
+        "layers of the content loss, with weights, as conv4_2:1",
+        group="Loss",
     )
     look: LookName = option(
         DEFAULT_LOOK,
         "how much of the painting: a weight of the style loss, which --style-weight "
         "replaces",
+        group="Style",
+        is_basic=True,
         affects_result=False,  # the style weight does
     )
     strength: Strength | None = option(
         None,
         "in place of the look: 0 (faithful) to 1 (pastiche)",
+        group="Style",
+        is_basic=True,
         affects_result=False,
     )
     style_layers: LayerWeights = option(
         NORMALIZED_STYLE_LAYERS,
         "layers of the style loss, with weights, as conv3_1:2,conv4_1:0.5, which are "
         "not normalized unless --style-weights says so",
+        group="Style",
     )
     style_weights: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
         NORMALIZED,
         f"how to compute the style layers' weights at the start: {METHOD_FORMS}, or "
         "none",
+        group="Style",
     )
     content_weights: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
         None,
         "how to compute the content layers' weights from the initial picture: "
         f"{CONTENT_METHOD_FORMS}",
+        group="Loss",
         is_later=True,
     )
     convention: Literal[
@@ -158,90 +194,119 @@ class StyleConfig(pydantic.BaseModel):
     ] = option(
         "reference",
         "program or paper in whose convention the weights are given",
+        group="Loss",
         is_later=True,
     )
     style_loss: LossNames = option(
         "gram",
         "statistic that the style loss compares, for all layers or one, as "
         f"wasserstein,conv1_1=gram: {', '.join(STYLE_LOSS_NAMES)}",
+        group="Style",
         is_later=True,
     )
     content_loss: LossNames = option(
         "mse",
         "content loss, for all layers or one, as mse,conv4_2=self-similarity: "
         f"{', '.join(CONTENT_LOSS_NAMES)}",
+        group="Loss",
         is_later=True,
     )
-    content_weight: Weight = option(8.0, "weight of the content loss")
-    style_weight: Weight = option(LOOKS[DEFAULT_LOOK], "weight of the style loss")
+    content_weight: Weight = option(8.0, "weight of the content loss", group="Loss")
+    style_weight: Weight = option(
+        LOOKS[DEFAULT_LOOK], "weight of the style loss", group="Style"
+    )
     style_growth: Growth = option(
         0.0,
         "exponent g: at a coarser scale of edge E the style loss has (E / size)^g of "
-        "its weight; 1 with normalized weights, unless it is given",
+        "its weight; 0 where the layers' weights are not normalized",
+        group="Style",
         is_later=True,
     )
-    tv_weight: Weight = option(120.0, "weight of the total variation loss")
+    tv_weight: Weight = option(
+        120.0, "weight of the total variation loss", group="Loss"
+    )
     color: Literal["style", "keep", "match", "exact"] = option(
         "style",
         "colours of the result: style (as the loss makes them), keep (hue and chroma "
         "of the content), match (the style image takes the content's colours before "
         "the run) or exact (hue and chroma spread as in the style image)",
+        group="Style",
+        is_basic=True,
         is_later=True,
     )
     init: PathText = option(
-        "content", "initial picture: content, noise or a file", is_path=True
+        "content",
+        "initial picture: content, noise or a file",
+        group="Pictures",
+        is_basic=True,
+        is_path=True,
     )
     precision: Literal["auto", "float32", "bfloat16", "mixed"] = option(
         "auto",
         "precision of the network: float32, bfloat16, mixed (bfloat16 with the last "
         "steps in float32) or auto (bfloat16 where the machine is fast at it, else "
         "float32)",
+        group="Network",
     )
     optimizer: Literal["lbfgs", "adam", "scipy"] = option(
-        "lbfgs", "optimizer; scipy: SciPy's L-BFGS-B on pixels, for comparison"
+        "lbfgs",
+        "optimizer; scipy: SciPy's L-BFGS-B on pixels, for comparison",
+        group="Optimisation",
     )
     learning_rate: Positive | None = option(
         None,
         "adam: step size in grey levels of 0..255 (default 5); lbfgs: factor on each "
         "step (default 1)",
+        group="Optimisation",
     )
     parameterization: Literal["pixels", "pyramid", "fourier"] = option(
         # Chosen by looking at four pairs: shapes and colours appear in fewer steps,
         # with fewer isolated dots.
         "pyramid",
         "optimised variables: pixels, pyramid levels or Fourier coefficients",
+        group="Optimisation",
     )
     average: Average = option(
         0.0,
         "adam: decay of the moving average of the pictures that ends a scale; 0: the "
         "last picture",
+        group="Optimisation",
     )
     history: Count = option(
         10,
         "lbfgs, scipy: number of stored pairs of steps and gradient changes; a pair "
         "takes the memory of two pictures (scipy: eight)",
+        group="Optimisation",
         is_fitted=True,
     )
     steps: Natural = option(
-        60, "steps at the last scale, with one evaluation of the losses each"
+        60,
+        "steps at the last scale, with one evaluation of the losses each",
+        group="Optimisation",
+        is_basic=True,
     )
     iterations: Count | None = option(
         None,
         "scipy: iterations at which a scale ends if its steps, which are evaluations, "
         "have not ended it",
+        group="Optimisation",
         is_later=True,
     )
-    size: EdgeLength = option(512, "long edge of the result in pixels")
+    size: EdgeLength = option(
+        512, "long edge of the result in pixels", group="Pictures", is_basic=True
+    )
     content_size: ShortEdgeOption = option(
         None,
         "short edge of the result in pixels, or original (that of the content image), "
         "in place of --size",
+        group="Pictures",
         is_later=True,
     )
     content_crop: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
         None,
         "part of the content image to use: left, center, right (a square) or X,Y,W,H "
         "in pixels or per cent",
+        group="Pictures",
         is_later=True,
     )
     tile: TileOption = option(
@@ -249,6 +314,7 @@ class StyleConfig(pydantic.BaseModel):
         "compute in tiles, which takes less memory and gives the same result up to "
         "rounding: off, whole (one tile: features are recomputed, not stored) or the "
         "edge of the tiles in pixels, at least 128",
+        group="Memory",
         affects_result=False,
         is_fitted=True,
     )
@@ -256,69 +322,96 @@ class StyleConfig(pydantic.BaseModel):
         "auto",
         "if the run needs more memory than is free: auto (fewer L-BFGS pairs, then "
         "tiles) or off (stop with an error)",
+        group="Memory",
     )
     scales: ScalesOption = option(
-        "auto", "coarse to fine: auto, how many, or long edges a,b,c"
+        "auto",
+        "coarse to fine: auto, how many, or long edges a,b,c",
+        group="Optimisation",
     )
-    scale_steps: Count = option(60, "steps at each coarser scale")
+    scale_steps: Count = option(60, "steps at each coarser scale", group="Optimisation")
     stop_when_still: Positive | None = option(
         None,
         "end a scale when the mean change of a pixel over 50 steps is below this many "
         "grey levels of 0..255",
+        group="Optimisation",
     )
     time_limit: Positive | None = option(
-        None, "seconds for all steps, divided among the scales like the work"
+        None,
+        "seconds for all steps, divided among the scales like the work",
+        group="Optimisation",
     )
     style_size: ShortEdgeOption = option(
         None,
         "short edge of the style image in pixels, or original; default: long edge of "
         "the result, never enlarged",
+        group="Pictures",
     )
     style_crop: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
         None,
         "part of the style image to use: left, center, right (a square) or X,Y,W,H in "
         "pixels or per cent",
+        group="Pictures",
     )
     style_scale: Annotated[Positive, Field(le=1000)] = option(
-        1.0, "factor on the size of the style image"
+        1.0, "factor on the size of the style image", group="Pictures"
     )
     seed: Annotated[Natural, Field(lt=2**32)] = option(
-        0, "random seed of the noise init"
+        0, "random seed of the noise init", group="Pictures"
     )
     device: DeviceOption = option(
-        "auto", "device: auto, cpu, gpu or gpu:N", affects_result=False
+        "auto", "device: auto, cpu, gpu or gpu:N", group="Memory", affects_result=False
     )
     logdir: PathText = option(
-        "logs", "folder for the run's folder", affects_result=False, is_path=True
+        "logs",
+        "folder for the run's folder",
+        group="Output",
+        affects_result=False,
+        is_path=True,
     )
     report_every: Count = option(
-        10, "steps between logged rows of losses", affects_result=False
+        10,
+        "steps between logged rows of losses",
+        group="Watching",
+        affects_result=False,
     )
     snapshot_every: Natural = option(
-        50, "steps between saved snapshots; 0: none", affects_result=False
+        50,
+        "steps between saved snapshots; 0: none",
+        group="Watching",
+        affects_result=False,
     )
     checkpoint_every: IntervalOption = option(
         "60s",
         "interval between checkpoints, for kstyle resume: steps (50), seconds (60s) "
         "or 0 for never",
+        group="Output",
         affects_result=False,
     )
     log_gradients: bool = option(
         False,
         "log the gradient norm of each loss term (one backward pass per term)",
+        group="Watching",
         affects_result=False,
     )
     all_losses: bool = option(
         False,
         "print the losses of every layer before the first step, unweighted and "
         "weighted",
+        group="Watching",
         affects_result=False,
     )
     bits: Annotated[Literal[8, 16], BeforeValidator(as_integer)] = option(
-        8, "bits per channel of the result (PNG, TIFF)", affects_result=False
+        8,
+        "bits per channel of the result (PNG, TIFF)",
+        group="Output",
+        affects_result=False,
     )
     quality: Annotated[Count, Field(le=100)] = option(
-        95, "quality of a JPEG, WebP or AVIF result", affects_result=False
+        95,
+        "quality of a JPEG, WebP or AVIF result",
+        group="Output",
+        affects_result=False,
     )
 
     def __init__(self, **options: Any) -> None:
@@ -462,12 +555,15 @@ class StyleConfig(pydantic.BaseModel):
         return cls(**override_options(read_options(text), overrides))
 
 
+def option_flag(name: str, flag: str) -> Any:
+    """Return what `option` was given for the keyword `flag` of the field `name`."""
+    return cast(JsonDict, StyleConfig.model_fields[name].json_schema_extra)[flag]
+
+
 def options_where(flag: str, value: bool = True) -> tuple[str, ...]:
     """List the options whose flag, a keyword of `option`, is `value`."""
     return tuple(
-        name
-        for name, field in StyleConfig.model_fields.items()
-        if cast(JsonDict, field.json_schema_extra)[flag] is value
+        name for name in StyleConfig.model_fields if option_flag(name, flag) is value
     )
 
 

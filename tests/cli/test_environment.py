@@ -74,7 +74,7 @@ def test_a_wrong_value_names_its_variable(name, value):
         ("KSTYLE_STEPZ", "Did you mean KSTYLE_STEPS?"),
         ("KSTYLE_OVERWRITTEN", "Did you mean KSTYLE_OVERWRITE?"),
         ("KSTYLE_", "lists the options."),
-        ("KSTYLE_X\n", "KSTYLE_X\\n. `kstyle stylize --help` lists"),
+        ("KSTYLE_X\n", "KSTYLE_X\\n. `kstyle stylize --help-all` lists"),
     ],
 )
 def test_an_unknown_variable_gets_one_warning(name, hint):

@@ -57,7 +57,7 @@ def test_help_lists_the_commands_and_every_option():
     commands = invoke("--help").stdout
     for name in ("stylize", "layers", "weights", "samples"):
         assert f"  {name} " in commands
-    text = invoke("stylize", "--help").stdout
+    text = invoke("stylize", "--help-all").stdout
     for name in StyleConfig.model_fields:
         if name not in PICTURES:
             assert re.search(rf"--{name.replace('_', '-')}\b", text), name

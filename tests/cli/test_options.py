@@ -131,9 +131,11 @@ def test_every_field_has_an_option_a_variable_and_a_help_text(name):
 
 def test_the_help_shows_the_defaults_of_the_config():
     # Long ones are broken over lines, so blanks do not count.
-    output = "".join(CliRunner().invoke(stylize_command, ["--help"]).stdout.split())
+    output = "".join(CliRunner().invoke(stylize_command, ["--help-all"]).stdout.split())
     defaults = StyleConfig()
-    for name in ("style_layers", "steps", "style_weight", "logdir", "scales"):
+    # The default of `style_growth` depends on other options.
+    names = ("style_layers", "steps", "style_weight", "style_growth", "logdir")
+    for name in (*names, "scales"):
         value = format_value(getattr(defaults, name))
         help_text = StyleConfig.model_fields[name].description
         assert "".join(f"{help_text}[default:{value}]".split()) in output

@@ -83,7 +83,7 @@ def test_an_unknown_option_is_refused_with_the_close_name():
     assert refusal(stye_weight=3) == (
         "Unknown option 'stye_weight'. Did you mean 'style_weight'?"
     )
-    assert refusal(xyzzy=3).endswith("`kstyle stylize --help` lists the options.")
+    assert refusal(xyzzy=3).endswith("`kstyle stylize --help-all` lists the options.")
 
 
 @pytest.mark.parametrize(

@@ -330,7 +330,7 @@ def refusal(read, text, *arguments, **choices):
         ("# only a comment", "the file is empty."),
         ("nonsense: 1", "Unknown option 'nonsense'. Known: ['axes', 'base', "),
         ("base: {nett: vgg16}", "Unknown option 'nett'. Did you mean 'net'?"),
-        ("base: {1: 2}", "Unknown option '1'. `kstyle stylize --help"),
+        ("base: {1: 2}", "Unknown option '1'. `kstyle stylize --help-all"),
         (
             "parts: {a: {stepps: 1}}",
             "trial 'a': Unknown option 'stepps'. Did you mean 'steps'?",
@@ -341,7 +341,7 @@ def refusal(read, text, *arguments, **choices):
         ),
         (
             "axes: {x: {a: {1: 2}}}",
-            "trial 'x=a': Unknown option '1'. `kstyle stylize --help",
+            "trial 'x=a': Unknown option '1'. `kstyle stylize --help-all",
         ),
         ("trials: [{pol: avg}]", "trial 'pol=avg': Unknown option 'pol'. Did you mean"),
         ("quick: {sise: 3}", "quick: Unknown option 'sise'. Did you mean 'size'?"),
