@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import functools
+import hashlib
 import json
 import logging
 import os
@@ -181,3 +183,21 @@ def lock_folder(folder: str | Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         lock.release()
+
+
+def file_hash(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes; "absent" if it cannot be read."""
+    try:
+        path = Path(path).expanduser()
+        status = os.stat(path)
+        return cached_file_hash(path, status.st_mtime_ns, status.st_size)
+    except (OSError, ValueError, RuntimeError):
+        return "absent"
+
+
+@functools.lru_cache(maxsize=256)
+def cached_file_hash(path: Path, changed: int, size: int) -> str:
+    """Hash a file that many trials share; again when its time or size has changed."""
+    del changed, size  # only part of the key
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

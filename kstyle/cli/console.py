@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kstyle.cli.common import one_line, print_path
+from kstyle.cli.options import format_value
+from kstyle.networks.architecture import LayerInfo
 from kstyle.planning.estimates import Estimate
 from kstyle.runs.progress import format_time
 
@@ -96,15 +98,16 @@ def print_solved_weights(solved: Mapping[str, Mapping[str, float] | float]) -> N
     click.echo(" ".join(words))
 
 
-def print_layers(table: Iterable[Any]) -> None:
-    """Print the rows of `vgg.layer_table`."""
+def print_layers(table: Sequence[LayerInfo]) -> None:
+    """Print the rows of a network's table, with their aliases if there are any."""
     rows = [
         (
             row.name,
+            row.alias,
             f"{row.height} x {row.width}",
             row.channels,
             row.stride,
-            row.receptive_field,
+            "all" if row.receptive_field is None else row.receptive_field,
             f"{row.parameters:,}",
             f"{row.gflops:.3f}",
         )
@@ -112,6 +115,7 @@ def print_layers(table: Iterable[Any]) -> None:
     ]
     headings = (
         "layer",
+        "alias",
         "output",
         "channels",
         "stride",
@@ -119,7 +123,19 @@ def print_layers(table: Iterable[Any]) -> None:
         "parameters",
         "GFLOPs",
     )
-    print_table(None, headings, rows)
+    if any(row.alias for row in table):
+        print_table(None, headings, rows, text_columns=(0, 1))
+    else:
+        without = [(row[0], *row[2:]) for row in rows]
+        print_table(None, (headings[0], *headings[2:]), without)
+
+
+def print_default_layers(
+    content: Mapping[str, float], style: Mapping[str, float]
+) -> None:
+    """Print the layers that a network has losses at unless others are given."""
+    for kind, layers in (("content", content), ("style", style)):
+        click.echo(f"--{kind}-layers {format_value(dict(layers))}  (default)")
 
 
 def print_weights(status: Iterable[Mapping[str, Any]]) -> None:

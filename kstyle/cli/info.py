@@ -1,19 +1,32 @@
 """Commands that print tables: layers of a network, weights, sample pictures."""
 
+import dataclasses
+from collections.abc import Container
+
 import click
 
 from kstyle.cli.common import user_errors
-from kstyle.networks.architecture import PADDINGS
-from kstyle.networks.registry import NETWORKS
+from kstyle.config.looks import (
+    DEFAULT_NET,
+    default_content_layers,
+    default_style_layers,
+)
+from kstyle.networks.architecture import PADDINGS, LayerInfo
+from kstyle.networks.registry import NET_FORMS
 
 
 @click.command("layers")
 @click.option(
     "--net",
-    type=click.Choice(list(NETWORKS)),
-    default="vgg19",
+    default=DEFAULT_NET,
     show_default=True,
-    help="feature extraction network",
+    help=f"feature extraction network: {NET_FORMS}",
+)
+@click.option(
+    "--all",
+    "show_all",
+    is_flag=True,
+    help="also the layers inside the blocks of a network with branches",
 )
 @click.option(
     "--size",
@@ -29,13 +42,37 @@ from kstyle.networks.registry import NETWORKS
     show_default=True,
     help="padding of the convolutions",
 )
-def layers_command(net: str, size: int, padding: str) -> None:
-    """List the layers of a network: shape, receptive field, cost."""
+def layers_command(net: str, show_all: bool, size: int, padding: str) -> None:
+    """List the layers of a network: shape, receptive field, cost.
+
+    Of a network that is not built in, parameters and GFLOPs are those of the layer and
+    of what is left out above it. The receptive field is the largest of all branches;
+    "all": a mean over the whole picture is part of it.
+    """
     with user_errors():
         from kstyle.cli import console
-        from kstyle.networks.registry import layer_table
+        from kstyle.networks.registry import get_architecture
 
-        console.print_layers(layer_table(net, (size, size), padding))
+        network = get_architecture(net)
+        shown = network.layer_names if show_all else network.main_layers
+        table = network.table((size, size), padding)
+        console.print_layers(group_rows(table, shown))
+        console.print_default_layers(
+            default_content_layers(network.name),
+            default_style_layers(network.name, normalized=True),
+        )
+
+
+def group_rows(table: list[LayerInfo], shown: Container[str]) -> list[LayerInfo]:
+    """Return the rows of `shown` layers, with the costs of those before them."""
+    found: list[LayerInfo] = []
+    parameters, gflops = 0, 0.0
+    for row in table:
+        parameters, gflops = parameters + row.parameters, gflops + row.gflops
+        if row.name in shown:
+            found.append(dataclasses.replace(row, parameters=parameters, gflops=gflops))
+            parameters, gflops = 0, 0.0
+    return found
 
 
 @click.command("weights")

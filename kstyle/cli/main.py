@@ -8,6 +8,7 @@ from kstyle._version import __version__
 from kstyle.cli import streams
 from kstyle.cli.command_group import CommandGroup, LazyCommand
 from kstyle.cli.environment import unknown_variable_warnings
+from kstyle.hardware.keras_setup import set_keras_variables
 
 PAINT, COMPARE, INFORMATION = "Paint", "Measure and compare", "Information"
 
@@ -122,5 +123,7 @@ def cli() -> None:
 
     Begin with `kstyle stylize photo.jpg painting.jpg -o result.png`.
     """
+    # A network may be read from its Keras model as soon as options are checked.
+    set_keras_variables()
     for warning in unknown_variable_warnings(cli, os.environ):
         streams.print_to_stderr(warning)

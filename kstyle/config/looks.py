@@ -10,11 +10,15 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from kstyle.config.layer_balance import NORMALIZED, parse_balance_method
+from kstyle.config.option_types import named_option
 from kstyle.errors import ConfigError
 from kstyle.losses.conventions import REFERENCE
+from kstyle.networks.registry import canonical_net, get_graph, is_built_in
+from kstyle.networks.weights import default_weights
 
 LookName = Literal["faithful", "balanced", "painterly", "pastiche"]
 DEFAULT_LOOK = "balanced"
+DEFAULT_NET = "vgg19"
 # Weight of the style loss of each look, from the photograph to the painting. The looks
 # divide the strengths 0..1 evenly.
 LOOKS: dict[str, float] = {
@@ -57,11 +61,34 @@ PLAIN_STYLE_LAYERS = {
     "conv5_1": 20.0,
 }
 
-# Layers that no user has chosen: another network replaces them by its own.
-DEFAULT_LAYERS: dict[str, tuple[dict[str, float], ...]] = {
-    "content_layers": (VGG_CONTENT_LAYERS, ALEXNET_CONTENT_LAYERS),
-    "style_layers": (NORMALIZED_STYLE_LAYERS, PLAIN_STYLE_LAYERS, ALEXNET_STYLE_LAYERS),
-}
+
+def default_content_layers(net: str) -> dict[str, float]:
+    """Return the layers of the content loss of a network, with weights."""
+    if net == "alexnet":
+        return ALEXNET_CONTENT_LAYERS
+    return VGG_CONTENT_LAYERS if is_built_in(net) else get_graph(net).content_layers
+
+
+def default_style_layers(net: str, normalized: bool) -> dict[str, float]:
+    """Return the layers of the style loss of a network, with weights.
+
+    normalized: whether the weights are those of normalized losses.
+    """
+    if net == "alexnet":
+        return ALEXNET_STYLE_LAYERS
+    if not is_built_in(net):
+        return get_graph(net).style_layers
+    return NORMALIZED_STYLE_LAYERS if normalized else PLAIN_STYLE_LAYERS
+
+
+def network_defaults(net: str) -> dict[str, tuple[Any, ...]]:
+    """Return values of options that no user has chosen, so that those of another
+    network replace them."""
+    return {
+        "content_layers": (default_content_layers(net),),
+        "style_layers": tuple(default_style_layers(net, k) for k in (True, False)),
+        "weights": (default_weights(net),),
+    }
 
 
 def strength_style_weight(strength: float) -> float:
@@ -92,11 +119,11 @@ def implied_options(options: Mapping[str, Any]) -> dict[str, Any]:
         check_foreign_weights(options)
     default_method = None if foreign or "style_layers" in options else NORMALIZED
     normalized = is_normalized(options.get("style_weights", default_method))
-    if options.get("net") == "alexnet":
-        implied["content_layers"] = ALEXNET_CONTENT_LAYERS
-        layers = ALEXNET_STYLE_LAYERS
-    else:
-        layers = NORMALIZED_STYLE_LAYERS if normalized else PLAIN_STYLE_LAYERS
+    with named_option("net"):
+        net = canonical_net(str(options.get("net", DEFAULT_NET)))
+        layers = default_style_layers(net, normalized)
+        implied["content_layers"] = default_content_layers(net)
+    implied["weights"] = default_weights(net)
     if foreign:
         layers = dict.fromkeys(layers, 1.0)
     return implied | {
@@ -146,10 +173,11 @@ def override_options(
     the layers themselves for another network, where they are a network's defaults.
     """
     replaced = set()
-    if changes.get("net", options.get("net")) != options.get("net"):
+    net = options.get("net", DEFAULT_NET)
+    if changes.get("net", net) != net:
         replaced |= {
             name
-            for name, defaults in DEFAULT_LAYERS.items()
+            for name, defaults in network_defaults(canonical_net(net)).items()
             if options.get(name) in defaults
         }
     if {"look", "strength"} & set(changes):

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from kstyle.errors import ConfigError
 from kstyle.images.picture import Picture
+from kstyle.networks.registry import canonical_net
 
 
 def parse_layers(value: Any) -> Any:
@@ -91,6 +92,12 @@ def check_device_text(value: str) -> str:
     if not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,3})?", value):
         raise ValueError("give auto, cpu, gpu or gpu:N")
     return value
+
+
+def check_net(value: str) -> str:
+    """Return a network's name as kstyle has it. Raises: ConfigError: it is none."""
+    with named_option("net"):
+        return canonical_net(value)
 
 
 def parse_interval(value: str) -> tuple[str, float]:
@@ -171,6 +178,7 @@ ShortEdgeOption = Annotated[
 ]
 DeviceOption = Annotated[str, AfterValidator(check_device_text)]
 LayerWeights = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]
+NetworkName = Annotated[str, BeforeValidator(as_path_text), AfterValidator(check_net)]
 LossNames = Annotated[str, BeforeValidator(parse_loss_names)]
 IntervalOption = Annotated[str, BeforeValidator(as_interval)]
 

@@ -20,6 +20,7 @@ from kstyle.config.layer_balance import (
 )
 from kstyle.config.looks import (
     DEFAULT_LOOK,
+    DEFAULT_NET,
     LOOKS,
     NORMALIZED_STYLE_LAYERS,
     VGG_CONTENT_LAYERS,
@@ -38,6 +39,7 @@ from kstyle.config.option_types import (
     LayerWeights,
     LossNames,
     Natural,
+    NetworkName,
     OptionalPathText,
     PathText,
     Positive,
@@ -52,11 +54,19 @@ from kstyle.config.option_types import (
     validation_error,
 )
 from kstyle.config.strict_yaml import read_options
-from kstyle.errors import ConfigError
+from kstyle.errors import ConfigError, WeightsError
 from kstyle.images.picture import parse_crop
 from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES, choose_losses
-from kstyle.networks.registry import get_architecture
-from kstyle.networks.weights import is_random
+from kstyle.networks.registry import (
+    NET_FORMS,
+    NETWORKS,
+    get_architecture,
+    get_graph,
+    is_built_in,
+    is_model_file,
+    resolve_preprocess,
+)
+from kstyle.networks.weights import check_graph_source, is_random
 
 OptionGroup = Literal[
     "Pictures",
@@ -134,8 +144,11 @@ class StyleConfig(pydantic.BaseModel):
         affects_result=False,
         is_path=True,
     )
-    net: Literal["alexnet", "vgg16", "vgg19"] = option(
-        "vgg19", "feature extraction network", group="Network"
+    net: NetworkName = option(
+        DEFAULT_NET,
+        f"feature extraction network: {NET_FORMS}",
+        is_path=True,
+        group="Network",
     )
     pool: Literal["avg", "max"] = option(
         "avg", "pooling of the network", group="Network"
@@ -149,6 +162,14 @@ class StyleConfig(pydantic.BaseModel):
         "random or random:SEED (drawn, not trained), or a file",
         group="Network",
         is_path=True,
+    )
+    preprocess: Literal["auto", "caffe", "tf", "torch", "none"] = option(
+        "auto",
+        "input that a network which is not built in expects: caffe (BGR less the "
+        "mean), tf (-1..1), torch (less the mean, divided by the deviation), none "
+        "(0..255) or auto (known for keras.applications)",
+        group="Network",
+        is_later=True,
     )
     content_layers: LayerWeights = option(
         VGG_CONTENT_LAYERS,
@@ -454,6 +475,7 @@ class StyleConfig(pydantic.BaseModel):
         if self.average and self.optimizer != "adam":
             raise ConfigError("average is Adam's. Leave it out, or use optimizer adam.")
         self._check_scipy()
+        self._check_network_options()
         compared = self.style_loss, self.content_loss
         if self.convention != "reference" and compared != ("gram", "mse"):
             raise ConfigError(
@@ -496,6 +518,46 @@ class StyleConfig(pydantic.BaseModel):
                 option="optimizer",
             )
 
+    def _check_network_options(self) -> None:
+        """Refuse options that the network has no layers for."""
+        if is_built_in(self.net):
+            if self.preprocess != "auto":
+                raise ConfigError(
+                    f"{self.net} is built in, and its input is known: leave preprocess "
+                    "out.",
+                    option="preprocess",
+                )
+            return
+        if self.tile != "off":
+            raise ConfigError(
+                f"{self.net} cannot be computed in tiles, only {', '.join(NETWORKS)}: "
+                "leave tile out, or use a smaller size.",
+                option="tile",
+            )
+        if self.padding == "valid":
+            raise ConfigError(
+                f"{self.net} needs its padding, as branches that are added must have "
+                "the same size: use same, reflect or replicate.",
+                option="padding",
+            )
+        if self.pool == "max" and not get_graph(self.net).has_maximum_pooling:
+            raise ConfigError(
+                f"{self.net} has no maximum pooling with a stride that an average "
+                "could replace: leave pool out.",
+                option="pool",
+            )
+        with named_option("preprocess"):
+            resolve_preprocess(self.net, self.preprocess)
+        with named_option("weights"):
+            try:
+                check_graph_source(self.net, self.weights)
+            except WeightsError as error:
+                raise ConfigError(str(error)) from None
+
+    def possible_tile(self) -> str | int | None:
+        """Return the option `tile`; `None` where the network has no tiles."""
+        return self.tile if is_built_in(self.net) else None
+
     def layers(self) -> tuple[str, ...]:
         """List every layer that has a loss, each once."""
         return tuple(dict.fromkeys((*self.content_layers, *self.style_layers)))
@@ -526,6 +588,7 @@ class StyleConfig(pydantic.BaseModel):
         files = [path for path in pictures if not path.startswith("sample:")]
         is_file = self.weights not in ("builtin", "keras")
         is_file = is_file and not is_random(self.weights)
+        files += [self.net] * is_model_file(self.net)
         return files + [self.weights] * is_file
 
     def result_options(self) -> dict[str, Any]:

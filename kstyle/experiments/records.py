@@ -10,8 +10,9 @@ from typing import Any, Literal, TypedDict, cast
 from kstyle.errors import ConfigError
 from kstyle.experiments.definition.experiment_file import Experiment, Trial, TrialKind
 from kstyle.files import json_text, write_text
+from kstyle.networks.weights import weights_hash
 from kstyle.runs.job import safe_stem
-from kstyle.runs.provenance import picture_hashes, weights_hash
+from kstyle.runs.provenance import picture_hashes
 from kstyle.tensorboard_plugin.names import HYPERPARAMETER_FILE
 
 RECORD_FILE = "record.json"

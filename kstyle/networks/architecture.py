@@ -1,20 +1,23 @@
 """Networks as chains of layers: shapes, cost and receptive field as arithmetic.
 
 Nothing here imports TensorFlow, so a wrong layer is refused before anything is loaded.
+`networks/graph.py` has networks with branches.
 """
 
+import abc
 import dataclasses
 import difflib
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from kstyle.errors import ConfigError
 
 PADDINGS = ("same", "valid", "reflect", "replicate")
 POOLS = ("avg", "max")
 RGB_CHANNELS = 3
+MAX_LISTED_LAYERS = 32  # names in a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,9 +100,12 @@ class LayerInfo:
     """One layer for one input size.
 
     `height`, `width`: of its output. `stride`: input pixels from one output to the
-    next. `receptive_field`: edge in input pixels of the square an output sees.
+    next. `receptive_field`: edge in input pixels of the square an output sees; `None`:
+    the whole picture, as after a mean over all positions.
     `parameters`: kernel and bias. `gflops`: 1e9 floating-point operations of one
-    forward pass, a multiply-add counted as two. `kind`: "conv" or "pool".
+    forward pass, a multiply-add counted as two. `kind`: "conv", "pool" or, in a graph,
+    what `GraphLayer` has. `stored_values`: values that a step keeps for the gradient.
+    `alias`: another name for the layer, if there is one.
     """
 
     name: str
@@ -107,10 +113,12 @@ class LayerInfo:
     width: int
     channels: int
     stride: int
-    receptive_field: int
+    receptive_field: int | None
     parameters: int
     gflops: float
     kind: str
+    stored_values: float
+    alias: str = ""
 
     @property
     def values(self) -> int:
@@ -131,16 +139,61 @@ def layer_alias(name: str) -> str:
     return re.sub(r"^relu(\d(?:_\d)?)$", r"conv\1", name)
 
 
-@dataclasses.dataclass(frozen=True)
-class Architecture:
-    """A network as a chain of layers, from the picture down."""
+class Network(abc.ABC):
+    """A network as its layers: their names, sizes and costs.
+
+    `Architecture` is a chain, built into kstyle; `GraphArchitecture` has branches, and
+    is read from a Keras model.
+    """
 
     name: str
-    layers: tuple[Layer, ...]
 
     @property
+    @abc.abstractmethod
     def layer_names(self) -> tuple[str, ...]:
-        return tuple(layer.name for layer in self.layers)
+        """Names of all layers that can have a loss, in the order of computation."""
+
+    @property
+    @abc.abstractmethod
+    def main_layers(self) -> tuple[str, ...]:
+        """Names of the layers that tables show unless all are asked for."""
+
+    @abc.abstractmethod
+    def layer_alias(self, name: str) -> str:
+        """Return the name of the layer that has the other name `name`.
+
+        Names that are no alias stay as they are.
+        """
+
+    @abc.abstractmethod
+    def trunk(self, names: Iterable[str]) -> tuple[Any, ...]:
+        """Return all layers that are computed for `names`, in order.
+
+        Raises: ConfigError: one of `names` is no layer.
+        """
+
+    @abc.abstractmethod
+    def minimum_size(self, names: Iterable[str], padding: str = "same") -> int:
+        """Return the shortest edge in pixels at which all of `names` have an output."""
+
+    @abc.abstractmethod
+    def table(self, size: tuple[int, int], padding: str = "same") -> list[LayerInfo]:
+        """List the `LayerInfo` of every layer for an input of `size`, (height, width).
+
+        Layers that `size` is too small for (a valid padding, a deep pooling) are left
+        out.
+        """
+
+    def trunk_table(
+        self, names: Iterable[str], size: tuple[int, int], padding: str = "same"
+    ) -> list[LayerInfo]:
+        """List the `LayerInfo` of all layers that are computed for `names`."""
+        computed = {layer.name for layer in self.trunk(names)}
+        return [row for row in self.table(size, padding) if row.name in computed]
+
+    def layers_with_weights(self, names: Iterable[str]) -> tuple[str, ...]:
+        """List the layers with parameters that are computed for `names`."""
+        return tuple(layer.name for layer in self.trunk(names) if layer.parameters)
 
     def expand_layers(self, weights: Mapping[str, float]) -> dict[str, float]:
         """Replace other names of layers and patterns by the layers' own names.
@@ -155,11 +208,10 @@ class Architecture:
                 found = fnmatch.filter(self.layer_names, name)
                 if not found:
                     raise ConfigError(
-                        f"{self.name} has no layer like {name!r}. "
-                        f"It has {list(self.layer_names)}."
+                        f"{self.name} has no layer like {name!r}. {self.known_layers()}"
                     )
             else:
-                found = [layer_alias(name)]
+                found = [self.layer_alias(name)]
             for layer in found:
                 if layer in expanded:
                     raise ConfigError(f"layer {layer!r} is named twice")
@@ -172,16 +224,36 @@ class Architecture:
         for name in names:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
-                hint = (
-                    f"Did you mean {close[0]!r}?" if close else f"It has {list(known)}."
-                )
+                hint = f"Did you mean {close[0]!r}?" if close else self.known_layers()
                 raise ConfigError(f"{self.name} has no layer {name!r}. {hint}")
 
-    def trunk(self, names: Iterable[str]) -> tuple[Layer, ...]:
-        """Return the layers down to the deepest of `names`: all that are computed.
+    def known_layers(self) -> str:
+        """Return a sentence with the names of the layers, or with where they are."""
+        names = list(self.layer_names)
+        if len(names) <= MAX_LISTED_LAYERS:
+            return f"It has {names}."
+        return f"`kstyle layers --net {self.name} --all` lists its layers."
 
-        Raises: ConfigError: one of `names` is no layer.
-        """
+
+@dataclasses.dataclass(frozen=True)
+class Architecture(Network):
+    """A network as a chain of layers, from the picture down."""
+
+    name: str
+    layers: tuple[Layer, ...]
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        return tuple(layer.name for layer in self.layers)
+
+    @property
+    def main_layers(self) -> tuple[str, ...]:
+        return self.layer_names
+
+    def layer_alias(self, name: str) -> str:
+        return layer_alias(name)
+
+    def trunk(self, names: Iterable[str]) -> tuple[Layer, ...]:
         wanted = tuple(names)
         self.check_layers(wanted)
         depths = [i for i, layer in enumerate(self.layers) if layer.name in wanted]
@@ -194,18 +266,12 @@ class Architecture:
         }
 
     def minimum_size(self, names: Iterable[str], padding: str = "same") -> int:
-        """Return the shortest edge in pixels at which all of `names` have an output."""
         edge = 1
         for layer in reversed(self.trunk(names)):
             edge = layer.least_input_length(edge, padding)
         return edge
 
     def table(self, size: tuple[int, int], padding: str = "same") -> list[LayerInfo]:
-        """List the `LayerInfo` of every layer for an input of `size`, (height, width).
-
-        Layers that `size` is too small for (a valid padding, a deep pooling) are left
-        out at the end of the list.
-        """
         height, width = size
         stride, receptive_field = 1, 1
         rows = []
@@ -227,6 +293,7 @@ class Architecture:
                     parameters=layer.parameters,
                     gflops=layer.operations * height * width / 1e9,
                     kind=layer.kind,
+                    stored_values=height * width * layer.channels * layer.is_conv,
                 )
             )
         return rows

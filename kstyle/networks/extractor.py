@@ -1,4 +1,4 @@
-"""The feature extractor: a built-in network as a functional Keras model.
+"""The feature extractor: a network by its name as a functional Keras model.
 
 It maps RGB in [0, 1] to `{layer: features}` and ends at the deepest requested layer.
 Layers have the names of `networks.vgg` and `networks.alexnet`: `conv1_1` and `conv1`
@@ -16,15 +16,20 @@ from keras import ops
 
 from kstyle.errors import ConfigError
 from kstyle.networks.architecture import PADDINGS, POOLS, RGB_CHANNELS, Layer
-from kstyle.networks.registry import get_architecture
+from kstyle.networks.keras_models import PRECISIONS
+from kstyle.networks.named_models import build_named_extractor
+from kstyle.networks.preprocessing import MEAN_RGB
+from kstyle.networks.registry import (
+    canonical_net,
+    get_chain,
+    get_graph,
+    is_built_in,
+    resolve_preprocess,
+)
 from kstyle.networks.weights import NetWeights, load_weights
 from kstyle.ops.convolution import Convolution
 from kstyle.ops.padding import EDGE_MODES, ONE_PIXEL, PAD_MODES, pad_features
 
-# Mean RGB of the training pictures in 0..255. The Caffe networks expect it to be
-# subtracted, without a division: Simonyan and Zisserman 2015, section 2.1.
-MEAN_RGB = (123.68, 116.779, 103.939)
-PRECISIONS = ("float32", "bfloat16")
 POOLING_LAYERS = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 
 
@@ -77,14 +82,15 @@ def build_extractor(
     weights: str | Path | NetWeights | None = "builtin",
     input_size: tuple[int | None, int | None] = (None, None),
     precision: str = "float32",
+    preprocess: str = "auto",
 ) -> keras.Model:
     """Build a frozen model from pictures to the features of `layers`.
 
     Input: `(batch, height, width, 3)` float RGB in [0, 1].
-    Output: `{layer: (batch, height', width', channels)}` after the ReLU, or after
-    the pooling for `pool{block}`.
+    Output: `{layer: (batch, height', width', channels)}`; of the built-in networks
+    after the ReLU, or after the pooling for `pool{block}`.
 
-    net: "alexnet", "vgg16" or "vgg19".
+    net: "alexnet", "vgg16", "vgg19", a name of keras.applications, or a `.keras` file.
     layers: names of layers, as "conv4_2" or "pool4".
     pool: "avg" (Gatys et al. 2016, section 2: smoother pictures) or "max" (as trained).
     padding: of the convolutions: "same" (zeros), "valid" (none), "reflect" or
@@ -94,10 +100,23 @@ def build_extractor(
     input_size: (height, width) in pixels; `None`: any from `Architecture.minimum_size`.
     precision: "float32" or "bfloat16", of the weights, the products and the features;
         the conversion of the colours is in float32.
+    preprocess: of a network that is not built in: "caffe", "tf", "torch", "none"
+        (0..255), or "auto": what it expects, as far as that is known.
     Raises: ConfigError: unknown net, layer, pool, padding or precision, no layer, or an
         `input_size` that is too small. WeightsError: the weights cannot be read, or are
         those of another network.
     """
+    net = canonical_net(net)
+    if not is_built_in(net):
+        return build_graph_extractor(
+            net,
+            layers,
+            weights,
+            preprocess=resolve_preprocess(net, preprocess),
+            pool=pool,
+            padding=padding,
+            precision=precision,
+        )
     trunk = check_extractor_arguments(net, layers, pool, padding, precision, input_size)
     image = keras.Input((*input_size, 3), dtype="float32", name="image")
     x, features = CaffeInput(name="caffe_input", dtype="float32")(image), {}
@@ -113,6 +132,32 @@ def build_extractor(
     if weights is not None:
         set_extractor_weights(model, net, weights, trunk)
     return model
+
+
+def build_graph_extractor(
+    net: str,
+    layers: Sequence[str],
+    weights: str | Path | NetWeights | None,
+    *,
+    preprocess: str,
+    pool: str,
+    padding: str,
+    precision: str,
+) -> keras.Model:
+    """Build the extractor of a network that is not built in; arguments as above."""
+    graph = get_graph(net)
+    graph.check_layers(layers)
+    if weights is not None and not isinstance(weights, NetWeights):
+        weights = load_weights(net, weights, graph.layers_with_weights(layers))
+    return build_named_extractor(
+        graph,
+        layers,
+        None if weights is None else weights.layers,
+        preprocess=preprocess,
+        pool=pool,
+        padding=padding,
+        precision=precision,
+    )
 
 
 def check_extractor_arguments(
@@ -136,7 +181,7 @@ def check_extractor_arguments(
             raise ConfigError(f"Unknown {what} {value!r}: it must be one of {known}.")
     if not layers:
         raise ConfigError("No layers are given: name at least one, as 'conv4_2'.")
-    architecture = get_architecture(net)
+    architecture = get_chain(net)
     trunk = architecture.trunk(layers)
     edge = architecture.minimum_size(layers, padding)
     if any(n is not None and n < edge for n in input_size):

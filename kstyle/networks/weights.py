@@ -1,7 +1,8 @@
-"""The weights of the built-in networks: from the package, from Keras, or a user's file.
+"""The weights of the networks: from the package, from Keras, drawn, or a user's file.
 
-Whatever the source: float32 kernels `(height, width, in, out)` and biases `(out,)` for
-BGR pictures in 0..255 less the Caffe mean.
+Those of the built-in networks, whatever the source: float32 kernels `(height, width,
+in, out)` and biases `(out,)` for BGR pictures in 0..255 less the Caffe mean. Those of
+other networks are what their Keras layers have.
 """
 
 import contextlib
@@ -24,11 +25,19 @@ from typing import TypedDict
 import numpy as np
 
 from kstyle.errors import WeightsError
-from kstyle.files import why_unreadable
-from kstyle.networks.registry import NETWORKS, get_architecture
+from kstyle.files import file_hash, why_unreadable
+from kstyle.networks.applications import find_application
+from kstyle.networks.registry import (
+    NETWORKS,
+    canonical_net,
+    get_chain,
+    get_graph,
+    is_built_in,
+    is_model_file,
+    resolve_preprocess,
+)
 from kstyle.networks.weight_files import (
     WEIGHT_FORMS,
-    KernelsAndBiases,
     read_weight_file,
 )
 
@@ -61,27 +70,35 @@ class NetWeights:
     """Weights of one network, and their source for the run's record.
 
     layers: `{layer: (kernel, bias)}`, float32 of shapes `(height, width, in,
-        out)` and `(out,)`.
+        out)` and `(out,)`; of networks that are not built in `{layer: its arrays}`.
     source: "builtin", "keras", "random" or the path. sha256: of the whole file.
     """
 
-    layers: KernelsAndBiases
+    layers: Mapping[str, tuple[np.ndarray, ...]]
     source: str
     sha256: str
 
 
 def load_weights(
-    net: str, source: str | Path = "builtin", layers: Iterable[str] | None = None
+    net: str,
+    source: str | Path = "builtin",
+    layers: Iterable[str] | None = None,
+    preprocess: str = "auto",
 ) -> NetWeights:
     """Load the weights of `net` from `source`: "builtin", "keras", "random" or
     "random:SEED", or a path.
 
-    layers: the convolutions that are needed, `None` for all. Only these are read, so
-        the file may end with them.
+    "builtin" are those in the package, or in the `.keras` file that `net` is.
+    layers: the layers with weights that are needed, `None` for all. Of the built-in
+        networks only these are read, so the file may end with them.
+    preprocess: the option, which random weights of other networks are drawn for.
     Raises: WeightsError: the weights are missing, damaged, or not those of `net`.
         ConfigError: no such network or layer.
     """
-    architecture = get_architecture(net)
+    net = canonical_net(net)
+    if not is_built_in(net):
+        return load_graph_weights(net, str(source), layers, preprocess)
+    architecture = get_chain(net)
     shapes = architecture.kernel_shapes()
     if layers is not None:
         layers = tuple(layers)
@@ -98,6 +115,57 @@ def load_weights(
         file.seek(0)
         pairs = read_weight_file(file, names.get(str(source), str(source)), net, shapes)
     return NetWeights(pairs, str(source), digest)
+
+
+def load_graph_weights(
+    net: str, source: str, layers: Iterable[str] | None, preprocess: str
+) -> NetWeights:
+    """Load the weights of a network that is not built in; as `load_weights`."""
+    get_graph(net)  # it loads TensorFlow, and checks `net`
+    from kstyle.networks.named_models import read_model_weights
+
+    check_graph_source(net, source)
+    file = None
+    if source != "builtin" and not is_random(source):
+        file = weights_path(net, source)
+    mode = resolve_preprocess(net, preprocess)
+    found = read_model_weights(net, source, file, mode)
+    if layers is not None:
+        found = {name: found[name] for name in layers}
+    return NetWeights(found, source, weights_hash(net, source))
+
+
+def check_graph_source(net: str, source: str) -> None:
+    """Raise `WeightsError` for a source that a network that is not built in lacks."""
+    if source == "builtin" and not is_model_file(net):
+        raise WeightsError(
+            f"kstyle has no weights of {net}. Use --weights keras (Keras's file, "
+            "downloaded or put in place), random, or the path of a file."
+        )
+    if source == "keras" and is_model_file(net):
+        raise WeightsError(
+            f"Keras has no weights of {net}. Leave --weights out to use those in the "
+            "file, or give random or the path of a file."
+        )
+
+
+def default_weights(net: str) -> str:
+    """Return the option `weights` of a network where none is given."""
+    return "builtin" if is_built_in(net) or is_model_file(net) else "keras"
+
+
+def weights_hash(net: str, source: str) -> str:
+    """Return the SHA-256 that stands for the weights that the options name."""
+    if source == "builtin" and is_built_in(net):
+        return BUILTIN_SHA256[net]
+    if source == "builtin":
+        return file_hash(net)
+    # The network that a file describes decides as well what its weights are used for.
+    own = file_hash(net) if is_model_file(net) else net
+    if is_random(source):
+        return random_hash(own, source)
+    digest = file_hash(keras_path(net) if source == "keras" else source)
+    return random_hash(own, digest) if is_model_file(net) else digest
 
 
 def is_random(source: str | Path) -> bool:
@@ -117,7 +185,7 @@ def random_weights(
     match = RANDOM.fullmatch(source)
     seed = int(match[1] or 0) if match else 0
     layers = {}
-    names = list(get_architecture(net).kernel_shapes())
+    names = list(get_chain(net).kernel_shapes())
     for name, shape in shapes.items():
         generator = np.random.default_rng((seed, names.index(name)))
         deviation = math.sqrt(2 / math.prod(shape[:3]))
@@ -153,12 +221,20 @@ def open_builtin(net: str, folder: Traversable = BUILTIN_FOLDER) -> io.BytesIO:
 
 def open_file(net: str, source: str | Path) -> io.BufferedReader:
     """Open Keras's file of `net`, or a user's. Raises: WeightsError."""
+    return open(weights_path(net, source), "rb")
+
+
+def weights_path(net: str, source: str | Path) -> Path:
+    """Return the path of Keras's file of `net`, or of a user's, that can be read.
+
+    Raises: WeightsError: it cannot be read, or downloaded.
+    """
     path = keras_file(net) if source == "keras" else Path(source)
     try:
         path = path.expanduser()
         if reason := why_unreadable(path):
             raise OSError(reason)
-        return open(path, "rb")
+        return path
     except (OSError, RuntimeError, ValueError) as error:
         raise WeightsError(
             f"The weights {str(source)!r} cannot be opened ({error}). Expected "
@@ -169,7 +245,9 @@ def open_file(net: str, source: str | Path) -> io.BufferedReader:
 def keras_path(net: str) -> Path:
     """Return the path of Keras's file of `net`, which may not exist."""
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    return Path(home).expanduser() / "models" / KERAS_FILE.format(net)
+    application = find_application(net)
+    name = KERAS_FILE.format(net) if application is None else application.file
+    return Path(home).expanduser() / "models" / name
 
 
 def keras_file(net: str) -> Path:
@@ -177,34 +255,50 @@ def keras_file(net: str) -> Path:
 
     Raises: WeightsError: Keras has none, or the download failed.
     """
-    if net not in KERAS_MD5:
+    application = find_application(net)
+    path = keras_path(net)
+    if application is not None:
+        url, expected, other = application.url, application.checksum, "random"
+    elif net in KERAS_MD5:
+        url, expected = f"{KERAS_URL}/{net}/{path.name}", f"md5:{KERAS_MD5[net]}"
+        other = "builtin"
+    else:
         raise WeightsError(f"Keras has no weights of {net}. Use --weights builtin.")
-    path, expected = keras_path(net), KERAS_MD5[net]
     try:
-        if not (path.is_file() and md5(path) == expected):
-            download(f"{KERAS_URL}/{net}/{path.name}", path, expected)
+        if not (path.is_file() and has_checksum(path, expected)):
+            download(url, path, expected)
     except (OSError, ValueError, http.client.HTTPException) as error:
         state = "cannot be used" if path.exists() else "is not there"
         raise WeightsError(
             f"Keras's {net} weights: {show_path(path)} {state} and a download failed "
-            f"({error}). Use --weights builtin, or put the file {path.name} in "
+            f"({error}). Use --weights {other}, or put the file {path.name} in "
             f"{show_path(path.parent)}."
+            + (f" Its address: {url}" if application is not None else "")
         ) from error
     return path
 
 
-def md5(path: Path) -> str:
-    """Return the MD5 sum of a file, which Keras publishes: a guard against damage."""
+def has_checksum(path: Path, checksum: str | None) -> bool:
+    """Return whether a file is the one that Keras publishes: a guard against damage.
+
+    checksum: "md5:…", "sha256:…"; `None`: Keras publishes none, and any file is.
+    """
+    if checksum is None:
+        return True
+    kind, _, expected = checksum.partition(":")
     with open(path, "rb") as file:
+        if kind == "sha256":
+            return hashlib.file_digest(file, "sha256").hexdigest() == expected
         digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-    return digest.hexdigest()
+    return digest.hexdigest() == expected
 
 
 def download(
-    url: str, path: Path, expected_md5: str, timeout: float = DOWNLOAD_TIMEOUT
+    url: str, path: Path, checksum: str | None, timeout: float = DOWNLOAD_TIMEOUT
 ) -> None:
     """Download `url` to `path`.
 
+    checksum: "md5:…" or "sha256:…" of the file, `None` where it is not known.
     timeout: seconds until the server answers, and between two packets.
     Raises: OSError: the download failed. ValueError: the file is not the expected one.
     """
@@ -215,7 +309,7 @@ def download(
     try:
         pooch.retrieve(
             url,
-            f"md5:{expected_md5}",
+            checksum,
             fname=path.name,
             path=path.parent,
             downloader=pooch.HTTPDownloader(timeout=timeout),

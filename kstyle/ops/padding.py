@@ -6,6 +6,8 @@ bfloat16. Padding with zeros takes much less, and only the edges have to be fill
 """
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -75,6 +77,26 @@ def padding_gradient(
         tf.gather(tf.reshape(output_gradient, (-1, channels)), edges),
     )
     return tf.reshape(gradient, shape)
+
+
+def pad_edges(x: tf.Tensor, mode: str, amounts: Sequence[tuple[Any, Any]]) -> tf.Tensor:
+    """Pad `(batch, H, W, C)` by different numbers of pixels on each side.
+
+    mode: of `EDGE_MODES`. amounts: ((top, bottom), (left, right)): numbers, or scalar
+        tensors.
+    """
+    amounts = tuple(tuple(sides) for sides in amounts)
+    sides = [n for pair in amounts for n in pair]
+    if None not in tuple(x.shape) and all(n in (0, 1) for n in sides):
+        return pad_features(x, mode, ((0, 0), *amounts, (0, 0)))
+    if mode == "reflect":
+        return tf.pad(x, ((0, 0), *amounts, (0, 0)), PAD_MODES[mode])
+    for axis, (before, after) in enumerate(amounts, start=1):
+        first, _ = tf.split(x, (1, -1), axis)
+        _, last = tf.split(x, (-1, 1), axis)
+        first, last = tf.repeat(first, before, axis), tf.repeat(last, after, axis)
+        x = tf.concat((first, x, last), axis)
+    return x
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from kstyle.config.style_config import StyleConfig
 from kstyle.networks.architecture import LayerInfo
-from kstyle.networks.registry import get_architecture
+from kstyle.networks.registry import get_architecture, get_chain
 from kstyle.planning.scales import ScalePlan, Size
 from kstyle.tiling.geometry import split_stages, stage_boundary_values
 
@@ -54,8 +54,7 @@ class CostModel:
     def computed_layers(self, size: Size) -> list[LayerInfo]:
         """Describe the layers of the network that are computed at `size`."""
         architecture = get_architecture(self.net)
-        depth = len(architecture.trunk(self.layers))
-        return architecture.table(size, self.padding)[:depth]
+        return architecture.trunk_table(self.layers, size, self.padding)
 
     def pass_gflop(self, size: Size) -> float:
         """Return 1e9 operations of one pass, forward or backward to the picture; both
@@ -97,7 +96,9 @@ class CostModel:
         content, or of one pass over the style."""
         sizes = scale.content_size, scale.style_size
         if scale.tile is None:
-            content, style = (conv_values(self.computed_layers(size)) for size in sizes)
+            content, style = (
+                stored_values(self.computed_layers(size)) for size in sizes
+            )
             values = max(NETWORK_COPIES * content, style)
         else:
             values = max(self.tiled_values(size, scale.tile) for size in sizes)
@@ -110,17 +111,17 @@ class CostModel:
         values = {row.name: row.values for row in self.computed_layers(size)}
         height, width = (math.ceil(n / math.ceil(n / edge)) for n in size)
         tile = {row.name: row for row in self.computed_layers((height, width))}
-        stages = split_stages(get_architecture(self.net).trunk(self.layers))
+        stages = split_stages(get_chain(self.net).trunk(self.layers))
         of_stages = (
             (tile[r.name] for r in stage if r.name in tile) for stage in stages
         )
-        features = max(conv_values(rows) for rows in of_stages)
+        features = max(stored_values(rows) for rows in of_stages)
         return stage_boundary_values(stages, values) + NETWORK_COPIES * features
 
 
-def conv_values(rows: Iterable[LayerInfo]) -> int:
-    """Return how many values the outputs of the convolutions among `rows` have."""
-    return sum(row.values for row in rows if row.kind == "conv")
+def stored_values(rows: Iterable[LayerInfo]) -> float:
+    """Return how many values of the outputs of `rows` a step keeps."""
+    return sum(row.stored_values for row in rows)
 
 
 def cost_model(config: StyleConfig) -> CostModel:

@@ -44,7 +44,8 @@ def fit_memory(
     if available is None or need(config) <= available:
         return config
     pairs = 0 if resumed or config.optimizer != "lbfgs" else config.history
-    changes = memory_fallbacks(pairs, config.tile) if config.fit == "auto" else []
+    tile = config.possible_tile()
+    changes = memory_fallbacks(pairs, tile) if config.fit == "auto" else []
     tried = [config.replace(**change) for change in changes]
     for smaller, change in zip(tried, changes, strict=True):
         if need(smaller) <= available:
@@ -63,10 +64,11 @@ def fit_memory(
     raise ConfigError(message)
 
 
-def memory_fallbacks(history: int, tile: str | int) -> list[dict[str, Any]]:
+def memory_fallbacks(history: int, tile: str | int | None) -> list[dict[str, Any]]:
     """List changes of options that need less memory, in the order to try them.
 
-    history: the number of L-BFGS pairs that may become fewer. tile: the option.
+    history: the number of L-BFGS pairs that may become fewer. tile: the option, from
+        `StyleConfig.possible_tile`.
     """
     pairs: list[dict[str, Any]] = [{"history": n} for n in HISTORY_FALLBACKS]
     fewer = [{}, *(change for change in pairs if change["history"] < history)]
@@ -107,12 +109,15 @@ def shortage_message(
     )
 
 
-def tile_after_memory_error(fit: str, tile: str | int, longest: int) -> int | None:
+def tile_after_memory_error(
+    fit: str, tile: str | int | None, longest: int
+) -> int | None:
     """Return the tile edge in pixels to continue with after an out-of-memory error.
 
-    fit, tile: the options. longest: the longest edge of the pictures at the scale that
-        failed. Returns: `None` where `fit` is "off", the run has tiles already, or the
-        pictures are too small for tiles.
+    fit, tile: the options, tile from `StyleConfig.possible_tile`. longest: the longest
+        edge of the pictures at the scale that failed. Returns: `None` where `fit` is
+        "off", the run has tiles already or can have none, or the pictures are too small
+        for tiles.
     """
     edge = min(OUT_OF_MEMORY_TILE, longest // 2)
     if fit == "off" or tile != "off" or edge < MIN_TILE:
@@ -120,7 +125,7 @@ def tile_after_memory_error(fit: str, tile: str | int, longest: int) -> int | No
     return edge
 
 
-def out_of_memory_advice(size: int, tile: str | int) -> str:
+def out_of_memory_advice(size: int, tile: str | int | None) -> str:
     """Say what to do after an out-of-memory error in a run with these options."""
     advice = "Use a smaller --size, or end other programs."
     if tile == "off":

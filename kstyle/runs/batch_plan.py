@@ -117,7 +117,8 @@ class SilentBatchWatch:
 
 def model_key(entry: BatchEntry) -> tuple[Size, str]:
     """Return what decides which graphs an entry needs, as far as it is known."""
-    options = entry.config.model_dump_json(exclude=set(PATH_OPTIONS) - {"weights"})
+    pictures = set(PATH_OPTIONS) - {"net", "weights"}
+    options = entry.config.model_dump_json(exclude=pictures)
     return entry.result_size(), options
 
 

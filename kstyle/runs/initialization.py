@@ -55,7 +55,7 @@ def layer_losses(
     architecture = get_architecture(config.net)
     names = [
         name
-        for name in architecture.layer_names
+        for name in architecture.main_layers
         if architecture.minimum_size([name], config.padding) <= least
     ]
     terms = loss_terms(dict.fromkeys(names, 1.0), dict.fromkeys(names, 1.0))

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from kstyle.config.style_config import StyleConfig
+from kstyle.files import file_hash
 from kstyle.hardware.host import require_package
 from kstyle.images import reading
 from kstyle.images.color_transfer import match_color
@@ -12,9 +13,8 @@ from kstyle.images.picture import Picture, crop, crop_box, resize
 from kstyle.images.samples import picture_file
 from kstyle.lru_cache import LRUCache
 from kstyle.networks.registry import get_architecture
-from kstyle.networks.weights import NetWeights, load_weights
+from kstyle.networks.weights import NetWeights, load_weights, weights_hash
 from kstyle.planning.scales import Size
-from kstyle.runs.provenance import file_hash
 
 MAX_PICTURE_BYTES = 2**28  # a painting of 20 megapixels, or a hundred small ones
 MAX_STYLE_BYTES = 2**26  # of style pictures resized to the scales
@@ -52,11 +52,13 @@ class InputCache:
         return self.resized.get((id(pixels), size), make)[1]
 
     def load_weights(
-        self, net: str, source: str, layers: tuple[str, ...]
+        self, net: str, source: str, layers: tuple[str, ...], preprocess: str
     ) -> NetWeights:
         """Read weights, as `networks.weights.load_weights`."""
-        key = net, source, layers, source != "builtin" and file_hash(source)
-        return self.weights.get(key, lambda: load_weights(net, source, layers))
+        key = net, source, layers, preprocess, weights_hash(net, source)
+        return self.weights.get(
+            key, lambda: load_weights(net, source, layers, preprocess)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,12 +136,14 @@ def read_style(
 def load_config_weights(
     config: StyleConfig, inputs: InputCache | None = None
 ) -> NetWeights:
-    """Read the weights of the convolutions that the run needs.
+    """Read the weights of the layers that the run needs.
 
     Raises: WeightsError: they cannot be read, or are not those of the network.
     """
     architecture = get_architecture(config.net)
-    layers = architecture.layer_names if config.all_losses else config.layers()
-    convs = tuple(layer.name for layer in architecture.trunk(layers) if layer.is_conv)
+    layers = config.layers()
+    if config.all_losses:
+        layers = tuple(dict.fromkeys((*architecture.main_layers, *layers)))
+    needed = architecture.layers_with_weights(layers)
     load = inputs.load_weights if inputs else load_weights
-    return load(config.net, config.weights, convs)
+    return load(config.net, config.weights, needed, config.preprocess)

@@ -14,6 +14,7 @@ from kstyle.config.style_config import FITTED_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import (
     check_no_web_address,
+    file_hash,
     is_web_address,
     lock_folder,
     new_folder,
@@ -45,7 +46,7 @@ from kstyle.runs.inputs import (
     load_config_weights,
     read_pictures,
 )
-from kstyle.runs.provenance import file_hash, read_run, result_hash
+from kstyle.runs.provenance import read_run, result_hash
 
 MAX_RESIZED_BYTES = 2**28  # of a resized picture; a larger one is not kept
 
@@ -208,7 +209,7 @@ def job_in_tiles(job: Job) -> Job | None:
     """
     last = job.scales[-1]
     longest = max(*last.content_size, *last.style_size)
-    tile = tile_after_memory_error(job.config.fit, job.config.tile, longest)
+    tile = tile_after_memory_error(job.config.fit, job.config.possible_tile(), longest)
     if tile is None:
         return None
     config = job.config.replace(tile=tile)
@@ -291,7 +292,7 @@ def explained_folder_errors(folder: str | Path) -> Iterator[None]:
 
 def run_name(content: str, style: str, net: str) -> str:
     """Return the name of a run's folder without its time; arguments are the options."""
-    return f"{safe_stem(content)}-{safe_stem(style)}-{net}"
+    return f"{safe_stem(content)}-{safe_stem(style)}-{safe_stem(net)}"
 
 
 def safe_stem(path: str) -> str:

@@ -44,7 +44,7 @@ VALUE_BYTES = 4
 
 
 @contextlib.contextmanager
-def memory_errors(size: int, tile: str | int) -> Iterator[None]:
+def memory_errors(size: int, tile: str | int | None) -> Iterator[None]:
     """Turn an out-of-memory error in the block into `OutOfMemoryError`.
 
     size, tile: long edge of the result and option of the run, for the message.
@@ -65,7 +65,7 @@ def on_device(function: Callable) -> Callable:
     def placed(job: Job, *args: Any, **kwargs: Any) -> Any:
         config = job.config
         size = job.scales[-1].edge
-        with use_device(config.device), memory_errors(size, config.tile):
+        with use_device(config.device), memory_errors(size, config.possible_tile()):
             return function(job, *args, **kwargs)
 
     return placed
@@ -172,6 +172,7 @@ class ModelCache:
                 padding=network.padding,
                 weights=network.weights,
                 precision=network.precision,
+                preprocess=network.preprocess,
             )
 
         return self.extractors.get(key, build)

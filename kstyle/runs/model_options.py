@@ -22,19 +22,26 @@ class NetworkOptions:
     pool: str
     padding: str
     precision: str
+    preprocess: str
     weights: NetWeights
 
     @property
     def key(self) -> tuple[str, ...]:
         """A hashable value that differs between different networks."""
-        return (self.net, self.pool, self.padding, self.precision, self.weights.sha256)
+        options = (self.net, self.pool, self.padding, self.precision, self.preprocess)
+        return (*options, self.weights.sha256)
 
 
 def network_options(job: Job, precision: str) -> NetworkOptions:
     """Return the network of the job, in `precision`."""
     config = job.config
     return NetworkOptions(
-        config.net, config.pool, config.padding, precision, job.weights
+        net=config.net,
+        pool=config.pool,
+        padding=config.padding,
+        precision=precision,
+        preprocess=config.preprocess,
+        weights=job.weights,
     )
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import DivergedError, OutOfMemoryError
-from kstyle.files import explained_storage_errors, lock_folder
+from kstyle.files import explained_storage_errors, file_hash, lock_folder
 from kstyle.hardware import devices
 from kstyle.hardware.keras_setup import check_run_settings
 from kstyle.images.picture import resize
@@ -37,7 +37,7 @@ from kstyle.runs.job import Job, job_in_tiles, prepare
 from kstyle.runs.model_cache import ModelCache, build_model, on_device
 from kstyle.runs.model_options import build_terms
 from kstyle.runs.progress import check_verbose, show_progress
-from kstyle.runs.provenance import file_hash, record_run, write_run_record
+from kstyle.runs.provenance import record_run, write_run_record
 from kstyle.runs.results import (
     StyleResult,
     exit_word,

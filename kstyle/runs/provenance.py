@@ -3,10 +3,7 @@
 import contextlib
 import csv
 import datetime
-import functools
-import hashlib
 import json
-import os
 import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,15 +11,10 @@ from typing import Any, NotRequired, TypedDict
 
 from kstyle.config.style_config import PATH_OPTIONS, StyleConfig
 from kstyle.errors import ConfigError, DivergedError
-from kstyle.files import check_no_web_address, json_text, write_text
+from kstyle.files import check_no_web_address, file_hash, json_text, write_text
 from kstyle.hardware.host import package_versions
 from kstyle.images.samples import picture_file
-from kstyle.networks.weights import (
-    BUILTIN_SHA256,
-    is_random,
-    keras_path,
-    random_hash,
-)
+from kstyle.networks.weights import weights_hash
 
 RUN_FILE = "run.json"
 
@@ -92,33 +84,6 @@ def changed_files(then: Fingerprint | RunRecord, now: Fingerprint) -> list[str]:
 def picture_hashes(pictures: Mapping[str, str]) -> dict[str, str]:
     """Return `{option: SHA-256}` of picture files. pictures: `{option: its value}`."""
     return {name: file_hash(picture_file(path)) for name, path in pictures.items()}
-
-
-def weights_hash(net: str, weights: str) -> str:
-    """Return the SHA-256 of the weights' file that these options name."""
-    if weights == "builtin":
-        return BUILTIN_SHA256[net]
-    if is_random(weights):
-        return random_hash(net, weights)
-    return file_hash(keras_path(net) if weights == "keras" else weights)
-
-
-def file_hash(path: str | Path) -> str:
-    """Return the SHA-256 of a file's bytes; "absent" if it cannot be read."""
-    try:
-        path = Path(path).expanduser()
-        status = os.stat(path)
-        return cached_file_hash(path, status.st_mtime_ns, status.st_size)
-    except (OSError, ValueError, RuntimeError):
-        return "absent"
-
-
-@functools.lru_cache(maxsize=256)
-def cached_file_hash(path: Path, changed: int, size: int) -> str:
-    """Hash a file that many trials share; again when its time or size has changed."""
-    del changed, size  # only part of the key
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

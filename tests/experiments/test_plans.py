@@ -156,7 +156,7 @@ def test_one_file_named_twice_is_one_experiment(write, tmp_path, monkeypatch):
     path = write()
     monkeypatch.chdir(tmp_path)
     assert find_experiment_files([path, "pools.yaml", str(path)]) == [path]
-    assert len(find_experiment_files(["all", "08_pooling"])) == 11
+    assert len(find_experiment_files(["all", "08_pooling"])) == 12
 
 
 def test_files_can_be_paths_built_in_names_or_all(write, tmp_path, monkeypatch):
@@ -166,7 +166,7 @@ def test_files_can_be_paths_built_in_names_or_all(write, tmp_path, monkeypatch):
     assert find_experiment_files(["08_pooling"]) == [builtin / "08_pooling.yaml"]
     assert find_experiment_files(["08_pooling.yaml"]) == [builtin / "08_pooling.yaml"]
     everything = find_experiment_files(["all"])
-    assert len(everything) == 11
+    assert len(everything) == 12
     assert everything == sorted(builtin.glob("*.yaml"))
 
 

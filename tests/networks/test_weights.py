@@ -423,6 +423,11 @@ def test_safetensors_load_equal_and_are_refused_when_cut(tmp_path):
 # The source "keras" -----------------------------------------------------------
 
 
+def md5_of(content):
+    """A checksum as Keras publishes it."""
+    return f"md5:{hashlib.md5(content).hexdigest()}"
+
+
 def put_in_cache(home, monkeypatch):
     """A small random file where Keras keeps VGG16, with its checksum as published."""
     path = home / "models" / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -463,9 +468,9 @@ def test_a_download_is_kept_if_its_checksum_is_right(server, tmp_path):
     (tmp_path / "www" / "vgg.h5").write_bytes(b"weights")
     path = tmp_path / "new" / "vgg.h5"
     with pytest.raises(ValueError, match="not the file that Keras published"):
-        weights.download(f"{server}/vgg.h5", path, hashlib.md5(b"other").hexdigest())
+        weights.download(f"{server}/vgg.h5", path, md5_of(b"other"))
     assert list(path.parent.iterdir()) == []
-    weights.download(f"{server}/vgg.h5", path, hashlib.md5(b"weights").hexdigest())
+    weights.download(f"{server}/vgg.h5", path, md5_of(b"weights"))
     assert path.read_bytes() == b"weights"
 
 
@@ -473,7 +478,7 @@ def test_a_download_replaces_a_damaged_file(server, tmp_path):
     (tmp_path / "www" / "vgg.h5").write_bytes(b"weights")
     path = tmp_path / "vgg.h5"
     path.write_bytes(b"weigh")
-    weights.download(f"{server}/vgg.h5", path, hashlib.md5(b"weights").hexdigest())
+    weights.download(f"{server}/vgg.h5", path, md5_of(b"weights"))
     assert path.read_bytes() == b"weights"
 
 

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from kstyle import StyleConfig, load_picture, save_picture, stylize
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError
+from kstyle.files import file_hash
 from kstyle.runs.provenance import (
     config_difference,
-    file_hash,
     read_run,
     shareable_options,
 )

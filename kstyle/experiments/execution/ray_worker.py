@@ -32,11 +32,10 @@ from kstyle.experiments.execution.resources import (
 )
 from kstyle.experiments.plans import ExperimentPlan
 from kstyle.experiments.records import TrialRecord
-from kstyle.files import LOCK_FILE
+from kstyle.files import LOCK_FILE, file_hash
 from kstyle.hardware.host import ENDING_SIGNALS
 from kstyle.hardware.tensorflow_setup import KERNEL_VARIABLES, load_tensorflow
 from kstyle.runs.checkpoint_file import CHECKPOINT_FILE
-from kstyle.runs.provenance import file_hash
 
 if TYPE_CHECKING:  # it imports TensorFlow
     from kstyle.experiments.execution.trial import WorkerContext

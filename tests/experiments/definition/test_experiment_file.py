@@ -423,8 +423,8 @@ def test_an_error_in_a_base_config_names_that_file_too(read, tmp_path):
     assert "common.yaml: This is not YAML" in message
 
 
-def test_the_eleven_experiments_are_numbered():
-    assert [path.name[:3] for path in BUILTIN] == [f"{n:02}_" for n in range(1, 12)]
+def test_the_built_in_experiments_are_numbered():
+    assert [path.name[:3] for path in BUILTIN] == [f"{n:02}_" for n in range(1, 13)]
 
 
 @pytest.mark.parametrize("path", [*BUILTIN, TEMPLATE], ids=lambda path: path.stem)
