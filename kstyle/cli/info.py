@@ -11,14 +11,26 @@ from kstyle.config.looks import (
     default_content_layers,
     default_style_layers,
 )
+from kstyle.errors import ConfigError
 from kstyle.networks.architecture import PADDINGS, LayerInfo
-from kstyle.networks.registry import NET_FORMS
+from kstyle.networks.registry import NET_FORMS, canonical_net
+
+
+def check_network_name(
+    context: click.Context, option: click.Parameter, value: str
+) -> str:
+    """Return the name of a network as kstyle has it. Raises: BadParameter."""
+    try:
+        return canonical_net(value)
+    except ConfigError as error:
+        raise click.BadParameter(str(error), context, option) from None
 
 
 @click.command("layers")
 @click.option(
     "--net",
     default=DEFAULT_NET,
+    callback=check_network_name,
     show_default=True,
     help=f"feature extraction network: {NET_FORMS}",
 )

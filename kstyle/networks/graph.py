@@ -18,7 +18,6 @@ LayerKind = Literal[
     "input", "conv", "pool", "pad", "crop", "resize", "mean", "norm", "merge", "other"
 ]
 Pair = tuple[int, int]  # (height, width)
-Padding = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 PADDINGS_OF_GRAPHS = ("same", "reflect", "replicate")
 CONTENT_STRIDE = 8  # px: of the default content layer, as of VGG's conv4_2
 MAX_MINIMUM_SIZE = 1024  # px; networks that need more are not supported
@@ -41,8 +40,9 @@ class GraphLayer:
     """One layer of a graph, or one operation such as an addition.
 
     inputs: names of the layers before it. channels: of the output. window, strides:
-        (height, width) of the window, dilated, and of its steps. padding: "valid",
-        "same", or the positions added to (or, for "crop", taken from) each side.
+        (height, width) of the window, dilated, and of its steps. padding: of the
+        window. amounts: ((top, bottom), (left, right)) positions that "pad" adds and
+        "crop" takes.
     scale: of "resize": positions of the output for one of the input. operations:
         floating-point operations for one position of the output. is_map: whether the
         output is `(height, width, channels)`; else it has no positions.
@@ -54,7 +54,8 @@ class GraphLayer:
     channels: int
     window: Pair = (1, 1)
     strides: Pair = (1, 1)
-    padding: Literal["valid", "same"] | Padding = "valid"
+    padding: Literal["valid", "same"] = "valid"
+    amounts: tuple[Pair, Pair] = ((0, 0), (0, 0))
     scale: Pair = (1, 1)
     parameters: int = 0
     operations: int = 0
@@ -68,9 +69,9 @@ class GraphLayer:
         if self.kind == "resize":
             return length * self.scale[axis]
         if self.kind == "crop":
-            return length - sum(self.padding[axis])
+            return length - sum(self.amounts[axis])
         if self.kind == "pad":
-            return length + sum(self.padding[axis])
+            return length + sum(self.amounts[axis])
         window, stride = self.window[axis], self.strides[axis]
         if self.padding == "same":
             return math.ceil(length / stride)
@@ -220,14 +221,17 @@ class GraphArchitecture(Network):
         return dict.fromkeys(self.stages.values(), 1.0)
 
     @functools.cached_property
+    def name_of_alias(self) -> dict[str, str]:
+        """Map aliases to names of layers."""
+        return {**self.stages, **self.aliases}
+
+    @functools.cached_property
     def alias_of(self) -> dict[str, str]:
         """Map names of layers to their alias."""
-        return {name: alias for alias, name in (self.stages | self.aliases).items()}
+        return {name: alias for alias, name in self.name_of_alias.items()}
 
     def layer_alias(self, name: str) -> str:
-        if name in self.by_name:
-            return name
-        return {**self.stages, **self.aliases}.get(name, name)
+        return name if name in self.by_name else self.name_of_alias.get(name, name)
 
     @functools.cached_property
     def has_maximum_pooling(self) -> bool:
@@ -309,7 +313,7 @@ class GraphArchitecture(Network):
                 continue
             (before,) = (sizes[name] for name in layer.inputs)
             if layer.kind == "pad":
-                needed = [max(sides) for sides in layer.padding]
+                needed = [max(sides) for sides in layer.amounts]
             else:
                 same = layer.padding == "same"
                 needed = [n // 2 if same else 0 for n in layer.window]

@@ -123,9 +123,9 @@ def read_layer(
     if windowed is not None:
         return GraphLayer(name, inputs=inputs, channels=channels, **facts, **windowed)
     if isinstance(layer, keras_layers.ZeroPadding2D):
-        facts |= {"kind": "pad", "padding": layer.padding}
+        facts |= {"kind": "pad", "amounts": layer.padding}
     elif isinstance(layer, keras_layers.Cropping2D):
-        facts |= {"kind": "crop", "padding": layer.cropping}
+        facts |= {"kind": "crop", "amounts": layer.cropping}
     elif isinstance(layer, keras_layers.UpSampling2D):
         facts |= {"kind": "resize", "scale": layer.size}
     elif isinstance(layer, keras_layers.Conv2DTranspose):

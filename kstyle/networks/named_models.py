@@ -40,9 +40,9 @@ from kstyle.networks.preprocessing import IMAGENET_STD, PREPROCESS_MODES
 
 MAX_MODELS = 2  # that a process keeps
 # Picture at which the normalizations of random weights are measured.
-CALIBRATION_PICTURE = "sample:coffee"
-CALIBRATION_EDGE = 224
-Arrays = tuple[np.ndarray, ...]
+RANDOM_WEIGHTS_PICTURE = "sample:coffee"
+RANDOM_WEIGHTS_EDGE = 224
+LayerArrays = tuple[np.ndarray, ...]
 # Held while the weights of a template are others than its own.
 template_lock = threading.RLock()
 
@@ -71,7 +71,7 @@ def open_model(net: str) -> keras.Model:
     """
     application = find_application(net)
     if application is not None:
-        return build_application(application.name)
+        return build_application(application)
     path = Path(net).expanduser()
     if reason := why_unreadable(path):
         raise ConfigError(f"The network {net!r} cannot be read: {reason}.")
@@ -80,9 +80,8 @@ def open_model(net: str) -> keras.Model:
 
 
 @functools.lru_cache(maxsize=MAX_MODELS)
-def build_application(name: str) -> keras.Model:
+def build_application(application: Application) -> keras.Model:
     """Build a network of keras.applications without its classifier."""
-    application = find_application(name)
     function = getattr(keras.applications, application.function, None)
     if function is None:
         raise ConfigError(
@@ -102,7 +101,7 @@ def number_names(operations: Sequence[keras.Operation]) -> None:
     Keras counts on from model to model, so that a layer's name would depend on what the
     process has built before.
     """
-    given = defaultdict(dict)
+    given: dict[str, dict[int, keras.Operation]] = defaultdict(dict)
     for operation in operations:
         base, _, number = operation.name.rpartition("_")
         if not number.isdecimal():
@@ -179,7 +178,7 @@ def expected_input(model: keras.Model) -> tuple[str | None, float]:
 
 def read_model_weights(
     net: str, source: str, file: Path | None, preprocess: str
-) -> dict[str, Arrays]:
+) -> dict[str, LayerArrays]:
     """Return `{layer: its arrays}` of all layers of `net` with weights.
 
     source: "builtin" (those of the model's own file), "random", "random:SEED", or what
@@ -281,7 +280,7 @@ def draw_array(
 def measure_normalizations(model: keras.Model, preprocess: str) -> None:
     """Set the means and variances of batch normalizations to those at one picture."""
     pixels = resize(
-        load_picture(CALIBRATION_PICTURE).pixels, (CALIBRATION_EDGE, CALIBRATION_EDGE)
+        load_picture(RANDOM_WEIGHTS_PICTURE).pixels, (RANDOM_WEIGHTS_EDGE,) * 2
     )
     size = tuple(model.inputs[0].shape[1:3])
     if None not in size:
@@ -311,7 +310,7 @@ def set_attribute(
 def build_named_extractor(
     graph: GraphArchitecture,
     layers: Sequence[str],
-    weights: Mapping[str, Arrays] | None,
+    weights: Mapping[str, LayerArrays] | None,
     *,
     preprocess: str,
     pool: str,

@@ -54,7 +54,9 @@ def canonical_net(net: str) -> str:
     known = [*NETWORKS, *APPLICATIONS]
     close = difflib.get_close_matches(net.lower(), known, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
-    raise ConfigError(f"Unknown network {net!r}. {hint}It must be {NET_FORMS}.")
+    raise ConfigError(
+        f"There is no such network. {hint}Give {NET_FORMS}. Received: {net!r}"
+    )
 
 
 def is_built_in(net: str) -> bool:

@@ -120,7 +120,7 @@ def test_the_built_in_experiments_are_listed():
     lines = invoke("experiment", "list").stdout.splitlines()
     (row,) = (line for line in lines if "08_pooling" in line)
     assert "Average or maximum?" in row
-    assert sum("?" in line for line in lines) == 11
+    assert sum("?" in line for line in lines) == 12
 
 
 def test_the_beginning_of_an_experiments_name_is_enough():
@@ -187,7 +187,7 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
     "a missing init": ({"init": "nothing.png"}, 1, "nothing.png"),
     "an unknown sample": ({"content": "sample:coffe"}, 1, "coffee"),
     "a text for a picture": ({"content": "text.png"}, 1, "not a picture"),
-    "an unknown network": ({"net": "vgg17"}, 2, "'vgg16', 'vgg19'"),
+    "an unknown network": ({"net": "vgg17"}, 2, "Did you mean 'vgg19'"),
     "an unknown layer": ({"style_layers": "conv11"}, 2, "Did you mean 'conv1_1'"),
     "a layer named twice": ({"style_layers": "conv1_1,conv1_1"}, 2, "named twice"),
     "a negative weight": ({"style_weight": -1}, 2, "Error: --style-weight: "),

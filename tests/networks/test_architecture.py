@@ -77,7 +77,7 @@ def test_patterns_and_other_names_become_layers():
 
 
 def test_unknown_network_error_lists_the_networks():
-    with pytest.raises(ConfigError, match=r"'vgg17'.*\['alexnet', 'vgg16', 'vgg19'\]"):
+    with pytest.raises(ConfigError, match=r"Give alexnet, vgg16, vgg19, .*'vgg17'"):
         get_architecture("vgg17")
 
 

@@ -29,7 +29,7 @@ from keras import ops
 from kstyle.errors import WeightsError
 from kstyle.images.picture import cover, fit_long_edge, resize
 from kstyle.networks.extractor import POOLING_LAYERS, build_extractor
-from kstyle.networks.registry import get_architecture
+from kstyle.networks.registry import get_chain
 from kstyle.networks.weights import BUILTIN_FOLDER
 
 MEASURES_FILE = "measures.npz"
@@ -129,7 +129,7 @@ def alexnet_extractor() -> keras.Model:
 
 def alexnet_layers() -> tuple[str, ...]:
     """Return the names of AlexNet's convolutions, whose features LPIPS compares."""
-    layers = get_architecture("alexnet").layers
+    layers = get_chain("alexnet").layers
     return tuple(layer.name for layer in layers if layer.is_conv)
 
 
@@ -182,7 +182,7 @@ def dists_features(picture: np.ndarray) -> Features:
 def alexnet_lpips(picture: np.ndarray, content: np.ndarray) -> float:
     """Return LPIPS by AlexNet; NaN if the pictures are too small for it."""
     layers = alexnet_layers()
-    if min(picture.shape[:2]) < get_architecture("alexnet").minimum_size(layers):
+    if min(picture.shape[:2]) < get_chain("alexnet").minimum_size(layers):
         return float("nan")
     extractor = alexnet_extractor()
     return lpips(
