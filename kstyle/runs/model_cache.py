@@ -121,7 +121,8 @@ def build_model(
         (t.tag, t.layer, loss_key(t.loss), bool(t.weight), t.source) for t in terms
     )
     # Samples of a style may be fewer than those of another, as a small layer has fewer.
-    sizes = tuple((tag, tuple(target.shape)) for tag, target in targets.items())
+    # Sorted: the targets that are known already come first in `targets`.
+    sizes = tuple(sorted((tag, tuple(x.shape)) for tag, x in targets.items()))
     key = (network.key, scale.tile, shape, device, parts, sizes, *optimizer.items())
     return models.get_model(key, build, reset)
 
