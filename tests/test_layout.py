@@ -9,6 +9,7 @@ from pathlib import Path
 import kstyle
 
 LIGHT = """
+import kstyle.app.state
 import kstyle.cli.doctor
 import kstyle.cli.experiment_commands
 import kstyle.cli.info
@@ -28,7 +29,16 @@ import kstyle.runs.checkpoint_file
 import kstyle.runs.job
 import kstyle.runs.provenance
 """
-HEAVY = ("tensorflow", "keras", "tensorboard", "h5py", "matplotlib", "scipy", "ray")
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "tensorboard",
+    "h5py",
+    "matplotlib",
+    "scipy",
+    "ray",
+    "nicegui",
+)
 
 
 def test_light_modules_load_no_heavy_package():

@@ -39,13 +39,13 @@ def test_no_module_can_unpickle_unpack_or_listen():
     assert len(TREES) > 60
 
 
-def test_only_weights_and_ray_use_the_network():
+def test_only_weights_ray_and_the_app_use_the_network():
     users = {
         path.parent.name
         for path, tree in TREES.items()
         if NETWORK & {name.split(".")[0] for name in imports(tree)}
     }
-    assert users <= {"networks", "execution"}
+    assert users <= {"networks", "execution", "app"}
     names = {name for tree in TREES.values() for name, _ in calls(tree)}
     assert not {name for name in names if name.endswith((".bind", ".listen"))}
 

@@ -20,6 +20,9 @@ COMMANDS = {
         "Render a photograph in the style of a painting.",
         PAINT,
     ),
+    "app": LazyCommand(
+        "app_command", "app_command", "Paint pictures in a browser.", PAINT
+    ),
     "resume": LazyCommand(
         "run_commands",
         "resume_command",

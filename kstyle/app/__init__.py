@@ -1,0 +1,1 @@
+"""`kstyle app`: paint pictures in a browser; a process beside the server paints."""

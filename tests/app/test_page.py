@@ -1,0 +1,143 @@
+"""The app in a headless Chromium, with a real run at small size."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import kstyle
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+TIMEOUT = 90_000  # milliseconds, for a busy machine
+TOKEN = "0123456789abcdef"
+
+
+@contextlib.contextmanager
+def running_app(logdir, *words, **variables):
+    """Start `kstyle app` on a free port; yield the address that it prints."""
+    pytest.importorskip("nicegui", reason="the extra app is not installed")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kstyle", "app", "--logdir", logdir, "--port", "0"]
+        + list(words),
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | variables,
+        cwd=Path(kstyle.__file__).parents[1],
+    )
+    try:
+        line = process.stderr.readline()
+        yield re.search(r"http://\S+", line)[0]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+@pytest.fixture
+def open_page():
+    """A function that opens an address, and the list of requests to other hosts."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
+    with api.sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu"]  # a container has neither
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        context = browser.new_context(viewport={"width": 1200, "height": 1000})
+        outside = []
+
+        def show(address):
+            page = context.new_page()
+            page.set_default_timeout(TIMEOUT)
+            own = (address.split("?")[0], "data:", "blob:")
+            page.on(
+                "request",
+                lambda request: (
+                    request.url.startswith(own) or outside.append(request.url)
+                ),
+            )
+            page.goto(address)
+            page.locator(".drop").first.wait_for()
+            return page
+
+        yield show, outside
+        browser.close()
+
+
+def button(page, name):
+    """The button of a name."""
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def test_a_picture_is_painted_paused_kept_and_found_again(open_page, tmp_path):
+    show, outside = open_page
+    logs, photo = tmp_path / "logs", tmp_path / "my photo.png"
+    small = kstyle.load_picture("sample:coffee").resized((64, 96))
+    kstyle.save_picture(photo, small)
+    with running_app(logs, KSTYLE_LOGDIR=str(logs)) as address:
+        page = show(address)
+        with page.expect_file_chooser() as chooser:
+            page.locator(".drop").first.click()
+        chooser.value.set_files(photo)
+        page.locator(".drop img[alt=Photograph]").wait_for()
+        page.get_by_label("Sample night").click()
+        page.get_by_text("More options").click()
+        more = page.get_by_label("More options, as in config.yaml")
+        more.fill("net: alexnet\nsteps: nonsense")
+        page.locator(".forecast .error").wait_for()
+        more.fill("net: alexnet\nsize: 64\nscales: 1\nsteps: 5000\n")
+        page.locator(".forecast b").first.wait_for()
+        button(page, "Paint").click()
+        button(page, "Pause").click()
+        button(page, "Continue").wait_for()
+        page.locator(".status.paused").first.wait_for()
+        page.close()  # the queue does not care
+
+        page = show(address)
+        button(page, "Continue").click()
+        button(page, "Stop and keep").click()
+        page.locator(".status.interrupted").wait_for()
+        with page.expect_download() as download:
+            button(page, "Download").click()
+        download.value.save_as(tmp_path / "result.png")
+        assert download.value.suggested_filename == "my_photo-night.png"
+        config = kstyle.read_metadata(tmp_path / "result.png")["config"]
+        assert '"net": "alexnet"' in config
+
+        page.get_by_role("tab", name="History").click()
+        page.get_by_text("1 of 1 runs").wait_for()
+        page.locator(".run .picture").click()
+        slider = page.locator(".viewer input[type=range]")
+        slider.fill("10")
+        divider = page.locator(".viewer .divider")
+        assert "--cut: 10%" in divider.get_attribute("style")
+        button(page, "Close").click()
+        button(page, "Change and repeat").click()
+        more = page.get_by_label("More options, as in config.yaml")
+        assert "net: alexnet" in more.input_value()
+    assert outside == []
+    (run,) = logs.glob("2*")
+    assert kstyle.load_picture(run / "result.png").size == (43, 64)
+    assert (run / "state.npz").is_file()
+
+
+def test_with_a_token_nothing_is_shown_without_it(open_page, tmp_path):
+    show, _ = open_page
+    with running_app(tmp_path / "logs", KSTYLE_TOKEN=TOKEN) as address:
+        assert address.endswith(f"?token={TOKEN}")
+        bare = address.split("?")[0]
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(bare + "kstyle/samples/coffee.jpg", timeout=20)
+        page = show(address)
+        assert page.url == bare
