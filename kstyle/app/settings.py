@@ -156,7 +156,7 @@ def forecast(config: StyleConfig, machine: Ready | None) -> RunForecast:
     available = None if machine is None else machine.available_bytes
     shortage = fitted = None
     try:
-        changed = fit_memory(config, content, style, available)
+        changed = fit_memory(config, content, style, available=available)
         differing = [n for n in FITTED_OPTIONS if vars(changed)[n] != vars(config)[n]]
         fitted = ", ".join(f"{n} {vars(changed)[n]}" for n in differing) or None
         config = changed
