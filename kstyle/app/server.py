@@ -1,6 +1,8 @@
 """The app's web server: pictures, uploads, and the page of `page.py`."""
 
 import functools
+import ipaddress
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,8 @@ class AnnouncedServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
+            if ipaddress.ip_address(host).is_unspecified:  # every address it has
+                host = platform.node()
             shown = f"[{host}]" if ":" in host else host
             self.announce(f"http://{shown}:{port}/")
 

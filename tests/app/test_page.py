@@ -85,7 +85,7 @@ def test_a_picture_is_painted_paused_kept_and_found_again(open_page, tmp_path):
     logs, photo = tmp_path / "logs", tmp_path / "my photo.png"
     small = kstyle.load_picture("sample:coffee").resized((64, 96))
     kstyle.save_picture(photo, small)
-    with running_app(logs, KSTYLE_LOGDIR=str(logs)) as address:
+    with running_app(logs) as address:
         page = show(address)
         with page.expect_file_chooser() as chooser:
             page.locator(".drop").first.click()
