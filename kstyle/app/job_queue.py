@@ -247,9 +247,8 @@ class JobQueue:
             if self._connection is not None:
                 self._connection.close()
         if process is not None:
-            process.join(CLOSING_SECONDS)
-            if process.is_alive():
-                process.kill()
+            process.terminate()  # it has no job, and may still be loading TensorFlow
+            process.join()
 
     def _serve(self, connection: Connection) -> None:
         """Send jobs to the worker and handle its messages, until the queue is closed.
@@ -258,13 +257,7 @@ class JobQueue:
         """
         while not self._closing or self.current is not None:
             with self._changed:
-                job = next(iter(self.waiting()), None)
-                if self.machine is not None and self.current is None and job:
-                    folder = job.folder if job.resumed else None
-                    config = None if job.resumed else job.config.model_dump(mode="json")
-                    connection.send(StartRun(config, folder))
-                    job.status = "preparing"
-                    self._touch()
+                self._start_next(connection)
                 idle = self.current is None and self.machine is not None
                 if idle and not connection.poll():
                     self._changed.wait(0.5)
@@ -274,6 +267,20 @@ class JobQueue:
                 with self._changed:
                     self._handle(message)
                     self._touch()
+
+    def _start_next(self, connection: Connection) -> None:
+        """Send the next job, if the worker is ready and has none."""
+        job = next(iter(self.waiting()), None)
+        if job is None or self.machine is None or self.current is not None:
+            return
+        if self._closing:
+            return
+        job.status = "preparing"
+        self._touch()
+        if job.resumed:
+            connection.send(StartRun(None, job.folder))
+        else:
+            connection.send(StartRun(job.config.model_dump(mode="json")))
 
     def _handle(self, message: Any) -> None:
         """Take a message of the worker into account."""

@@ -30,6 +30,7 @@ class JobView:
         self.version: Any = None
         self.chart_length = -1
         self.buttons_of: Any = None
+        self.rows_of: Any = None
         with ui.element("div").classes("stage"):
             with ui.element("div").classes("panel stage"):
                 self.add_picture()
@@ -145,6 +146,10 @@ class JobView:
     def show_queue(self, shown: AppJob | None) -> None:
         """List all jobs of this session, the latest first."""
         jobs = self.state.queue.jobs[::-1]
+        rows = [(job.number, job.status, job is shown) for job in jobs]
+        if rows == self.rows_of:  # a button under the pointer stays the same
+            return
+        self.rows_of = rows
         self.queue_panel.set_visibility(len(jobs) > 1)
         self.queue.clear()
         with self.queue:
