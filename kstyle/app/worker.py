@@ -45,7 +45,7 @@ LIVE_QUALITY = 85
 
 def serve_queue(connection: Connection) -> None:
     """Serve the app's queue until it closes the connection."""
-    # A shell that starts the app in the background has it ignored, and `Stop` uses it.
+    # A shell that starts the app in the background has it ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
         load_tensorflow()
@@ -150,15 +150,15 @@ def live_callbacks(
             connection.send(Progress(step, loss, content, style, speed, left))
 
     class RemoteControl(keras.callbacks.Callback):
-        """Pauses and stops a run between two steps."""
+        """Pauses and stops a run between two steps, when the first is complete: its
+        logs are written, and a checkpoint can be made of it."""
 
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             while connection.poll():
-                if not self.obey():
-                    return
+                self.obey()
 
-        def obey(self) -> bool:
-            """Handle one message; return whether to look for more."""
+        def obey(self) -> None:
+            """Handle one message."""
             try:
                 message = connection.recv()
                 if isinstance(message, Pause):
@@ -168,10 +168,7 @@ def live_callbacks(
             except (EOFError, OSError):  # the server is gone: keep the picture
                 message = Stop()
             if isinstance(message, Stop):
-                # As Ctrl-C: the step, its logs and its checkpoint are completed first.
-                signal.raise_signal(signal.SIGINT)
-                return False
-            return True
+                raise KeyboardInterrupt  # ends the run as Ctrl-C does
 
     report: EverySteps = LiveReport()
     return [report, RemoteControl()]

@@ -188,7 +188,7 @@ def test_a_long_curve_is_thinned(config):
 
 @pytest.mark.end_to_end
 def test_a_real_worker_paints_pauses_stops_and_resumes(small_run):
-    config = kstyle.StyleConfig(**small_run | {"steps": 4000, "checkpoint_every": "1"})
+    config = kstyle.StyleConfig(**small_run | {"steps": 4000})
     queue = JobQueue()
     try:
         job = queue.add(config)
