@@ -39,6 +39,7 @@ _HOMES = {
     "stylize": "runs.pipeline",
     "stylize_batch": "runs.batch",
     "total_variation": "losses.regularization",
+    "write_timelapse": "gallery.timelapse",
 }
 
 # Names whose modules do not import Keras; they work with any backend of it.
@@ -51,6 +52,7 @@ _WITHOUT_KERAS = {
     "plan_scales",
     "read_metadata",
     "save_picture",
+    "write_timelapse",
 }
 
 __all__ = ["__version__", *_HOMES]

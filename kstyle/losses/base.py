@@ -84,11 +84,12 @@ class LossTerm:
     tag: its name in logs, as "style/conv3_1".
     layer: name of a layer of the network, or `IMAGE`.
     weight: factor on the loss; 0: the loss is measured, but not optimised.
-    source: the picture of the target: "content" or "style"; `None`: no target.
+    source: the picture of the target: "content" or "style"; `None`: no target, and
+        `loss` gets the features of the layer themselves in its place.
     """
 
     tag: str
     layer: str
     loss: TermLoss
-    weight: float
-    source: str | None
+    weight: float = 1.0
+    source: str | None = None

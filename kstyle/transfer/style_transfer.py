@@ -202,7 +202,9 @@ class StyleTransfer(keras.Model):
         self,
         init: np.ndarray,
         *,
-        targets: Mapping[str, np.ndarray],
+        content: np.ndarray | None = None,
+        style: np.ndarray | None = None,
+        targets: Mapping[str, np.ndarray] | None = None,
         start_step: int = 0,
         terms: Iterable[LossTerm] | None = None,
     ) -> None:
@@ -210,18 +212,48 @@ class StyleTransfer(keras.Model):
 
         The graphs stay, so nothing is traced again; on a CPU the result is bit for bit
         that of a new model. `init` has the size of this model's picture.
+        content, style: pictures whose targets replace those of this model, of the sizes
+            that it was made with; a picture that is not given keeps its own.
+        targets: from `compute_targets`, in place of both.
         terms: those of this model with other weights; the same ones are 0.
+        Raises: ImageError, ConfigError: a picture cannot be used.
         """
+        start = as_batch(as_picture(init, "init").pixels)
+        if start.shape != tuple(self.image.shape):
+            raise ConfigError(
+                f"`init` must be of this model's size {tuple(self.image.shape[1:])}: "
+                f"{start.shape[1:]}."
+            )
+        if targets is None:
+            targets = self._targets_of({"content": content, "style": style})
         if terms is not None:
             self.terms = tuple(terms)
             self.evaluator.set_terms(self.terms)
         self.evaluator.set_targets(targets)
         self._draw_positions(0)
-        self.image.assign(as_batch(init))
+        self.image.assign(start)
         self.gradient.assign(np.zeros(self.gradient.shape, "float32"))
         self.global_step = int(start_step)
         self._optimizer_snapshot.restore()
         self.initial_losses = {}
+
+    def _targets_of(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Compute the targets of the pictures that are not `None`, by their source."""
+        pictures = {
+            source: as_picture(picture, source).pixels
+            for source, picture in given.items()
+            if picture is not None
+        }
+        terms = [term for term in self.terms if term.source in pictures]
+        targets = compute_targets(self.extractor, terms, pictures, self.tile)
+        for tag, target in targets.items():
+            if target.shape != self.targets[tag].shape:
+                raise ConfigError(
+                    f"The target of {tag!r} has the shape {tuple(target.shape)}, and "
+                    f"this model has one of {tuple(self.targets[tag].shape)}: give a "
+                    "picture of the size that the model was made with."
+                )
+        return targets
 
     def fit(
         self,
