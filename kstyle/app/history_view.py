@@ -6,10 +6,11 @@ from urllib.parse import quote
 
 from nicegui import run, ui
 
-from kstyle.app.page_tools import Divider, short_button
+from kstyle.app.page_tools import Divider, short_button, warn
 from kstyle.app.settings import PaintSettings
 from kstyle.app.state import AppState
-from kstyle.gallery.run_list import RunEntry
+from kstyle.errors import KStyleError
+from kstyle.gallery.run_list import RunEntry, snapshot_files
 from kstyle.runs.progress import format_time
 
 RUNS_AT_ONCE = 60  # cards that are shown before the user asks for more
@@ -113,12 +114,24 @@ class HistoryView:
         if entry.result() is not None:
             address = f"/kstyle/runs/download/{key}"
             short_button("Download", lambda: ui.download(address))
+        if len(snapshot_files(entry.folder)) > 1:
+            short_button("Film", lambda: self.download_film(entry))
         if self.state.can_resume(entry):
             short_button("Resume", lambda: self.resume(entry))
         short_button(
             "Change and repeat",
             lambda: self.edit(PaintSettings.from_config(entry.config)),
         )
+
+    async def download_film(self, entry: RunEntry) -> None:
+        """Make a film of a run, and send it."""
+        ui.notify("Making the film …", position="top")
+        try:
+            await run.io_bound(self.state.make_film, entry)
+        except KStyleError as error:
+            warn(str(error))
+            return
+        ui.download(f"/kstyle/runs/film/{quote(self.state.run_key(entry))}")
 
     def enlarge(self, entry: RunEntry) -> None:
         """Show a run large."""

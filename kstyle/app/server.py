@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from kstyle.app.access import AccessGuard, is_loopback
 from kstyle.app.job_queue import JobQueue
 from kstyle.app.page import show_page
-from kstyle.app.state import VIEW_EDGE, AppState
+from kstyle.app.state import FILM_FILE, VIEW_EDGE, AppState
 from kstyle.errors import ConfigError, KStyleError
 from kstyle.gallery.run_list import picture_name
 
@@ -28,6 +28,12 @@ UPLOAD_SLACK = 1024  # bytes of a request besides its picture
 SAMPLE_EDGE = 200  # long edge of a sample's button, px
 CARD_EDGE = 480  # of a run in the history
 WEBSOCKET_BYTES = 2**20  # of a message of the page
+FAVICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
+    '<rect width="32" height="32" rx="7" fill="#2f62c4"/>'
+    '<path d="M7 22q6-15 10-6t8-6" stroke="#ffd166" stroke-width="5" fill="none" '
+    'stroke-linecap="round"/></svg>'
+)
 FOREVER = "private, max-age=31536000, immutable"  # of pictures that never change
 
 
@@ -102,6 +108,7 @@ def make_application(state: AppState, *, host: str, token: str | None) -> Any:
         app,
         root=functools.partial(show_page, state),
         title="kstyle",
+        favicon=FAVICON,
         dark=None,  # as the system
         tailwind=False,
         reconnect_timeout=30,
@@ -151,16 +158,17 @@ def add_picture_routes(app: FastAPI, state: AppState) -> None:
     @app.get("/kstyle/runs/{kind}/{key:path}")
     def run_picture(kind: str, key: str) -> Response:
         entry = state.runs.get(key)
-        result = None if entry is None else entry.result()
-        if entry is None or (kind != "content" and result is None):
+        if entry is None:
             return missing()
+        config, result = entry.config, entry.result()
         if kind == "content":
-            part = entry.config.content_crop
-            return jpeg(state, entry.config.content, VIEW_EDGE, part)
-        if kind == "download":
-            return result_download(
-                Path(result or ""), entry.config.content, entry.config.style
-            )
+            return jpeg(state, config.content, VIEW_EDGE, config.content_crop)
+        if kind == "film":
+            result = entry.folder / FILM_FILE
+        if result is None or not result.is_file():
+            return missing()
+        if kind in ("download", "film"):
+            return result_download(result, config.content, config.style)
         edge = CARD_EDGE if kind == "card" else VIEW_EDGE
         return jpeg(state, str(result), edge)
 

@@ -10,10 +10,12 @@ from kstyle.app.tensorboard_server import TensorBoardServer
 from kstyle.app.uploads import Thumbnails, Uploads
 from kstyle.errors import ConfigError
 from kstyle.gallery.run_list import RunEntry, find_runs
+from kstyle.gallery.timelapse import write_timelapse
 from kstyle.images.samples import sample_names
 from kstyle.runs.checkpoint_file import CHECKPOINT_FILE
 
 SAMPLE_PAINTINGS = ("meadow", "night", "window")
+FILM_FILE = "film.webp"  # in a run's folder
 VIEW_EDGE = 1600  # long edge of a picture that the page shows large, px
 
 
@@ -100,6 +102,12 @@ class AppState:
     def repeat(self, entry: RunEntry) -> None:
         """Take the options of a run as the choices of the page."""
         self.settings = PaintSettings.from_config(entry.config)
+
+    def make_film(self, entry: RunEntry) -> Path:
+        """Make a film of a run in its folder. Raises: KStyleError: it has no snapshots,
+        or the film cannot be written."""
+        path = entry.folder / FILM_FILE
+        return write_timelapse(entry.folder, path, overwrite=True)
 
     def job_picture(self, job: AppJob) -> bytes | None:
         """Return the latest picture of a job as a JPEG."""

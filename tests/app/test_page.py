@@ -117,6 +117,9 @@ def test_a_picture_is_painted_paused_kept_and_found_again(open_page, tmp_path):
 
         page.get_by_role("tab", name="History").click()
         page.get_by_text("1 of 1 runs").wait_for()
+        with page.expect_download() as download:
+            button(page, "Film").click()
+        assert download.value.suggested_filename == "my_photo-night.webp"
         page.locator(".run .picture").click()
         slider = page.locator(".viewer input[type=range]")
         slider.fill("10")
