@@ -23,16 +23,6 @@ CONTENT_STRIDE = 8  # px: of the default content layer, as of VGG's conv4_2
 MAX_MINIMUM_SIZE = 1024  # px; networks that need more are not supported
 # Kinds that compute nothing new: the layer of a stage is one of the others.
 PASSING_KINDS = ("input", "pad", "crop")
-# Values that a step keeps for the gradient, for each value of the output. Fitted to
-# the peaks of runs, as the constants of `planning/estimates.py`.
-STORED_SHARES: dict[LayerKind, float] = {
-    "conv": 1.0,
-    "norm": 1.0,
-    "other": 1.0,
-    "merge": 1.0,
-    "pool": 1.0,
-    "pad": 1.0,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +35,8 @@ class GraphLayer:
         "crop" takes.
     scale: of "resize": positions of the output for one of the input. operations:
         floating-point operations for one position of the output. is_map: whether the
-        output is `(height, width, channels)`; else it has no positions.
+        output is `(height, width, channels)`; else it has no positions. stored_share:
+        values that a step keeps for the gradient, for each value of the output.
     """
 
     name: str
@@ -60,6 +51,7 @@ class GraphLayer:
     parameters: int = 0
     operations: int = 0
     is_map: bool = True
+    stored_share: float = 0.0
     has_maximum: bool = False  # of a pooling: a maximum, which an average can replace
 
     def output_length(self, length: int, axis: int) -> int:
@@ -332,7 +324,7 @@ class GraphArchitecture(Network):
     def _info(self, layer: GraphLayer, height: int, width: int) -> LayerInfo:
         reach = self.reaches[layer.name]
         positions = height * width
-        stored = STORED_SHARES.get(layer.kind, 0.0) * positions * layer.channels
+        stored = layer.stored_share * positions * layer.channels
         return LayerInfo(
             name=layer.name,
             height=height,

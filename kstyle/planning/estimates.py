@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from kstyle.config.style_config import StyleConfig
 from kstyle.networks.architecture import LayerInfo
-from kstyle.networks.registry import get_architecture, get_chain
+from kstyle.networks.registry import get_architecture, get_chain, is_built_in
 from kstyle.planning.scales import ScalePlan, Size
 from kstyle.tiling.geometry import split_stages, stage_boundary_values
 
@@ -21,8 +21,10 @@ PROCESS_BYTES = 880e6  # Python, TensorFlow, Keras, and the traced graphs
 SCIPY_VECTORS = 40  # arrays of the picture's size in float32, besides its pairs
 PICTURE_COPIES = 9  # besides the optimizer's: the image, its gradient, the best, ...
 NETWORK_COPIES = 2.1  # of weights (read, in Keras) and of features (with gradients)
+TEMPLATE_COPIES = 1  # of weights: the model that a network is read from, kept
 BFLOAT16_SHARE = 0.66  # of the features' bytes in float32; Gram matrices stay float32
 SCALE_SECONDS = 2.5  # to build and trace the model of a scale
+GRAPH_LAYER_SECONDS = 0.03  # more for each layer of a network that is not built in
 TILED_FACTOR = 1.35  # on a step with tiles: recomputed features (benchmarks/scale.py)
 FLOAT_BYTES = 4
 
@@ -63,6 +65,13 @@ class CostModel:
         grams = [2 * r.values * r.channels for r in rows if r.name in self.style_layers]
         return sum(row.gflops for row in rows) + sum(grams) / 1e9
 
+    def build_seconds(self) -> float:
+        """Return the seconds to build and trace the model of a scale."""
+        if is_built_in(self.net):
+            return SCALE_SECONDS
+        layers = get_architecture(self.net).trunk(self.layers)
+        return SCALE_SECONDS + GRAPH_LAYER_SECONDS * len(layers)
+
     def scale_gflop(self, scale: ScalePlan) -> float:
         """Return 1e9 operations of a scale: two targets, first evaluation and steps."""
         content = self.pass_gflop(scale.content_size)
@@ -80,7 +89,8 @@ class CostModel:
         for scale in scales:
             layers = self.computed_layers(scale.content_size)
             pictures = PICTURE_COPIES + self.optimizer_pictures
-            values = NETWORK_COPIES * sum(layer.parameters for layer in layers)
+            copies = NETWORK_COPIES + (0 if is_built_in(self.net) else TEMPLATE_COPIES)
+            values = copies * sum(layer.parameters for layer in layers)
             values += pictures * 3 * math.prod(scale.content_size)
             features = self.feature_bytes(scale)
             found.append(round(kept + FLOAT_BYTES * values + features))
@@ -155,7 +165,7 @@ def estimate_scales(
         if scale is scales[-1]:
             final = 2 * costs.pass_gflop(scale.content_size)
             seconds += final * seconds_per_gflop("float32")
-        seconds += 0.0 if traced else SCALE_SECONDS
+        seconds += 0.0 if traced else costs.build_seconds()
         found.append(Estimate(seconds, peak, scale.steps))
     return found
 
