@@ -35,8 +35,7 @@ class GraphLayer:
         "crop" takes.
     scale: of "resize": positions of the output for one of the input. operations:
         floating-point operations for one position of the output. is_map: whether the
-        output is `(height, width, channels)`; else it has no positions. stored_share:
-        values that a step keeps for the gradient, for each value of the output.
+        output is `(height, width, channels)`; else it has no positions.
     """
 
     name: str
@@ -51,7 +50,6 @@ class GraphLayer:
     parameters: int = 0
     operations: int = 0
     is_map: bool = True
-    stored_share: float = 0.0
     has_maximum: bool = False  # of a pooling: a maximum, which an average can replace
 
     def output_length(self, length: int, axis: int) -> int:
@@ -324,7 +322,6 @@ class GraphArchitecture(Network):
     def _info(self, layer: GraphLayer, height: int, width: int) -> LayerInfo:
         reach = self.reaches[layer.name]
         positions = height * width
-        stored = layer.stored_share * positions * layer.channels
         return LayerInfo(
             name=layer.name,
             height=height,
@@ -335,6 +332,8 @@ class GraphArchitecture(Network):
             parameters=layer.parameters,
             gflops=layer.operations * positions / 1e9,
             kind=layer.kind,
-            stored_values=stored,
+            # More than the gradient needs: TensorFlow computes branches side by side,
+            # and frees what they have made late.
+            stored_values=positions * layer.channels,
             alias=self.alias_of.get(layer.name, ""),
         )

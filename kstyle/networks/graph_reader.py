@@ -21,23 +21,6 @@ NORMALIZATIONS = (
     keras_layers.LayerNormalization,
     keras_layers.GroupNormalization,
 )
-# Their gradients need no values, unless they have an activation.
-LINEAR_LAYERS = (
-    keras_layers.Conv2D,
-    keras_layers.DepthwiseConv2D,
-    keras_layers.SeparableConv2D,
-    keras_layers.Dense,
-    keras_layers.BatchNormalization,
-    keras_layers.AveragePooling2D,
-    keras_layers.ZeroPadding2D,
-    keras_layers.Cropping2D,
-    keras_layers.UpSampling2D,
-    keras_layers.Rescaling,
-    keras_layers.Normalization,
-    keras_layers.Add,
-    keras_layers.Concatenate,
-    keras_layers.Dropout,
-)
 
 
 def read_graph(model: keras.Model, name: str, **facts: Any) -> GraphArchitecture:
@@ -135,7 +118,6 @@ def read_layer(
     facts: dict[str, Any] = {
         "parameters": layer.count_params() if hasattr(layer, "count_params") else 0,
         "is_map": is_map,
-        "stored_share": stored_share(layer),
     }
     windowed = read_window(layer, channels)
     if windowed is not None:
@@ -161,20 +143,6 @@ def read_layer(
         kind = "merge" if len(inputs) > 1 else "other"
         facts |= {"kind": kind, "operations": channels}
     return GraphLayer(name, inputs=inputs, channels=channels, **facts)
-
-
-def stored_share(layer: keras.Operation) -> float:
-    """Return how many values a step keeps of a layer, for each value of its output.
-
-    The gradient of a frozen convolution or batch normalization at its input needs its
-    weights alone; that of an activation, a maximum or a product needs values.
-    """
-    if isinstance(layer, keras_layers.LayerNormalization):
-        return 2.0
-    if isinstance(layer, LINEAR_LAYERS):
-        activation = getattr(layer, "activation", None)
-        return 0.0 if activation in (None, keras.activations.linear) else 1.0
-    return 1.0
 
 
 def read_window(layer: keras.Operation, channels: int) -> Mapping[str, Any] | None:
