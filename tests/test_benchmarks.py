@@ -20,6 +20,10 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             {"vgg16_content_ratio", "vgg16_noise_ratio"},
         ),
         (
+            ["style_losses.py", "--size", "32", "--steps", "1", "--names", "mean-std"],
+            {"gram_ms", "mean-std"},
+        ),
+        (
             ["scale.py", "--sizes", "64", "--tile", "32", "--steps", "1"],
             {"tiled_64_s_per_mp", "tiled_64_peak_gb", "whole_64_s_per_mp"},
         ),

@@ -10,6 +10,7 @@ from kstyle.cli.common import one_line, print_path
 from kstyle.cli.options import format_value
 from kstyle.networks.architecture import LayerInfo
 from kstyle.planning.estimates import Estimate
+from kstyle.planning.scales import ScalePlan
 from kstyle.runs.progress import format_time
 
 if TYPE_CHECKING:  # it imports TensorFlow
@@ -152,18 +153,19 @@ def print_weights(status: Iterable[Mapping[str, Any]]) -> None:
 
 
 def print_scale_estimates(
-    scales: Iterable[tuple[tuple[int, int], Estimate]],
+    scales: Iterable[tuple[ScalePlan, Estimate]],
     total: Estimate,
     shortage: str | None,
 ) -> None:
     """Print the estimates of each scale and of the whole run.
 
-    scales: `((height, width), Estimate)` each. shortage: why memory does not suffice.
+    shortage: why memory does not suffice.
     """
-    rows = [
-        (f"{width} x {height}", estimate.steps, *format_cost(estimate))
-        for (height, width), estimate in scales
-    ]
+    rows = []
+    for scale, estimate in scales:
+        height, width = scale.content_size
+        size = f"{width} x {height}{' (finish)' if scale.finish else ''}"
+        rows.append((size, estimate.steps, *format_cost(estimate)))
     print_table(None, ("size", "steps", "time", "memory"), rows)
     time, memory = format_cost(total)
     click.echo(f"in all: {total.steps} steps, {time}, {memory}, estimated")

@@ -232,5 +232,4 @@ def print_run_plan(config: StyleConfig, overwrite: bool) -> None:
         costs = estimates.cost_model(config)
         each = estimates.estimate_scales(costs, scales, seconds_per_gflop)
         total = estimates.estimate_run(costs, scales, seconds_per_gflop)
-    sizes = [scale.content_size for scale in scales]
-    console.print_scale_estimates(zip(sizes, each, strict=True), total, shortage)
+    console.print_scale_estimates(zip(scales, each, strict=True), total, shortage)

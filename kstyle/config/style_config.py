@@ -11,6 +11,7 @@ import yaml
 from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
+from kstyle.config.finishes import FINISH_STEPS, parse_finish
 from kstyle.config.layer_balance import (
     CONTENT_METHOD_FORMS,
     METHOD_FORMS,
@@ -351,6 +352,13 @@ class StyleConfig(pydantic.BaseModel):
         group="Optimisation",
     )
     scale_steps: Count = option(60, "steps at each coarser scale", group="Optimisation")
+    finish: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
+        None,
+        "steps after the last scale that pull the features of each place to the "
+        f"nearest of the style: nearest, or nearest:STEPS (default {FINISH_STEPS})",
+        group="Optimisation",
+        is_later=True,
+    )
     stop_when_still: Positive | None = option(
         None,
         "end a scale when the mean change of a pixel over 50 steps is below this many "
@@ -483,6 +491,15 @@ class StyleConfig(pydantic.BaseModel):
                 "content_loss mse only. Leave one or the other out.",
                 option="convention",
             )
+        if self.finish is not None:
+            with named_option("finish"):
+                parse_finish(self.finish)
+            if not any(self.style_layers.values()):
+                raise ConfigError(
+                    "finish needs style layers with a weight. Name some, or leave it "
+                    "out.",
+                    option="finish",
+                )
         for name in ("content_crop", "style_crop"):
             text = getattr(self, name)
             if text is not None:

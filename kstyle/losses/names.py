@@ -16,9 +16,9 @@ STYLE_BALANCE = {
     "covariance": 0.3,
     "mean-std": 1.0,
     "wasserstein": 0.25,
-    "sliced": 1.0,
+    "sliced": 2.0,
     "emd": 0.25,
-    "nearest": 1.0,
+    "nearest": 0.5,
 }
 STYLE_LOSS_NAMES = tuple(STYLE_BALANCE)
 CONTENT_LOSS_NAMES = ("mse", "self-similarity")

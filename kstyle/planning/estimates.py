@@ -9,11 +9,17 @@ keeps for its next run.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from kstyle.config.style_config import StyleConfig
+from kstyle.losses.names import STYLE_LOSS_NAMES, choose_losses
 from kstyle.networks.architecture import LayerInfo
 from kstyle.networks.registry import get_architecture, get_chain, is_built_in
+from kstyle.planning.loss_costs import (
+    FINISH_STATISTIC,
+    statistic_gflop,
+    statistic_values,
+)
 from kstyle.planning.scales import ScalePlan, Size
 from kstyle.tiling.geometry import split_stages, stage_boundary_values
 
@@ -43,8 +49,9 @@ class Estimate:
 class CostModel:
     """Operations and memory of a run's steps, as functions of the sizes of pictures.
 
-    layers: all that have a loss. style_layers: those with a Gram matrix.
+    layers: all that have a loss. style_layers: those with a style loss.
     optimizer_pictures: arrays of the picture's size that the optimizer keeps.
+    statistics: `{layer: name}` of the style losses that are not of Gram matrices.
     """
 
     net: str
@@ -52,18 +59,41 @@ class CostModel:
     layers: tuple[str, ...]
     style_layers: tuple[str, ...]
     optimizer_pictures: int = 0
+    statistics: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def computed_layers(self, size: Size) -> list[LayerInfo]:
         """Describe the layers of the network that are computed at `size`."""
         architecture = get_architecture(self.net)
         return architecture.trunk_table(self.layers, size, self.padding)
 
-    def pass_gflop(self, size: Size) -> float:
+    def pass_gflop(self, size: Size, statistic: str | None = None) -> float:
         """Return 1e9 operations of one pass, forward or backward to the picture; both
-        cost the same, as there is no gradient of the kernels."""
-        rows = self.computed_layers(size)
-        grams = [2 * r.values * r.channels for r in rows if r.name in self.style_layers]
-        return sum(row.gflops for row in rows) + sum(grams) / 1e9
+        cost the same, as there is no gradient of the kernels.
+
+        statistic: name of the loss of all style layers in place of their own.
+        """
+        network = sum(row.gflops for row in self.computed_layers(size))
+        return network + self.sum_over_statistics(statistic_gflop, size, statistic)
+
+    def sum_over_statistics(
+        self,
+        cost: Callable[[str, int, int], float],
+        size: Size,
+        statistic: str | None = None,
+    ) -> float:
+        """Sum `cost(name, positions, channels)` over the style layers.
+
+        statistic: as for `pass_gflop`.
+        """
+        return sum(
+            cost(
+                statistic or self.statistics.get(row.name, "gram"),
+                row.height * row.width,
+                row.channels,
+            )
+            for row in self.computed_layers(size)
+            if row.name in self.style_layers
+        )
 
     def build_seconds(self) -> float:
         """Return the seconds to build and trace the model of a scale."""
@@ -74,7 +104,7 @@ class CostModel:
 
     def scale_gflop(self, scale: ScalePlan) -> float:
         """Return 1e9 operations of a scale: two targets, first evaluation and steps."""
-        content = self.pass_gflop(scale.content_size)
+        content = self.pass_gflop(scale.content_size, finish_statistic(scale))
         factor = 1.0 if scale.tile is None else TILED_FACTOR
         evaluations = 2 * factor * (scale.steps + 1) * content
         return evaluations + content + self.pass_gflop(scale.style_size)
@@ -92,6 +122,9 @@ class CostModel:
             copies = NETWORK_COPIES + (0 if is_built_in(self.net) else TEMPLATE_COPIES)
             values = copies * sum(layer.parameters for layer in layers)
             values += pictures * 3 * math.prod(scale.content_size)
+            values += self.sum_over_statistics(
+                statistic_values, scale.content_size, finish_statistic(scale)
+            )
             features = self.feature_bytes(scale)
             found.append(round(kept + FLOAT_BYTES * values + features))
             kept += features if scale.tile is None else 0.0
@@ -129,6 +162,11 @@ class CostModel:
         return stage_boundary_values(stages, values) + NETWORK_COPIES * features
 
 
+def finish_statistic(scale: ScalePlan) -> str | None:
+    """Return the style loss of a scale if it is the finish of a run, else `None`."""
+    return FINISH_STATISTIC if scale.finish else None
+
+
 def stored_values(rows: Iterable[LayerInfo]) -> float:
     """Return how many values of the outputs of `rows` a step keeps."""
     return sum(row.stored_values for row in rows)
@@ -143,8 +181,16 @@ def cost_model(config: StyleConfig) -> CostModel:
         "lbfgs": 2 * config.history + 4,
         "scipy": 8 * config.history + SCIPY_VECTORS,
     }[config.optimizer]
-    layers, style_layers = config.layers(), tuple(config.style_layers)
-    return CostModel(config.net, config.padding, layers, style_layers, pictures)
+    return CostModel(
+        net=config.net,
+        padding=config.padding,
+        layers=config.layers(),
+        style_layers=tuple(config.style_layers),
+        optimizer_pictures=pictures,
+        statistics=choose_losses(
+            config.style_loss, config.style_layers, STYLE_LOSS_NAMES
+        ),
+    )
 
 
 def estimate_scales(

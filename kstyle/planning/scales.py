@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Self
 
+from kstyle.config.finishes import parse_finish
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.images.decoded import MAX_PIXELS
@@ -79,6 +80,8 @@ class ScalePlan:
     content_size, style_size: (height, width) in pixels of the resized pictures; the
         result has the size of the content. precision: of the network, "float32" or
         "bfloat16". tile: the edge of the tiles in pixels; `None` without tiles.
+    finish: whether its steps are those of the option `finish`, at the size of the last
+        scale, with other losses.
     """
 
     content_size: tuple[int, int]
@@ -86,6 +89,7 @@ class ScalePlan:
     steps: int
     precision: str = "float32"
     tile: int | None = None
+    finish: bool = False
 
     @property
     def edge(self) -> int:
@@ -111,7 +115,7 @@ class ScalePlan:
 def plan_scales_of_run(
     config: StyleConfig, content_size: Size, style_size: Size
 ) -> tuple[ScalePlan, ...]:
-    """Plan every scale of the run, from coarse to fine.
+    """Plan every scale of the run, from coarse to fine, and its finish if it has one.
 
     content_size, style_size: (height, width) of the pictures as loaded, the style
         already cropped.
@@ -120,7 +124,7 @@ def plan_scales_of_run(
     large enough for the layers.
     Raises: ConfigError: a picture is too small or too large at a scale.
     """
-    found = []
+    found: list[ScalePlan] = []
     edge = result_edge(config.size, config.content_size, content_size)
     for scale in plan_scales(
         edge, config.steps, config.scales, config.scale_steps, config.precision
@@ -138,6 +142,9 @@ def plan_scales_of_run(
         found = found[fits.index(True) if any(fits) else -1 :]
     for plan in found:
         check_sizes(plan, least, config.padding)
+    if config.finish is not None:
+        steps = parse_finish(config.finish).steps
+        found.append(dataclasses.replace(found[-1], steps=steps, finish=True))
     return tuple(found)
 
 

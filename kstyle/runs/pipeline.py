@@ -26,6 +26,7 @@ from kstyle.runs.callbacks.divergence import DivergenceGuard
 from kstyle.runs.callbacks.periodic import LossCSV
 from kstyle.runs.callbacks.stopping import InterruptRelay, SciPyEnd, make_stoppers
 from kstyle.runs.checkpoint_file import RunState
+from kstyle.runs.finish import finish_terms
 from kstyle.runs.hyperparameters import (
     describe_run,
     has_hyperparameters,
@@ -153,7 +154,8 @@ def optimise_job(
             model, interrupted = run_scales(job, callbacks, models, state, guard)
             pixels, steps = model.pixels(), model.global_step
             measured: StyleTransfer | None = model
-            if model.precision != "float32":  # another model will measure the losses
+            # Another model will measure the losses of the scales in float32.
+            if model.precision != "float32" or job.config.finish is not None:
                 release_model([guard, *callbacks])
                 measured = None
             del model
@@ -297,16 +299,20 @@ def build_scale_model(
         start, step = state.image, state.step
     else:
         start, step = initial_picture(job, scale.content_size), 0
+    terms = build_terms(job.config, scale.edge / job.scales[-1].edge)
+    if scale.finish:
+        terms = finish_terms(job, scale, models, terms)
     model = build_model(
         job,
         scale,
         models,
-        build_terms(job.config, scale.edge / job.scales[-1].edge),
+        terms,
         start,
         start_step=step,
         optimise=True,
     )
-    if previous is not None:
+    # The curvature of other losses is of no use to those of a finish.
+    if previous is not None and not scale.finish:
         warm_start(model.optimizer, previous.optimizer, model.image)
     return model
 

@@ -142,7 +142,7 @@ def test_sliced_wasserstein_of_one_channel_sorts():
     # Sorted (1, 3) and (2, 6): (1 + 9) / 2 = 5, next to a mean square of 5.
     style, picture = features([[[3.0], [1.0]]]), features([[[2.0], [6.0]]])
     loss = SlicedWassersteinLoss()
-    assert loss_of(loss, style, picture) == pytest.approx(1e-4 * 25 / 2)
+    assert loss_of(loss, style, picture) == pytest.approx(1e-4 * 25 / 2 * 2)
     assert loss_of(loss, style, features([[[1.0], [3.0]]])) == pytest.approx(0)
 
 

@@ -184,3 +184,23 @@ def test_lbfgs_keeps_the_vectors_of_the_estimate():
 def test_the_machines_speed_is_measured_by_real_steps(precision):
     speed = calibration.seconds_per_gflop(precision)
     assert 1e-6 < speed < 10  # from a petaflop a second to less than any processor
+
+
+def test_statistics_have_their_operations_and_memory():
+    def costs(name):
+        return shallow(style_loss=name)
+
+    # 16 positions of 64 channels: the map of Wasserstein is 27 products of 64 x 64.
+    network = CONV1_1 / 1e9
+    passes = {
+        "gram": GRAM,
+        "wasserstein": GRAM + 27 * 64**3,
+        "nearest": 16 * 16 * 64,
+        "mean-std": 0,
+    }
+    for name, operations in passes.items():
+        found = costs(name).pass_gflop((4, 4))
+        assert found == pytest.approx(network + operations / 1e9)
+    plan = (ScalePlan((64, 64), (64, 64), 1),)
+    peaks = [costs(name).peak_bytes(plan) for name in ("gram", "emd")]
+    assert peaks[1] - peaks[0] == 4 * 6 * 1024**2

@@ -138,6 +138,17 @@ def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(options, optimizer, m
         assert steps_of(folder, "snapshot") == steps_of(whole.folder, "snapshot")
 
 
+def test_a_run_is_resumed_in_its_finish(options):
+    options |= {"finish": "nearest:4"}
+    whole = pipeline.stylize(StyleConfig(**options))
+    folder = killed(options, 14)
+    state = checkpoint_file.read_checkpoint(folder)
+    assert (state.scale, state.step, state.left) == (2, 12, 3)
+    result = go_on(folder)
+    np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
+    assert (result.steps, rows_of(folder)) == (15, rows_of(whole.folder))
+
+
 def test_a_checkpoint_from_before_an_option_existed_is_resumed(options):
     folder = killed(options, 10)
     state = checkpoint_file.read_checkpoint(folder)
