@@ -21,7 +21,9 @@ STYLE_BALANCE = {
     "nearest": 0.5,
 }
 STYLE_LOSS_NAMES = tuple(STYLE_BALANCE)
-CONTENT_LOSS_NAMES = ("mse", "self-similarity")
+# The content losses, with factors for about as much of the photograph.
+CONTENT_BALANCE = {"mse": 1.0, "self-similarity": 16.0}
+CONTENT_LOSS_NAMES = tuple(CONTENT_BALANCE)
 
 
 def choose_losses(

@@ -6,22 +6,25 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kstyle.losses.names import CONTENT_BALANCE
 from kstyle.losses.optimal_transport import cosine_distances
 from kstyle.losses.samples import SampleLoss
 
 
 @keras.saving.register_keras_serializable("kstyle")
 class SelfSimilarityLoss(SampleLoss):
-    """`m / 2 mean |D(X, X) - D(C, C)|` of pairwise cosine distances D.
+    """`b m / 2 mean |D(X, X) - D(C, C)|` of pairwise cosine distances D.
 
     X and C are the features of the picture and of the content at the same random
     positions, m the mean of C squared (STROTSS: Kolkin et al. 2019, eq. 9, without its
     column sums): where the content's features are alike, those of the picture shall be
-    alike, whatever they are. The factor gives it about the size of a `ContentLoss`,
-    which is `m / 2` for features of 0.
+    alike, whatever they are. `m / 2` is the `ContentLoss` of features of 0, and b is
+    `balance`.
 
     samples: number of positions.
     """
+
+    balance = CONTENT_BALANCE["self-similarity"]
 
     def __init__(
         self, name: str = "self_similarity", samples: int = 1024, **kwargs: Any
@@ -33,4 +36,4 @@ class SelfSimilarityLoss(SampleLoss):
         difference = cosine_distances(samples, samples)
         difference -= cosine_distances(target, target)
         scale = ops.mean(ops.square(target), axis=(1, 2)) / 2
-        return scale * ops.mean(ops.abs(difference), axis=(1, 2))
+        return self.balance * scale * ops.mean(ops.abs(difference), axis=(1, 2))

@@ -255,6 +255,7 @@ CHANGED = {
     "fit": "off",
     "history": 4,
     "scales": (3, 65_535),
+    "finish": "nearest:9",
     "scale_steps": 1,
     "content_size": 4,
     "content_crop": "left",
