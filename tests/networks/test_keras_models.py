@@ -8,7 +8,7 @@ from keras import layers
 from kstyle import build_model_extractor
 from kstyle.errors import ConfigError
 from kstyle.losses.terms import loss_terms
-from kstyle.networks.keras_models import ModelInput
+from kstyle.networks.keras_models import FanOut, ModelInput
 from kstyle.optimizers.factory import make_optimizer
 from kstyle.transfer.style_transfer import StyleTransfer
 
@@ -90,3 +90,52 @@ def test_wrong_arguments_are_named(model, change, message):
     arguments = {"layers": ["mixed"], "preprocess": "tf", **change}
     with pytest.raises(ConfigError, match=message):
         build_model_extractor(model, arguments.pop("layers"), **arguments)
+
+
+@pytest.mark.parametrize("padding", ["replicate", "reflect"])
+@pytest.mark.parametrize("size", [(9, 12), (10, 11)])
+def test_an_even_picture_stays_even_at_its_edges(padding, size):
+    image = keras.Input((None, None, 3))
+    x = layers.ZeroPadding2D(((2, 1), (0, 3)), name="pad")(image)
+    ones = {"kernel_initializer": "ones", "use_bias": False}
+    x = layers.Conv2D(1, 3, strides=2, padding="same", name="strided", **ones)(x)
+    x = layers.DepthwiseConv2D(5, padding="same", depthwise_initializer="ones")(x)
+    model = keras.Model(image, layers.Activation("linear", name="end")(x))
+    picture = np.full((1, *size, 3), 1 / 255, "float32")
+    features = {
+        mode: build_model_extractor(model, ["end"], preprocess="none", padding=mode)(
+            picture
+        )["end"]
+        for mode in ("same", padding)
+    }
+    expected = keras.Model(image, model.output).compute_output_shape((1, *size, 3))
+    assert features["same"].shape == features[padding].shape == expected
+    np.testing.assert_allclose(features[padding], 27 * 25, rtol=1e-5)
+    assert np.min(features["same"]) < 27 * 25 * 0.9
+
+
+def test_several_users_of_a_layer_get_copies_in_a_fixed_order(random_picture):
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, name="shared")(image)
+    branches = [layers.Conv2D(2, 1, name=f"branch{i}")(x) for i in range(3)]
+    model = keras.Model(image, layers.Concatenate(name="mixed")(branches))
+    extractor = build_model_extractor(model, ["mixed"], preprocess="none")
+    copy = next(k for k in extractor.layers if isinstance(k, keras.Model))
+    assert [k.users for k in copy.layers if isinstance(k, FanOut)] == [3]
+    picture = random_picture(8, 9)[None]
+    np.testing.assert_allclose(
+        extractor(picture)["mixed"], model(255 * picture), rtol=1e-4, atol=1e-3
+    )
+
+
+def test_bfloat16_features_are_near_those_in_float32(model, random_picture):
+    picture = random_picture(32, 32)[None]
+    single, half = (
+        build_model_extractor(
+            model, ["mixed"], preprocess="tf", padding="replicate", precision=precision
+        )(picture)["mixed"]
+        for precision in ("float32", "bfloat16")
+    )
+    assert half.dtype == "bfloat16"
+    error = np.linalg.norm(np.array(half, "float32") - single) / np.linalg.norm(single)
+    assert error < 0.02
