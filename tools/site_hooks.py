@@ -1,11 +1,15 @@
 """Hooks of mkdocs.yml: the pages that are made from the code.
 
-`<!-- options: GROUP -->` becomes the table of a group of `StyleConfig`'s options, and
-`<!-- public names -->` the docstring of each public name.
+`<!-- options: GROUP -->` becomes the table of a group of `StyleConfig`'s options,
+`<!-- public names -->` the docstring of each public name, and `<!-- notebook: NAME -->` the
+cells of docs/notebooks/NAME.ipynb with their results.
 """
 
 import importlib
+import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import kstyle
@@ -16,6 +20,7 @@ from kstyle.cli.stylize import stylize_command
 from kstyle.config.option_types import option_text
 from kstyle.config.style_config import StyleConfig, option_flag
 
+NOTEBOOKS = Path(__file__).parents[1] / "docs" / "notebooks"
 # The public names of `kstyle`, in the order of the page: each is in one list, which a
 # test compares with `kstyle.__all__`.
 API_SECTIONS = {
@@ -51,7 +56,34 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
             markdown = markdown.replace(mark, group_table(group))
     if "<!-- public names -->" in markdown:
         markdown = markdown.replace("<!-- public names -->", api_sections())
-    return markdown
+    return re.sub(r"<!-- notebook: (\w+) -->", notebook_cells, markdown)
+
+
+def notebook_cells(mark: re.Match) -> str:
+    """Return the cells of a notebook as Markdown."""
+    path = NOTEBOOKS / f"{mark[1]}.ipynb"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join(part for cell in cells for part in cell_parts(cell))
+
+
+def cell_parts(cell: dict[str, Any]) -> Iterator[str]:
+    """Yield the source of a cell, and what it showed: a picture, a table or text."""
+    source = "".join(cell["source"])
+    if cell["cell_type"] == "markdown":
+        yield source
+        return
+    yield f"```python\n{source}\n```"
+    for output in cell["outputs"]:
+        data = {key: "".join(value) for key, value in output.get("data", {}).items()}
+        kind = next((k for k in ("image/png", "image/gif") if k in data), None)
+        if kind:
+            picture = data[kind].replace("\n", "")
+            yield f'<img alt="Result of the cell" src="data:{kind};base64,{picture}">'
+        elif "text/html" in data:
+            yield re.sub(r"<style.*?</style>|\n\s*", "", data["text/html"], flags=re.S)
+        else:
+            text = data.get("text/plain") or "".join(output.get("text", ""))
+            yield f"```text\n{text.rstrip()}\n```"
 
 
 def group_table(group: str) -> str:
