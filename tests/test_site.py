@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+import kstyle.experiments
 from kstyle.cli.main import cli
 from kstyle.cli.options import make_config, merge_options
 from kstyle.cli.stylize import stylize_command
@@ -18,6 +19,10 @@ from kstyle.config.style_config import StyleConfig
 
 ROOT = Path(__file__).parents[1]
 PAGES = {page.name: page.read_text("utf-8") for page in ROOT.glob("docs/*.md")}
+PAGES |= {
+    f"notebooks/{page.name}": page.read_text("utf-8")
+    for page in ROOT.glob("docs/notebooks/*.md")
+}
 PAGES["README.md"] = (ROOT / "README.md").read_text("utf-8")
 NOTEBOOKS = sorted(path.name for path in ROOT.glob("docs/notebooks/*.ipynb"))
 
@@ -94,6 +99,13 @@ def test_an_example_for_keras_users_has_at_most_fifteen_lines():
     for block in blocks:
         lines = [line for line in block.splitlines() if line.strip()]
         assert len(lines) <= 16, block  # 15 and an import
+
+
+def test_the_experiment_of_the_researchers_page_is_valid(tmp_path):
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGES["researchers.md"], flags=re.DOTALL)
+    (tmp_path / "smooth.yaml").write_text(text)
+    (plan,) = kstyle.experiments.plan([tmp_path / "smooth.yaml"])
+    assert len(plan.experiment.trials) == 6
 
 
 def test_every_page_is_in_the_navigation():

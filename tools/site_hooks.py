@@ -1,8 +1,8 @@
 """Hooks of mkdocs.yml: the pages that are made from the code.
 
 `<!-- options: GROUP -->` becomes the table of a group of `StyleConfig`'s options,
-`<!-- public names -->` the docstring of each public name, and `<!-- notebook: NAME -->` the
-cells of docs/notebooks/NAME.ipynb with their results.
+`<!-- public names -->` the docstring of each public name, and `<!-- notebook: NAME -->`
+the cells of docs/notebooks/NAME.ipynb with their results.
 """
 
 import importlib
@@ -20,7 +20,9 @@ from kstyle.cli.stylize import stylize_command
 from kstyle.config.option_types import option_text
 from kstyle.config.style_config import StyleConfig, option_flag
 
-NOTEBOOKS = Path(__file__).parents[1] / "docs" / "notebooks"
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = ROOT / "docs" / "notebooks"
+TOP_DOCUMENTS = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 # The public names of `kstyle`, in the order of the page: each is in one list, which a
 # test compares with `kstyle.__all__`.
 API_SECTIONS = {
@@ -48,8 +50,19 @@ def on_config(config: Any) -> Any:
     return config
 
 
+def on_files(files: Any, config: Any) -> Any:
+    """Add the documents that lie at the top of the repository."""
+    from mkdocs.structure.files import File
+
+    for name in TOP_DOCUMENTS:
+        text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks of a page by what is made from the code."""
+    markdown = re.sub(r"\]\(\.\./(?=[A-Z]+\.md)", "](", markdown)
     for group in OPTION_GROUPS:
         mark = f"<!-- options: {group} -->"
         if mark in markdown:
@@ -80,7 +93,9 @@ def cell_parts(cell: dict[str, Any]) -> Iterator[str]:
             picture = data[kind].replace("\n", "")
             yield f'<img alt="Result of the cell" src="data:{kind};base64,{picture}">'
         elif "text/html" in data:
-            yield re.sub(r"<style.*?</style>|\n\s*", "", data["text/html"], flags=re.S)
+            # Without its class a table is one of the theme's, which can be scrolled.
+            plain = r'<style.*?</style>|\n\s*| border="1" class="dataframe"'
+            yield re.sub(plain, "", data["text/html"], flags=re.S)
         else:
             text = data.get("text/plain") or "".join(output.get("text", ""))
             yield f"```text\n{text.rstrip()}\n```"
