@@ -2,7 +2,7 @@
 
 `<!-- options: GROUP -->` becomes the table of a group of `StyleConfig`'s options,
 `<!-- public names -->` the docstring of each public name, and `<!-- notebook: NAME -->`
-the cells of docs/notebooks/NAME.ipynb with their results.
+the cells of that notebook in docs/notebooks/ with their results.
 """
 
 import importlib
@@ -32,6 +32,9 @@ API_SECTIONS = {
     "The network": ("build_extractor", "build_model_extractor", "load_weights")
     + ("layer_table",),
     "Losses": ("loss_terms", "LossTerm", "TermLoss", "gram_matrix", "total_variation"),
+    "Losses by name": ("StatisticLoss", "GramLoss", "CovarianceLoss", "MeanStdLoss")
+    + ("WassersteinLoss", "SlicedWassersteinLoss", "RelaxedEMDLoss", "NearestLoss")
+    + ("ContentLoss", "SelfSimilarityLoss"),
     "The model and its optimisers": ("StyleTransfer", "LBFGS", "make_optimizer"),
 }
 # Classes whose methods are part of what is documented.
