@@ -114,7 +114,7 @@ def callbacks(size, steps):
         )
         job = prepare(config)
         others = [LossCurve(), ProgressReport(lambda *_: None, 1, job.scales)]
-        guard = DivergenceGuard(job.weights.source, (job.content.pixels, job.style))
+        guard = DivergenceGuard(job.weights.source, (job.content.pixels, job.styles[0]))
         watchers = pipeline.open_callbacks(stack, job, None, others, guard)
         model = pipeline.build_scale_model(job, job.scales[0], shared, None)
         spent = {type(each).__name__: timed(each) for each in watchers}

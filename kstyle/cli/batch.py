@@ -141,8 +141,8 @@ class BatchLines(SilentBatchWatch):
 
 def outcome_name(outcome: BatchOutcome) -> str:
     """Return the pictures of an outcome in words."""
-    content, style = outcome.config.content, Path(outcome.config.style).name
-    return one_line(f"{content} in the style of {style}")
+    styles = [Path(style.picture).name for style in outcome.config.style_sources()]
+    return one_line(f"{outcome.config.content} in the style of {' and '.join(styles)}")
 
 
 def batch_overview(plan: BatchPlan, other_files: int) -> str:

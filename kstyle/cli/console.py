@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ from kstyle.cli.common import one_line, print_path
 from kstyle.cli.options import format_value
 from kstyle.networks.architecture import LayerInfo
 from kstyle.planning.estimates import Estimate
+from kstyle.planning.regions import RegionAtScale
 from kstyle.planning.scales import ScalePlan
 from kstyle.runs.progress import format_time
 
@@ -97,6 +99,29 @@ def print_solved_weights(solved: Mapping[str, Mapping[str, float] | float]) -> N
             text = f"{value:g}"
         words.append(f"--{name.replace('_', '-')} {text}")
     click.echo(" ".join(words))
+
+
+def print_region_weights(weights: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the weights of the style layers of each region, a line for each."""
+    for name, layers in weights.items():
+        text = ",".join(f"{layer}:{weight:g}" for layer, weight in layers.items())
+        click.echo(f"region {name}: {text}")
+
+
+def print_regions(regions: Iterable[RegionAtScale], styles: Sequence[str]) -> None:
+    """Print each region's share of the picture and its styles.
+
+    styles: the paths of all styles.
+    """
+    rows = [
+        (
+            each.region.name,
+            f"{100 * each.share:.1f} %",
+            " and ".join(Path(styles[n]).name for n in each.region.styles),
+        )
+        for each in regions
+    ]
+    print_table(None, ("region", "share", "style"), rows)
 
 
 def print_layers(table: Sequence[LayerInfo]) -> None:

@@ -35,6 +35,12 @@ COMMANDS = {
         "Repeat a finished run in a new folder.",
         PAINT,
     ),
+    "regions": LazyCommand(
+        "region_command",
+        "regions_command",
+        "Show where in the content each style applies.",
+        PAINT,
+    ),
     "timelapse": LazyCommand(
         "gallery_commands",
         "timelapse_command",

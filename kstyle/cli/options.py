@@ -23,11 +23,14 @@ from kstyle.config.style_config import (
     StyleConfig,
     option_flag,
 )
+from kstyle.config.style_source import STYLE_KEYS
 from kstyle.errors import ConfigError
 
 PICTURE_ARGUMENTS = ("content", "style")
 SHORT_FLAGS = {"output": "-o"}
 DEFAULTS = StyleConfig()
+# Fields without a flag: mappings are for YAML and Python.
+STRUCTURED_OPTIONS = ("styles", "region_layers")
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -53,6 +56,15 @@ class VariableOption(click.Option):
         if source is ParameterSource.ENVIRONMENT:
             return f"'{self.envvar}'"
         return super().get_error_hint(ctx)
+
+
+class WholeText(click.ParamType):
+    """Text; that of a variable is one value, also where several can be given."""
+
+    name = "text"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [rv]
 
 
 def variable_option(*flags: str, name: str, **settings: Any) -> Decorator:
@@ -91,7 +103,7 @@ def quiet_option(help_text: str) -> Decorator:
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate `command` with an option for every field of `StyleConfig`."""
     for name, field in reversed(StyleConfig.model_fields.items()):
-        if name not in PICTURE_ARGUMENTS:
+        if name not in (*PICTURE_ARGUMENTS, *STRUCTURED_OPTIONS):
             command = field_option(name, field)(command)
     return command
 
@@ -112,7 +124,8 @@ def field_option(name: str, field: FieldInfo) -> Decorator:
         *flags,
         name=name,
         default=None,
-        type=click_type(field.annotation),
+        multiple=name in STYLE_KEYS,
+        type=WholeText() if name in STYLE_KEYS else click_type(field.annotation),
         metavar=option_metavar(name, field.annotation),
         help=help_text,
         shell_complete=field_completion(name),
@@ -171,14 +184,19 @@ def merge_options(context: click.Context, config_file: str | None) -> dict[str, 
     given = read_config_file(config_file) if config_file else {}
     for source in (ParameterSource.ENVIRONMENT, ParameterSource.COMMANDLINE):
         found = {
-            name: value
+            name: one_or_several(value)
             for name, value in context.params.items()
             if name in StyleConfig.model_fields
-            and value is not None
+            and value not in (None, ())
             and context.get_parameter_source(name) is source
         }
         given = override_options(given, found)
     return given
+
+
+def one_or_several(value: Any) -> Any:
+    """Return the only value of an option that can be repeated, or all of them."""
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
 
 
 def merge_pictures(
@@ -206,7 +224,7 @@ def merge_pictures(
         if value:
             chosen.pop(name, None)
     if styles:
-        chosen["style"] = styles[0]
+        chosen = override_options(chosen, {"style": styles[0]})
     return chosen
 
 

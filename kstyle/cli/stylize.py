@@ -13,6 +13,7 @@ from kstyle.cli.environment import variable_name
 from kstyle.cli.grouped_help import GroupedCommand
 from kstyle.cli.options import (
     VariableOption,
+    WholeText,
     config_options,
     dry_run_option,
     make_config,
@@ -31,6 +32,7 @@ from kstyle.cli.preview import (
 )
 from kstyle.cli.progress import watch_run
 from kstyle.cli.signals import ending_signal
+from kstyle.cli.streams import print_to_stderr
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.hardware import host
@@ -38,6 +40,7 @@ from kstyle.hardware.machine import THIS_MACHINE
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.hardware.tensorflow_setup import load_tensorflow
 from kstyle.planning import estimates, memory_fit
+from kstyle.planning.regions import skipped_layers
 from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.job import prepare, read_inputs
 
@@ -45,6 +48,8 @@ EXAMPLES = """\b
 Examples:
   kstyle stylize photo.jpg painting.jpg -o result.png
   kstyle stylize photo.jpg painting.jpg --look painterly --color keep
+  kstyle stylize photo.jpg painting.jpg other.jpg --blend 2,1
+  kstyle stylize portrait.jpg painting.jpg --region face-mask.png
   kstyle stylize photo.jpg painting.jpg --size 1024 --dry-run
   kstyle stylize --content-dir holiday --style waves.jpg -o painted
   kstyle stylize --config logs/RUN/config.yaml --style-layers conv1_1,conv3_1
@@ -60,7 +65,9 @@ Examples:
 )
 @click.argument(
     "style",
-    required=False,
+    nargs=-1,
+    type=WholeText(),
+    metavar="[STYLE]...",
     envvar=variable_name("style"),
     shell_complete=complete_picture,
 )
@@ -79,7 +86,8 @@ Examples:
     cls=VariableOption,
     multiple=True,
     metavar="PICTURE",
-    help="painting or folder of paintings, in place of STYLE; may be repeated",
+    help="painting or folder of paintings, in place of STYLE; may be repeated, each is "
+    "a run of its own",
     group="Pictures",
     shell_complete=complete_picture,
 )
@@ -119,6 +127,10 @@ def stylize_command(
     a built-in one (see `kstyle samples`); the defaults are built-in. Every option can
     also be set in a YAML file (--config) or by an environment variable (KSTYLE_STEPS=50
     for --steps 50). Flags override variables, and variables override the file.
+
+    Several STYLEs are blended in one picture, in equal shares or those of --blend 2,1.
+    With --region MASK, given once for each, each is painted where its mask is white;
+    `kstyle regions` shows where that is.
 
     Several pictures: name a folder with --content-dir, or give --style several times.
     Each picture is a separate run. The results are CONTENT-STYLE.png in the folder of
@@ -192,6 +204,7 @@ def stylize_one_picture(
             # Not 0: with layer weights that are given it would be.
             names += ["style_growth"] * bool(solved.style_growth)
         console.print_solved_weights({name: getattr(solved, name) for name in names})
+        console.print_region_weights(solved.region_layers)
 
     models = ModelCache()
     with watch_run(job, quiet=quiet, preview=preview) as callbacks:
@@ -219,10 +232,12 @@ def print_run_plan(config: StyleConfig, overwrite: bool) -> None:
     pictures, _ = read_inputs(config, overwrite=overwrite)
     available, shortage = THIS_MACHINE.available_bytes(config.device), None
     try:
-        config = memory_fit.fit_memory(config, *pictures.sizes, available)
+        config = memory_fit.fit_memory(config, *pictures.sizes, available=available)
     except ConfigError as error:
         shortage = str(error)
     scales = plan_scales_of_run(config, *pictures.sizes)
+    for sentence in skipped_layers(config, pictures.regions, scales):
+        print_to_stderr(f"warning: {sentence}")
     explain_precision(wanted, config.device)
     load_tensorflow()
     from kstyle.hardware import devices

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from kstyle.config.layer_balance import NORMALIZED, parse_balance_method
 from kstyle.config.option_types import named_option
+from kstyle.config.style_source import without_replaced_styles
 from kstyle.errors import ConfigError
 from kstyle.losses.conventions import REFERENCE
 from kstyle.networks.registry import canonical_net, get_graph, is_built_in
@@ -171,7 +172,9 @@ def override_options(
     What the changes imply (`implied_options`) also replaces what the options have: the
     weight of the style loss for a look, the normalized weights for other layers, and
     the layers themselves for another network, where they are a network's defaults.
+    Other styles replace all that the options have about the styles.
     """
+    options = without_replaced_styles(options, changes)
     replaced = set()
     net = options.get("net", DEFAULT_NET)
     if changes.get("net", net) != net:

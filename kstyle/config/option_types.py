@@ -52,6 +52,15 @@ def parse_loss_names(value: Any) -> Any:
     return value
 
 
+def parse_numbers(value: Any) -> Any:
+    """Parse numbers as `"2,1"` or a list; `None`, "" and "none" are `None`."""
+    if isinstance(value, str) and value not in ("", "none"):
+        value = [part.strip() for part in value.split(",")]
+    elif isinstance(value, (int, float)):
+        value = [value]
+    return empty_as_none(value)
+
+
 def parse_scales(value: Any) -> Any:
     """Parse `"auto"`, a count, or long edges as `"128,256,512"` or a list."""
     if isinstance(value, str) and value != "auto":
@@ -177,6 +186,11 @@ ShortEdgeOption = Annotated[
     BeforeValidator(empty_as_none),
 ]
 DeviceOption = Annotated[str, AfterValidator(check_device_text)]
+Shares = Annotated[
+    tuple[Positive, ...] | None,
+    one_of("numbers above 0, one for each style, as 2,1"),
+    BeforeValidator(parse_numbers),
+]
 LayerWeights = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]
 NetworkName = Annotated[str, BeforeValidator(as_path_text), AfterValidator(check_net)]
 LossNames = Annotated[str, BeforeValidator(parse_loss_names)]

@@ -45,6 +45,7 @@ from kstyle.config.option_types import (
     PathText,
     Positive,
     ScalesOption,
+    Shares,
     ShortEdgeOption,
     Strength,
     TileOption,
@@ -55,6 +56,13 @@ from kstyle.config.option_types import (
     validation_error,
 )
 from kstyle.config.strict_yaml import read_options
+from kstyle.config.style_source import (
+    REGION_WORDS,
+    StyleSource,
+    blend_shares,
+    check_regions,
+    fold_styles,
+)
 from kstyle.errors import ConfigError, WeightsError
 from kstyle.images.picture import parse_crop
 from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES, choose_losses
@@ -136,6 +144,50 @@ class StyleConfig(pydantic.BaseModel):
         "style image: a file or sample:NAME",
         group="Pictures",
         is_path=True,
+    )
+    styles: tuple[StyleSource, ...] = option(
+        (),
+        "several style images that are blended, or have a region each, in place of "
+        "style: a list of mappings with picture, size, crop and scale",
+        group="Pictures",
+        is_later=True,
+    )
+    blend: Shares = option(
+        None,
+        "shares of several style images, as 2,1; default: equal ones",
+        group="Pictures",
+        is_later=True,
+    )
+    region: OptionalPathText = option(
+        None,
+        "where in the content the style applies: a grey picture, alpha (of the "
+        "content) or rest; what no region covers keeps the photograph; once for all "
+        "styles or once for each",
+        group="Pictures",
+        is_path=True,
+        is_later=True,
+    )
+    content_map: OptionalPathText = option(
+        None,
+        "colour-coded picture of the content's parts, each painted like the parts of "
+        "that colour in --style-map",
+        group="Pictures",
+        is_path=True,
+        is_later=True,
+    )
+    style_map: OptionalPathText = option(
+        None,
+        "colour-coded picture of the style's parts; of several styles, once for each",
+        group="Pictures",
+        is_path=True,
+        is_later=True,
+    )
+    region_layers: dict[str, LayerWeights] = option(
+        {},
+        "layers of the style loss of single regions, with weights, in place of "
+        "style_layers: {NAME: {conv3_1: 2}}, as normalized weights are solved",
+        group="Pictures",
+        is_later=True,
     )
     output: OptionalPathText = option(
         None,
@@ -373,17 +425,20 @@ class StyleConfig(pydantic.BaseModel):
     style_size: ShortEdgeOption = option(
         None,
         "short edge of the style image in pixels, or original; default: long edge of "
-        "the result, never enlarged",
+        "the result, never enlarged; of several styles, once for all or once for each",
         group="Pictures",
     )
     style_crop: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
         None,
         "part of the style image to use: left, center, right (a square) or X,Y,W,H in "
-        "pixels or per cent",
+        "pixels or per cent; of several styles, once for all or once for each",
         group="Pictures",
     )
     style_scale: Annotated[Positive, Field(le=1000)] = option(
-        1.0, "factor on the size of the style image", group="Pictures"
+        1.0,
+        "factor on the size of the style image; of several styles, once for all or "
+        "once for each",
+        group="Pictures",
     )
     seed: Annotated[Natural, Field(lt=2**32)] = option(
         0, "random seed of the noise init", group="Pictures"
@@ -452,6 +507,7 @@ class StyleConfig(pydantic.BaseModel):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _add_implied(cls, options: dict[str, Any]) -> dict[str, Any]:
+        options = fold_styles(options)
         return {**implied_options(options), **options}
 
     @pydantic.field_validator("content_layers", "style_layers")
@@ -500,11 +556,14 @@ class StyleConfig(pydantic.BaseModel):
                     "out.",
                     option="finish",
                 )
-        for name in ("content_crop", "style_crop"):
-            text = getattr(self, name)
+        crops = [("content_crop", self.content_crop), ("style_crop", self.style_crop)]
+        crops += [("styles", style.crop) for style in self.styles]
+        for name, text in crops:
             if text is not None:
                 with named_option(name):
                     parse_crop(text)
+        self._check_blend()
+        self._check_regions()
         if self.style_weights is not None:
             with named_option("style_weights"):
                 parse_balance_method(self.style_weights)
@@ -512,6 +571,43 @@ class StyleConfig(pydantic.BaseModel):
             with named_option("content_weights"):
                 parse_content_method(self.content_weights, self.init)
         return self
+
+    def _check_blend(self) -> None:
+        """Refuse shares that are not as many as the styles."""
+        count = max(1, len(self.styles))
+        if self.blend is not None and len(self.blend) != (count if count > 1 else 0):
+            raise ConfigError(
+                f"blend: {len(self.blend)} shares for {count} style "
+                f"{'pictures' if count > 1 else 'picture'}. Name as many styles as "
+                "shares: stylize CONTENT STYLE STYLE --blend 2,1 (each --style is a "
+                "run of its own).",
+                option="blend",
+            )
+
+    def _check_regions(self) -> None:
+        """Refuse regions that do not go together, or with other options."""
+        check_regions(self.style_sources(), self.content_map, self.blend)
+        if not self.has_regions():
+            return
+        if self.all_losses:
+            raise ConfigError(
+                "all_losses measures one style loss of each layer, and a run with "
+                "regions has several. Leave one of the two out.",
+                option="all_losses",
+            )
+        if self.style_weights not in (None, "auto", NORMALIZED):
+            raise ConfigError(
+                f"style_weights: {self.style_weights} finds one weight for each layer, "
+                f"and a run with regions has several. Use {NORMALIZED} or none.",
+                option="style_weights",
+            )
+        for name, layers in self.region_layers.items():
+            for layer in set(layers) - set(self.style_layers):
+                raise ConfigError(
+                    f"region_layers: {name} has {layer}, which is not among the "
+                    "style_layers. Add it there.",
+                    option="region_layers",
+                )
 
     def _check_scipy(self) -> None:
         """Refuse what SciPy's optimizer cannot do, and what only it can."""
@@ -593,10 +689,47 @@ class StyleConfig(pydantic.BaseModel):
         """Return whether `init` is a file, not the content or noise."""
         return self.init not in ("content", "noise")
 
+    def style_sources(self) -> tuple[StyleSource, ...]:
+        """Return all styles, each with the size, crop and scale that it has."""
+        styles = self.styles or (StyleSource(picture=self.style),)
+        return tuple(
+            StyleSource(
+                picture=style.picture,
+                size=self.style_size if style.size is None else style.size,
+                crop=self.style_crop if style.crop is None else style.crop,
+                scale=self.style_scale if style.scale is None else style.scale,
+                region=style.region or self.region,
+                map=style.map or self.style_map,
+            )
+            for style in styles
+        )
+
+    def has_regions(self) -> bool:
+        """Return whether styles apply to regions of the content."""
+        first = self.style_sources()[0]
+        return first.region is not None or self.content_map is not None
+
+    def style_shares(self) -> tuple[float, ...]:
+        """Return the share of each of `style_sources`; they add up to 1."""
+        return blend_shares(self.blend, max(1, len(self.styles)))
+
     def picture_options(self) -> dict[str, str]:
-        """Map "content", "style" and, where it is a file, "init" to their values."""
-        names = ["content", "style"] + ["init"] * self.has_init_file()
-        return {name: getattr(self, name) for name in names}
+        """Map the names of the pictures to their paths: "content", "style", "style 2"
+        and so on, "region", "style map" and "content map" where there are files, and
+        "init" where it is one."""
+        found = {"content": self.content}
+        for number, style in enumerate(self.style_sources(), start=1):
+            suffix = f" {number}" if number > 1 else ""
+            found[f"style{suffix}"] = style.picture
+            if style.region and style.region not in (*REGION_WORDS, *found.values()):
+                found[f"region{suffix}"] = style.region
+            if style.map:
+                found[f"style map{suffix}"] = style.map
+        if self.content_map:
+            found["content map"] = self.content_map
+        if self.has_init_file():
+            found["init"] = self.init
+        return found
 
     def input_files(self) -> list[str]:
         """List the paths of the files that the run reads, samples and built-in
@@ -618,7 +751,7 @@ class StyleConfig(pydantic.BaseModel):
         return {
             name: value
             for name, value in options.items()
-            if name not in LATER_OPTIONS or value != fields[name].default
+            if name not in LATER_OPTIONS or getattr(self, name) != fields[name].default
         }
 
     def replace(self, **changes: Any) -> Self:

@@ -18,11 +18,12 @@ from kstyle.experiments.records import TrialRecord, split_finished
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.planning.estimates import Estimate, cost_model, estimate_run
+from kstyle.planning.regions import skipped_layers
 from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.inputs import check_packages, read_pictures
 from kstyle.runs.job import check_folder_name
 
-PictureSizes = tuple[tuple[int, int], tuple[int, int]]
+PictureSizes = tuple[tuple[int, int], ...]  # (height, width) of content and styles
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,8 +187,10 @@ def check_trial(trial: Trial) -> PictureSizes:
     """
     try:
         check_packages(trial.config)
-        sizes = read_pictures(trial.config).sizes
-        plan_scales_of_run(trial.config, *sizes)
+        pictures = read_pictures(trial.config)
+        sizes = pictures.sizes
+        scales = plan_scales_of_run(trial.config, *sizes)
+        skipped_layers(trial.config, pictures.regions, scales)  # none everywhere
     except KStyleError as error:
         raise type(error)(f"trial {trial.name!r}: {error}") from None
     return sizes

@@ -11,7 +11,7 @@ from kstyle.errors import ConfigError
 from kstyle.experiments.definition.experiment_file import Experiment, Trial, TrialKind
 from kstyle.files import json_text, write_text
 from kstyle.networks.weights import weights_hash
-from kstyle.runs.job import safe_stem
+from kstyle.runs.job import safe_stem, style_name
 from kstyle.runs.provenance import picture_hashes
 from kstyle.tensorboard_plugin.names import HYPERPARAMETER_FILE
 
@@ -96,7 +96,7 @@ def new_record(experiment: str, trial: Trial) -> TrialRecord:
         "folder": trial.name,
         "picture": None,
         "content": safe_stem(trial.config.content),
-        "style": safe_stem(trial.config.style),
+        "style": style_name(trial.config),
         "steps": 0,
         "seconds": 0.0,
         "losses": {},

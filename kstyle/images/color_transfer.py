@@ -4,7 +4,7 @@ All functions take and return sRGB pixels `(height, width, 3)` in [0, 1], and wo
 through rows in strips, so that a large picture takes no copies of itself in float64.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -55,16 +55,29 @@ def keep_color(pixels: np.ndarray, content: np.ndarray) -> np.ndarray:
     return result
 
 
-def match_palette(pixels: np.ndarray, style: np.ndarray) -> np.ndarray:
-    """Give the chroma of `pixels` the mean and covariance of the chroma of `style`.
+def match_palette(
+    pixels: np.ndarray,
+    styles: Sequence[np.ndarray],
+    shares: Sequence[float] = (1.0,),
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
+    """Give the chroma of `pixels` the mean and covariance of the chroma of the styles.
 
-    In OKLab; the lightness stays, within the range of the style's (after Kolkin et al.
+    In OKLab; the lightness stays, within the range of the styles' (after Kolkin et al.
     2022, "Neural Neighbor Style Transfer", section 3.4).
+    shares: of the styles in a blend; they add up to 1. weights: `(height, width)` of
+        the pixels whose chroma is measured, such as the mask of a region.
     """
-    style_mean, style_covariance = color_statistics(style, convert=chroma)
-    mean, covariance = color_statistics(pixels, convert=chroma)
+    style_mean, style_covariance = blended_statistics(
+        [color_statistics(style, convert=chroma) for style in styles], shares
+    )
+    mean, covariance = color_statistics(pixels, weights, convert=chroma)
     transport = transport_matrix(covariance, style_covariance, CHROMA_FLOOR)
-    lightness = [oklab_of_srgb(style[rows])[..., 0] for rows in strips(len(style))]
+    lightness = [
+        oklab_of_srgb(style[rows])[..., 0]
+        for style in styles
+        for rows in strips(len(style))
+    ]
     low, high = min(x.min() for x in lightness), max(x.max() for x in lightness)
     result = np.empty(pixels.shape, np.float32)
     for rows in strips(len(pixels)):
@@ -103,6 +116,17 @@ def color_statistics(
         products = products + flat.T @ weighted
     mean = total / count
     return mean, products / count - np.outer(mean, mean)
+
+
+def blended_statistics(
+    statistics: Sequence[tuple[np.ndarray, np.ndarray]], shares: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blend the means and covariances of several pictures as raw moments."""
+    mean, products = np.zeros(()), np.zeros(())
+    for (own, covariance), share in zip(statistics, shares, strict=True):
+        mean = mean + share * own
+        products = products + share * (covariance + np.outer(own, own))
+    return mean, products - np.outer(mean, mean)
 
 
 def transport_matrix(

@@ -192,7 +192,8 @@ def _levels(samples: np.ndarray, bits: int) -> np.ndarray:
     # Some rows at once: copies of a large picture in floats would be the run's peak.
     strips = np.array_split(samples, 1 + len(samples) // 256)
     rounded = (np.floor(np.clip(x, 0, 1) * top + np.float32(0.5)) for x in strips)
-    return np.concatenate([x.astype(kind) for x in rounded])
+    # In C order, which the writers need, whatever that of the samples is.
+    return np.concatenate([x.astype(kind, order="C") for x in rounded])
 
 
 def _write_with_pillow(

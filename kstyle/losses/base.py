@@ -84,8 +84,9 @@ class LossTerm:
     tag: its name in logs, as "style/conv3_1".
     layer: name of a layer of the network, or `IMAGE`.
     weight: factor on the loss; 0: the loss is measured, but not optimised.
-    source: the picture of the target: "content" or "style"; `None`: no target, and
-        `loss` gets the features of the layer themselves in its place.
+    source: the picture of the target: "content", "style", or "style/NAME" for the
+        styles of a region; `None`: no target, and `loss` gets the features of the layer
+        themselves in its place.
     """
 
     tag: str
@@ -93,3 +94,8 @@ class LossTerm:
     loss: TermLoss
     weight: float = 1.0
     source: str | None = None
+
+    @property
+    def is_style(self) -> bool:
+        """Whether the target is of one or several style pictures."""
+        return self.source is not None and self.source.split("/")[0] == "style"

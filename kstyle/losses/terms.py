@@ -48,23 +48,42 @@ def loss_terms(
     *,
     style_loss: str = "gram",
     content_loss: str = "mse",
+    regions: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[LossTerm, ...]:
     """Make the terms for `{layer: weight}` of content and of style.
 
     tv: weight of the total variation. style_loss, content_loss: the name of a loss, or
         of those of single layers, as "wasserstein,conv1_1=gram": `choose_losses`.
+    regions: `{name: {layer: weight}}` of regions with styles of their own, in place of
+        terms for the whole picture; the layers are among those of `style`.
     Raises: ConfigError: there is no such loss or layer.
 
     `loss_terms({"conv2_2": 8}, {"conv3_1": 200}, tv=200)` is the loss of the article.
     """
+    names = choose_losses(content_loss, content, tuple(CONTENT_LOSSES))
     terms = [
-        LossTerm(f"{kind}/{layer}", layer, classes[name](), float(layers[layer]), kind)
-        for kind, text, classes, layers in (
-            ("content", content_loss, CONTENT_LOSSES, content),
-            ("style", style_loss, STYLE_LOSSES, style),
+        LossTerm(
+            f"content/{layer}",
+            layer,
+            CONTENT_LOSSES[name](),
+            float(content[layer]),
+            "content",
         )
-        for layer, name in choose_losses(text, layers, tuple(classes)).items()
+        for layer, name in names.items()
     ]
+    names = choose_losses(style_loss, style, tuple(STYLE_LOSSES))
+    for region, layers in ({"": style} if regions is None else regions).items():
+        place = f"/{region}" if region else ""
+        terms += [
+            LossTerm(
+                f"style/{layer}{place}",
+                layer,
+                STYLE_LOSSES[names[layer]](),
+                float(weight),
+                f"style{place}",
+            )
+            for layer, weight in layers.items()
+        ]
     return (*terms, LossTerm("tv", IMAGE, TotalVariationLoss(), float(tv), None))
 
 

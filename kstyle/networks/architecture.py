@@ -126,6 +126,51 @@ class LayerInfo:
         return self.height * self.width * self.channels
 
 
+@dataclasses.dataclass(frozen=True)
+class PositionGrid:
+    """Which pixels the positions of a layer stand for, along both axes.
+
+    first_edge: pixel edge at which the first position's box begins; `None`: the
+    positions divide the picture evenly, as far as is known. stride: pixels from one
+    position to the next, the edge of a box. receptive_field: edge in pixels of the
+    square that a position sees, around the middle of its box. channels: of the layer.
+    """
+
+    first_edge: float | None
+    stride: int
+    receptive_field: int
+    channels: int
+
+
+def even_grids(table: Iterable[LayerInfo]) -> dict[str, PositionGrid]:
+    """Return `{layer: PositionGrid}` of a network with branches, from its table.
+
+    A layer that sees the whole picture counts as if it saw its own pixels.
+    """
+    return {
+        row.name: PositionGrid(
+            None, row.stride, row.receptive_field or row.stride, row.channels
+        )
+        for row in table
+    }
+
+
+def position_grids(layers: Iterable[Layer], padding: str) -> dict[str, PositionGrid]:
+    """Return `{layer: PositionGrid}` of a chain of layers."""
+    first_edge, stride, receptive_field = 0.0, 1, 1
+    found = {}
+    for layer in layers:
+        # A window's middle is the middle of the box, which is as wide as the stride.
+        pad = layer.margin if layer.is_padded(padding) else 0
+        first_edge += stride * (layer.kernel / 2 - pad - layer.stride / 2)
+        receptive_field += (layer.kernel - 1) * stride
+        stride *= layer.stride
+        found[layer.name] = PositionGrid(
+            first_edge, stride, receptive_field, layer.channels
+        )
+    return found
+
+
 def layer_alias(name: str) -> str:
     """Return kstyle's name of a layer of a built-in network.
 

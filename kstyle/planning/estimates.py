@@ -103,11 +103,12 @@ class CostModel:
         return SCALE_SECONDS + GRAPH_LAYER_SECONDS * len(layers)
 
     def scale_gflop(self, scale: ScalePlan) -> float:
-        """Return 1e9 operations of a scale: two targets, first evaluation and steps."""
+        """Return 1e9 operations of a scale: targets, first evaluation and steps."""
         content = self.pass_gflop(scale.content_size, finish_statistic(scale))
         factor = 1.0 if scale.tile is None else TILED_FACTOR
         evaluations = 2 * factor * (scale.steps + 1) * content
-        return evaluations + content + self.pass_gflop(scale.style_size)
+        styles = sum(map(self.pass_gflop, scale.style_sizes))
+        return evaluations + content + styles
 
     def scale_bytes(self, scales: Sequence[ScalePlan]) -> list[int]:
         """Return the resident memory of the process at most at each scale.
@@ -137,12 +138,12 @@ class CostModel:
     def feature_bytes(self, scale: ScalePlan) -> float:
         """Return the bytes of the features that a scale holds at most: of a step on the
         content, or of one pass over the style."""
-        sizes = scale.content_size, scale.style_size
+        sizes = scale.content_size, *scale.style_sizes
         if scale.tile is None:
-            content, style = (
+            content, *styles = (
                 stored_values(self.computed_layers(size)) for size in sizes
             )
-            values = max(NETWORK_COPIES * content, style)
+            values = max(NETWORK_COPIES * content, *styles)
         else:
             values = max(self.tiled_values(size, scale.tile) for size in sizes)
         share = BFLOAT16_SHARE if scale.precision == "bfloat16" else 1.0

@@ -21,15 +21,14 @@ OUT_OF_MEMORY_TILE = 512  # px: edge of the tiles after an out-of-memory error
 def fit_memory(
     config: StyleConfig,
     content_size: Size,
-    style_size: Size,
+    *style_sizes: Size,
     available: int | None,
-    *,
     resumed: bool = False,
 ) -> StyleConfig:
     """Return `config`, changed to fit into the memory where it does not and `fit` is
     "auto".
 
-    content_size, style_size: (height, width) of the pictures as loaded, the style
+    content_size, style_sizes: (height, width) of the pictures as loaded, the styles
         already cropped. available: bytes that the process may use, from
         `Machine.available_bytes`; `None` where that is unknown: every run fits then.
     resumed: whether the run continues from a checkpoint; its L-BFGS pairs stay.
@@ -38,7 +37,7 @@ def fit_memory(
     """
 
     def need(changed: StyleConfig) -> int:
-        scales = plan_scales_of_run(changed, content_size, style_size)
+        scales = plan_scales_of_run(changed, content_size, *style_sizes)
         return cost_model(changed).peak_bytes(scales)
 
     if available is None or need(config) <= available:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Self
+from typing import Self, cast
 
 from kstyle.config.finishes import parse_finish
 from kstyle.config.style_config import StyleConfig
@@ -82,6 +82,7 @@ class ScalePlan:
         "bfloat16". tile: the edge of the tiles in pixels; `None` without tiles.
     finish: whether its steps are those of the option `finish`, at the size of the last
         scale, with other losses.
+    more_style_sizes: of the second and further styles.
     """
 
     content_size: tuple[int, int]
@@ -90,6 +91,22 @@ class ScalePlan:
     precision: str = "float32"
     tile: int | None = None
     finish: bool = False
+    more_style_sizes: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def style_sizes(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) of every style picture."""
+        return self.style_size, *self.more_style_sizes
+
+    @property
+    def least_edge(self) -> int:
+        """The shortest edge of all resized pictures in pixels."""
+        return min(min(size) for size in (self.content_size, *self.style_sizes))
+
+    @property
+    def longest_edge(self) -> int:
+        """The longest edge of all resized pictures in pixels."""
+        return max(max(size) for size in (self.content_size, *self.style_sizes))
 
     @property
     def edge(self) -> int:
@@ -113,14 +130,14 @@ class ScalePlan:
 
 
 def plan_scales_of_run(
-    config: StyleConfig, content_size: Size, style_size: Size
+    config: StyleConfig, content_size: Size, *style_sizes: Size
 ) -> tuple[ScalePlan, ...]:
     """Plan every scale of the run, from coarse to fine, and its finish if it has one.
 
-    content_size, style_size: (height, width) of the pictures as loaded, the style
+    content_size, style_sizes: (height, width) of the pictures as loaded, the styles
         already cropped.
     The result has the size of the content at `result_edge`. With `scales` "auto" the
-    first scale is the coarsest at which both pictures are
+    first scale is the coarsest at which all pictures are
     large enough for the layers.
     Raises: ConfigError: a picture is too small or too large at a scale.
     """
@@ -130,15 +147,25 @@ def plan_scales_of_run(
         edge, config.steps, config.scales, config.scale_steps, config.precision
     ):
         content = fit_long_edge(content_size, scale.edge)
-        style = style_size_at(
-            style_size, scale.edge, edge, config.style_size, config.style_scale
+        first, *others = (
+            style_size_at(
+                loaded, scale.edge, edge, style.size, cast(float, style.scale)
+            )
+            for loaded, style in zip(style_sizes, config.style_sources(), strict=True)
         )
-        tile = tile_edge(config.tile, max(*content, *style))
-        found.append(ScalePlan(content, style, scale.steps, scale.precision, tile))
+        plan = ScalePlan(
+            content,
+            first,
+            scale.steps,
+            scale.precision,
+            more_style_sizes=tuple(others),
+        )
+        tile = tile_edge(config.tile, plan.longest_edge)
+        found.append(dataclasses.replace(plan, tile=tile))
     architecture = get_architecture(config.net)
     least = architecture.minimum_size(config.layers(), config.padding)
     if config.scales == "auto":
-        fits = [min(*p.content_size, *p.style_size) >= least for p in found]
+        fits = [plan.least_edge >= least for plan in found]
         found = found[fits.index(True) if any(fits) else -1 :]
     for plan in found:
         check_sizes(plan, least, config.padding)
@@ -195,7 +222,9 @@ def tile_edge(tile: str | int, longest: int) -> int | None:
 
 def check_sizes(plan: ScalePlan, least: int, padding: str) -> None:
     """Refuse pictures above `MAX_PIXELS` or below `least` pixels on an edge."""
-    for name, size in (("content", plan.content_size), ("style", plan.style_size)):
+    pictures = [("content", plan.content_size)]
+    pictures += [("style", size) for size in plan.style_sizes]
+    for name, size in pictures:
         height, width = size
         if height * width > MAX_PIXELS:
             raise ConfigError(

@@ -134,8 +134,7 @@ def find_unfinished_run(config: StyleConfig) -> tuple[Path | None, RunState | No
     """
     if config.output is None:
         return None, None
-    name = run_name(config.content, config.style, config.net)
-    pattern = f"*-{name}*/{CHECKPOINT_FILE}"
+    pattern = f"*-{run_name(config)}*/{CHECKPOINT_FILE}"
     for path in sorted(Path(config.logdir).glob(pattern)):
         with contextlib.suppress(ConfigError):  # in use
             state = find_unfinished_state(path.parent, config)

@@ -137,16 +137,24 @@ def batch_configs(
         folder, or is that of the contents.
     """
     contents = [config.content] if contents is None else expand_folders(contents)
-    styles = [config.style] if styles is None else expand_folders(styles)
-    pairs = [(content, style) for content in contents for style in styles]
-    paths: list[str | None] = [None] * len(pairs)
+    if styles is None:
+        in_styles = [config]
+    else:
+        in_styles = [config.replace(style=style) for style in expand_folders(styles)]
+    configs = [each.replace(content=c) for c in contents for each in in_styles]
+    paths: list[str | None] = [None] * len(configs)
     if output is not None:
         check_output_folder(output, contents)
-        paths = [str(Path(output) / name) for name in result_names(pairs)]
+        names = result_names([picture_paths(each) for each in configs])
+        paths = [str(Path(output) / name) for name in names]
     return [
-        config.replace(content=content, style=style, output=path)
-        for (content, style), path in zip(pairs, paths, strict=True)
+        each.replace(output=path) for each, path in zip(configs, paths, strict=True)
     ]
+
+
+def picture_paths(config: StyleConfig) -> tuple[str, ...]:
+    """Return the paths of the content and of every style."""
+    return config.content, *(style.picture for style in config.style_sources())
 
 
 def expand_folders(places: Paths) -> list[str]:
@@ -205,11 +213,12 @@ def check_output_folder(
         )
 
 
-def result_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
+def result_names(pairs: Sequence[tuple[str, ...]]) -> list[str]:
     """Return a file name for each pair of content and style, unique in any case.
 
-    CONTENT-STYLE.png; if that is not unique with suffixes (a_jpg-wave_png), and then
-    with numbers. The same pairs get the same names each time.
+    CONTENT-STYLE.png, and CONTENT-STYLE-STYLE.png of several styles; if that is not
+    unique with suffixes (a_jpg-wave_png), and then with numbers. The same pairs get the
+    same names each time.
     """
     names = [
         "-".join(Path(without_sample_prefix(path)).stem for path in pair)
@@ -258,7 +267,7 @@ def make_batch_plan(
         raise ConfigError("A batch of no pictures: name one content at least.")
     if len(set(outputs)) < len(outputs):
         raise ConfigError("Two pictures of the batch have the same output.")
-    styles = {(c.style, c.style_crop) for c in configs}
+    styles = {(s.picture, s.crop) for c in configs for s in c.style_sources()}
     sizes = {key: read_style(*key, inputs).shape[:2] for key in styles}
     places = {Path(c.output).parent: Path(c.output) for c in configs if c.output}
     places |= {
@@ -272,16 +281,19 @@ def make_batch_plan(
         load_config_weights(config, inputs)
         if config.has_init_file():
             inputs.load_picture(config.init)
-        size = sizes[config.style, config.style_crop]
+        of_styles = [sizes[s.picture, s.crop] for s in config.style_sources()]
         available = machine.available_bytes(config.device)
-        entries.append(check_entry(config, size, available, overwrite))
+        entries.append(check_entry(config, of_styles, available, overwrite))
     for config in requested:
         explain_precision(config.precision, config.device, machine)
     return BatchPlan(tuple(entries), inputs, machine)
 
 
 def check_entry(
-    config: StyleConfig, style_size: Size, available: int | None, overwrite: bool
+    config: StyleConfig,
+    style_sizes: Sequence[Size],
+    available: int | None,
+    overwrite: bool,
 ) -> BatchEntry:
     """Return the entry of one picture; `available` as for `fit_memory`."""
     try:
@@ -291,8 +303,9 @@ def check_entry(
             replaces = os.path.exists(config.output)
             if replaces and not overwrite and is_finished_result(config.output):
                 return BatchEntry(config, config, "there")
-        sizes = read_content_size(config.content, config.content_crop), style_size
-        fitted = fit_memory(config, *sizes, available)
+        content_size = read_content_size(config.content, config.content_crop)
+        sizes = content_size, *style_sizes
+        fitted = fit_memory(config, *sizes, available=available)
         scales = plan_scales_of_run(fitted, *sizes)
         return BatchEntry(fitted, config, scales=scales, replaces=replaces)
     except KStyleError as error:

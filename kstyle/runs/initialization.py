@@ -15,7 +15,7 @@ from kstyle.networks.registry import get_architecture
 from kstyle.planning.scales import Size
 from kstyle.runs.job import Job
 from kstyle.runs.model_cache import ModelCache, build_model, job_targets, on_device
-from kstyle.runs.model_options import build_terms
+from kstyle.runs.model_options import job_terms
 from kstyle.transfer.style_transfer import StyleTransfer
 
 
@@ -51,7 +51,7 @@ def layer_losses(
     the pictures are too small for are left out.
     """
     config, scale = job.config, job.scales[-1].for_measuring()
-    least = min(*scale.content_size, *scale.style_size)
+    least = scale.least_edge
     architecture = get_architecture(config.net)
     names = [
         name
@@ -120,23 +120,53 @@ def solve_job_weights(job: Job, models: ModelCache | None = None) -> Job:
 def normalized_options(job: Job, models: ModelCache) -> dict[str, Any]:
     """Compute the options that the method `normalized` changes.
 
-    From the targets of the first scale, which its steps need too.
+    From the targets of the first scale, which its steps need too. Each region has its
+    own weights, as the layers of its style have other losses.
     """
-    config, scale = job.config, job.scales[0]
-    terms = [term for term in build_terms(config) if term.source]
-    targets = job_targets(job, scale, models, terms)[1]
-    values: dict[str, dict[str, float]] = {"content": {}, "style": {}}
-    for term in terms:
-        loss = term.loss.normal_loss(targets[term.tag])
-        values[term.source or ""][term.layer] = float(np.sum(loss))
-    weights = layer_balance.normalize_layer_weights(
-        config.style_layers,
-        config.content_layers,
-        style_values=values["style"],
-        content_values=values["content"],
-        edge=job.scales[-1].edge,
-    )
-    return {"style_layers": weights}
+    config, values = job.config, normal_losses(job, models)
+    weights = {
+        source: layer_balance.normalize_layer_weights(
+            config.region_layers.get(
+                source.removeprefix("style/"), config.style_layers
+            ),
+            config.content_layers,
+            style_values=of_layers,
+            content_values=values["content"],
+            edge=job.scales[-1].edge,
+        )
+        for source, of_layers in values.items()
+        if source != "content"
+    }
+    if not job.regions:
+        return {"style_layers": weights["style"]}
+    return {
+        "style_layers": config.style_layers,
+        "region_layers": {
+            source.removeprefix("style/"): layers for source, layers in weights.items()
+        },
+    }
+
+
+def normal_losses(job: Job, models: ModelCache) -> dict[str, dict[str, float]]:
+    """Compute `{source of a term: {layer: its loss of features of 0}}`.
+
+    Of the targets of the first scale; of a later one where a region has too few
+    positions at the first.
+    """
+    sources = [f"style/{region.name}" for region in job.regions] or ["style"]
+    values: dict[str, dict[str, float]] = {name: {} for name in ("content", *sources)}
+    for scale in job.scales:
+        terms = [
+            term
+            for term in job_terms(job, scale)
+            if term.source and term.layer not in values[term.source]
+        ]
+        if terms:
+            targets = job_targets(job, scale, models, terms)[1]
+            for term in terms:
+                loss = term.loss.normal_loss(targets[term.tag])
+                values[term.source or ""][term.layer] = float(np.sum(loss))
+    return values
 
 
 def initial_layer_values(

@@ -14,7 +14,9 @@ from kstyle.images.samples import picture_file
 from kstyle.lru_cache import LRUCache
 from kstyle.networks.registry import get_architecture
 from kstyle.networks.weights import NetWeights, load_weights, weights_hash
+from kstyle.planning.regions import Region
 from kstyle.planning.scales import Size
+from kstyle.runs.region_inputs import read_regions
 
 MAX_PICTURE_BYTES = 2**28  # a painting of 20 megapixels, or a hundred small ones
 MAX_STYLE_BYTES = 2**26  # of style pictures resized to the scales
@@ -65,19 +67,21 @@ class InputCache:
 class InputPictures:
     """The pictures of a run at full size.
 
-    content: cropped. style: `(height, width, 3)` in [0, 1], cropped, and with the
-        colours of the content where the option `color` is one of `MATCHED`. init: the
-        initial picture if it is a file.
+    content: cropped. styles: each `(height, width, 3)` in [0, 1], cropped, and with
+        the colours of the content where the option `color` is one of `MATCHED`. init:
+        the initial picture if it is a file. regions: of the content; none where the
+        style applies to all of it.
     """
 
     content: Picture
-    style: np.ndarray
+    styles: tuple[np.ndarray, ...]
     init: Picture | None = None
+    regions: tuple[Region, ...] = ()
 
     @property
-    def sizes(self) -> tuple[Size, Size]:
-        """(height, width) of the content and of the style."""
-        return self.content.size, self.style.shape[:2]
+    def sizes(self) -> tuple[Size, ...]:
+        """(height, width) of the content and of each style."""
+        return self.content.size, *(style.shape[:2] for style in self.styles)
 
 
 def check_packages(config: StyleConfig) -> None:
@@ -96,13 +100,17 @@ def read_pictures(
     """
     load = inputs.load_picture if inputs else reading.load_picture
     content = read_content(config.content, config.content_crop, inputs)
-    style = read_style(config.style, config.style_crop, inputs)
+    styles = [
+        read_style(style.picture, style.crop, inputs)
+        for style in config.style_sources()
+    ]
     if config.color in MATCHED:
-        style = match_color(style, content.pixels, content.alpha)
+        styles = [match_color(style, content.pixels, content.alpha) for style in styles]
     return InputPictures(
         content=content,
-        style=style,
+        styles=tuple(styles),
         init=load(config.init) if config.has_init_file() else None,
+        regions=read_regions(config, content, load),
     )
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import logging
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +26,9 @@ from kstyle.hardware.machine import THIS_MACHINE, Machine
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.images import writing
 from kstyle.images.color_transfer import keep_color, match_palette
+from kstyle.images.masks import resize_mask
 from kstyle.images.picture import Picture, resize
+from kstyle.images.region_overlay import overlay_regions
 from kstyle.losses.conventions import (
     CONVENTIONS,
     REFERENCE,
@@ -36,6 +39,13 @@ from kstyle.losses.conventions import (
 from kstyle.networks.registry import get_architecture
 from kstyle.networks.weights import NetWeights
 from kstyle.planning.memory_fit import fit_memory, tile_after_memory_error
+from kstyle.planning.regions import (
+    Region,
+    RegionAtScale,
+    coverage,
+    plan_regions,
+    skipped_layers,
+)
 from kstyle.planning.scales import ScalePlan, Size, plan_scales_of_run
 from kstyle.runs import checkpoint_file
 from kstyle.runs.checkpoint_file import RunState
@@ -49,22 +59,26 @@ from kstyle.runs.inputs import (
 from kstyle.runs.provenance import read_run, result_hash
 
 MAX_RESIZED_BYTES = 2**28  # of a resized picture; a larger one is not kept
+# Letters of a picture's name in a folder's. Two names in 4-byte letters still fit the
+# 255 bytes that a folder's name can have.
+MAX_STEM = 24
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
     """A checked run: its config, pictures at full size, scales and folder.
 
-    style: `(height, width, 3)` in [0, 1], already cropped. init_picture: the initial
-        picture if it is a file. folder: of the run, made already. output: the path of
-        the result. requested_config: the config before the layer weights were solved
-        and the run was fitted to the memory. inputs: the cache of several runs with
-        one style. max_resized_bytes: of a resized picture that is kept.
+    styles: each `(height, width, 3)` in [0, 1], already cropped. init_picture: the
+        initial picture if it is a file. folder: of the run, made already. output: the
+        path of the result. requested_config: the config before the layer weights were
+        solved and the run was fitted to the memory. inputs: the cache of several runs
+        with one style. regions: of the content; none where the style applies to all of
+        it. max_resized_bytes: of a resized picture that is kept.
     """
 
     config: StyleConfig
     content: Picture
-    style: np.ndarray
+    styles: tuple[np.ndarray, ...]
     init_picture: Picture | None
     weights: NetWeights
     scales: tuple[ScalePlan, ...]
@@ -73,7 +87,8 @@ class Job:
     requested_config: StyleConfig
     inputs: InputCache | None = None
     max_resized_bytes: int = MAX_RESIZED_BYTES
-    resized: dict[tuple[str, Size], np.ndarray] = dataclasses.field(
+    regions: tuple[Region, ...] = ()
+    resized: dict[tuple[str | int, Size], np.ndarray] = dataclasses.field(
         default_factory=dict, repr=False, compare=False
     )
 
@@ -90,10 +105,38 @@ class Job:
         """Return the content resampled to `size`, (height, width)."""
         return self._resized("content", self.content.pixels, size, resize)
 
-    def style_at(self, size: Size) -> np.ndarray:
-        """Return the style resampled to `size`, (height, width)."""
+    def style_at(self, size: Size, number: int = 0) -> np.ndarray:
+        """Return a style resampled to `size`, (height, width). number: from 0."""
         make = self.inputs.resize if self.inputs else resize
-        return self._resized("style", self.style, size, make)
+        return self._resized(number, self.styles[number], size, make)
+
+    def styles_at(self, scale: ScalePlan) -> list[np.ndarray]:
+        """Return every style at its size at `scale`."""
+        sizes = enumerate(scale.style_sizes)
+        return [self.style_at(size, number) for number, size in sizes]
+
+    def regions_at(self, scale: ScalePlan) -> tuple[RegionAtScale, ...]:
+        """Return the regions with the weights of the layers' positions at `scale`."""
+        return plan_regions(self.config, self.regions, scale)
+
+    def region_overlay(self, scale: ScalePlan) -> np.ndarray:
+        """Return the content at `scale`, tinted by its regions."""
+        size = scale.content_size
+        masks = [resize_mask(region.mask, size) for region in self.regions]
+        return overlay_regions(self.content_at(size), masks)
+
+    def pixel_limits(self, size: Size) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the lowest and highest values of the picture's pixels, of `size`.
+
+        They are as far from the photograph as regions cover a pixel: what is not
+        covered keeps it, and at a soft edge the style fades out. `None`: no limits.
+        """
+        covered = coverage(self.regions, size)
+        if covered is None:
+            return None
+        content = self.content_at(size)
+        low, high = (content + sign * covered[..., None] for sign in (-1, 1))
+        return np.maximum(low, 0.0), np.minimum(high, 1.0)
 
     def recolored(self, pixels: np.ndarray) -> np.ndarray:
         """Return a picture of the run with the colours that its option `color` asks
@@ -102,12 +145,27 @@ class Job:
         if self.config.color == "keep":
             return keep_color(pixels, self.content_at((height, width)))
         if self.config.color == "exact":
-            return match_palette(pixels, self.style_at(self.scales[-1].style_size))
+            return self._with_palettes(pixels)
         return pixels
+
+    def _with_palettes(self, pixels: np.ndarray) -> np.ndarray:
+        """Return a picture with the palette of the styles, by regions."""
+        styles = self.styles_at(self.scales[-1])
+        if not self.regions:
+            return match_palette(pixels, styles, self.config.style_shares())
+        height, width = pixels.shape[:2]
+        masks = [resize_mask(each.mask, (height, width)) for each in self.regions]
+        total = np.maximum(sum(masks), 1.0)
+        result = pixels * (1 - sum(masks) / total)[..., None]
+        for region, mask in zip(self.regions, masks, strict=True):
+            own = [styles[n] for n in region.styles]
+            recolored = match_palette(pixels, own, region.shares, weights=mask)
+            result += recolored * (mask / total)[..., None]
+        return result
 
     def _resized(
         self,
-        name: str,
+        name: str | int,
         pixels: np.ndarray,
         size: Size,
         make: Callable[[np.ndarray, Size], np.ndarray],
@@ -153,14 +211,17 @@ def prepare(
     pictures, weights = read_inputs(config, overwrite=overwrite, inputs=inputs)
     available = machine.available_bytes(config.device)
     resumed = state is not None
-    config = fit_memory(config, *pictures.sizes, available, resumed=resumed)
+    config = fit_memory(config, *pictures.sizes, available=available, resumed=resumed)
     scales = plan_scales_of_run(config, *pictures.sizes)
     config = in_reference_convention(config, scales[-1].content_size)
+    for sentence in skipped_layers(config, pictures.regions, scales):
+        logging.getLogger("kstyle").warning(sentence)
     folder = make_run_folder(config, folder)
     job = Job(
         config=config,
         content=pictures.content,
-        style=pictures.style,
+        styles=pictures.styles,
+        regions=pictures.regions,
         init_picture=pictures.init,
         weights=weights,
         scales=scales,
@@ -207,13 +268,14 @@ def job_in_tiles(job: Job) -> Job | None:
 
     Returns: `None` where tiles are not allowed, are there already, or could not help.
     """
-    last = job.scales[-1]
-    longest = max(*last.content_size, *last.style_size)
-    tile = tile_after_memory_error(job.config.fit, job.config.possible_tile(), longest)
+    tile = tile_after_memory_error(
+        job.config.fit, job.config.possible_tile(), job.scales[-1].longest_edge
+    )
     if tile is None:
         return None
     config = job.config.replace(tile=tile)
-    scales = plan_scales_of_run(config, job.content.size, job.style.shape[:2])
+    sizes = [style.shape[:2] for style in job.styles]
+    scales = plan_scales_of_run(config, job.content.size, *sizes)
     make_run_folder(config, job.folder)
     return dataclasses.replace(job, config=config, scales=scales)
 
@@ -252,8 +314,7 @@ def new_run_folder(logdir: str, name: str) -> Path:
 def make_run_folder(config: StyleConfig, folder: str | Path | None = None) -> Path:
     """Make the run's folder, a new one in `logdir` unless given, with config.yaml."""
     if folder is None:
-        name = run_name(config.content, config.style, config.net)
-        folder = new_run_folder(config.logdir, name)
+        folder = new_run_folder(config.logdir, run_name(config))
     folder = Path(folder)
     check_folder_name(folder)
     with explained_folder_errors(folder):
@@ -290,15 +351,20 @@ def explained_folder_errors(folder: str | Path) -> Iterator[None]:
         ) from None
 
 
-def run_name(content: str, style: str, net: str) -> str:
-    """Return the name of a run's folder without its time; arguments are the options."""
-    return f"{safe_stem(content)}-{safe_stem(style)}-{safe_stem(net)}"
+def run_name(config: StyleConfig) -> str:
+    """Return the name of a run's folder without its time."""
+    return f"{safe_stem(config.content)}-{style_name(config)}-{safe_stem(config.net)}"
+
+
+def style_name(config: StyleConfig) -> str:
+    """Return a short name of the style, or of several as a+b, safe as a folder's."""
+    names = [safe_stem(style.picture) for style in config.style_sources()]
+    return "+".join(names)[:MAX_STEM]
 
 
 def safe_stem(path: str) -> str:
     """Return a short name of the picture `path` that is safe as a folder's name."""
-    # Two of them in 4-byte letters still fit the 255 bytes of a folder's name.
-    name = Path(path.removeprefix("sample:")).stem[:24]
+    name = Path(path.removeprefix("sample:")).stem[:MAX_STEM]
     return "".join(c if c.isalnum() or c in "._" else "_" for c in name)
 
 

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -31,7 +31,12 @@ from kstyle.runs.model_options import (
     optimizer_options,
 )
 from kstyle.transfer.style_transfer import StyleTransfer
-from kstyle.transfer.targets import compute_targets
+from kstyle.transfer.targets import (
+    TargetPicture,
+    TargetSource,
+    compute_targets,
+    target_pictures,
+)
 
 # In an `AbortedError` of oneDNN: it got no memory for a primitive or its descriptor.
 ONEDNN_MEMORY_ERROR = "could not create"
@@ -89,6 +94,12 @@ def build_model(
     """
     network = network_options(job, scale.precision)
     extractor, targets = job_targets(job, scale, models, terms)
+    position_weights = {
+        f"style/{layer}/{each.region.name}": weights
+        for each in job.regions_at(scale)
+        for layer, weights in each.weights.items()
+    }
+    limits = job.pixel_limits(scale.content_size)
     # Only their sizes are used, and a large one's pixels take memory.
     content, style = (
         np.broadcast_to(np.float32(0), (*size, 3))
@@ -106,13 +117,21 @@ def build_model(
             targets=targets,
             start_step=start_step,
             tile=scale.tile,
+            position_weights=position_weights,
+            pixel_limits=limits,
         )
         if optimise:
             model.compile(make_optimizer(**optimizer))
         return model
 
     def reset(model: StyleTransfer) -> None:
-        model.reset(start, targets=targets, start_step=start_step, terms=terms)
+        model.reset(
+            start,
+            targets=targets,
+            start_step=start_step,
+            terms=terms,
+            pixel_limits=limits,
+        )
 
     if not optimise:
         return build()
@@ -123,7 +142,12 @@ def build_model(
     # Samples of a style may be fewer than those of another, as a small layer has fewer.
     # Sorted: the targets that are known already come first in `targets`.
     sizes = tuple(sorted((tag, tuple(x.shape)) for tag, x in targets.items()))
-    key = (network.key, scale.tile, shape, device, parts, sizes, *optimizer.items())
+    masks = tuple(array_digest(weights) for weights in position_weights.values())
+    limited = limits is not None
+    key = (
+        *(network.key, scale.tile, shape, device, parts, sizes, masks, limited),
+        *optimizer.items(),
+    )
     return models.get_model(key, build, reset)
 
 
@@ -132,10 +156,30 @@ def job_targets(
 ) -> tuple[keras.Model, dict]:
     """Return the extractor for `terms` at `scale`, and `{tag: target}` of the terms."""
     network = network_options(job, scale.precision)
-    pictures = {
+    pictures: dict[str, TargetSource] = {
         "content": job.content_at(scale.content_size),
-        "style": job.style_at(scale.style_size),
+        "style": [
+            TargetPicture(pixels, share)
+            for pixels, share in zip(
+                job.styles_at(scale), job.config.style_shares(), strict=True
+            )
+        ],
     }
+    for each in job.regions_at(scale):
+        name = each.region.name
+        pictures[f"style/{name}"] = [
+            TargetPicture(
+                job.style_at(scale.style_sizes[number], number),
+                share,
+                {f"style/{layer}/{name}": x for layer, x in weights.items()},
+            )
+            for number, share, weights in zip(
+                each.region.styles,
+                each.region.shares,
+                each.style_weights,
+                strict=True,
+            )
+        ]
     layers = tuple(dict.fromkeys(term.layer for term in terms if term.source))
     extractor = models.get_extractor(network, layers)
     return extractor, models.get_targets(
@@ -183,7 +227,7 @@ class ModelCache:
         network: NetworkOptions,
         extractor: keras.Model,
         terms: Sequence,
-        pictures: dict[str, np.ndarray],
+        pictures: Mapping[str, TargetSource],
         tile: int | None = None,
     ) -> dict:
         """Return `{tag: target}` of the terms; known targets are not computed again.
@@ -192,7 +236,8 @@ class ModelCache:
         they are computed in, if any.
         """
         start = network.key, tile
-        digests = {name: picture_digest(picture) for name, picture in pictures.items()}
+        used = {term.source for term in terms if term.source}
+        digests = {name: source_digest(pictures[name]) for name in used}
         keys = {
             term.tag: (*start, loss_key(term.loss), term.layer, digests[term.source])
             for term in terms
@@ -244,7 +289,19 @@ def model_bytes(model: StyleTransfer) -> int:
     return sum(map(array_bytes, (*held, *model.optimizer.variables)))
 
 
-def picture_digest(picture: np.ndarray) -> tuple[tuple[int, ...], str]:
-    """Return the shape of `picture` and the SHA-256 of its pixels."""
-    picture = np.ascontiguousarray(picture, np.float32)
-    return picture.shape, hashlib.sha256(picture.data).hexdigest()
+def source_digest(source: TargetSource) -> Hashable:
+    """Return a value that differs between sources of different targets."""
+    return tuple(
+        (
+            array_digest(part.pixels),
+            part.share,
+            *((tag, array_digest(x)) for tag, x in sorted(part.weights.items())),
+        )
+        for part in target_pictures(source)
+    )
+
+
+def array_digest(array: np.ndarray) -> tuple[tuple[int, ...], str]:
+    """Return the shape of `array` and the SHA-256 of its values in float32."""
+    array = np.ascontiguousarray(array, np.float32)
+    return array.shape, hashlib.sha256(array.data).hexdigest()

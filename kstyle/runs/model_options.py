@@ -5,12 +5,15 @@ arguments.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from kstyle.config.style_config import StyleConfig
 from kstyle.losses.base import LossTerm
 from kstyle.losses.terms import loss_terms
 from kstyle.networks.weights import NetWeights
+from kstyle.planning.regions import RegionAtScale
+from kstyle.planning.scales import ScalePlan
 from kstyle.runs.job import Job
 
 
@@ -46,13 +49,17 @@ def network_options(job: Job, precision: str) -> NetworkOptions:
 
 
 def build_terms(
-    config: StyleConfig, relative_edge: float = 1.0
+    config: StyleConfig,
+    relative_edge: float = 1.0,
+    regions: Sequence[RegionAtScale] = (),
 ) -> tuple[LossTerm, ...]:
     """Make the terms of the loss of a run.
 
     The weight of a term is that of its layer times `content_weight` or `style_weight`.
     relative_edge: the edge of a scale over that of the last one. At a coarser scale
         style has less weight if the option `style_growth` is above 0.
+    regions: of the picture, each with its share of the picture as a factor on its style
+        losses; none: the style losses are of the whole picture.
     """
     style_weight = config.style_weight * relative_edge**config.style_growth
     return loss_terms(
@@ -61,7 +68,28 @@ def build_terms(
         config.tv_weight,
         style_loss=config.style_loss,
         content_loss=config.content_loss,
+        regions={
+            each.region.name: {
+                layer: weight * style_weight * each.share
+                for layer, weight in region_layers(config, each).items()
+            }
+            for each in regions
+        }
+        or None,
     )
+
+
+def region_layers(config: StyleConfig, region: RegionAtScale) -> dict[str, float]:
+    """Return `{layer: weight}` of the style layers that count for a region."""
+    layers = config.region_layers.get(region.region.name, config.style_layers)
+    return {k: weight for k, weight in layers.items() if k in region.weights}
+
+
+def job_terms(
+    job: Job, scale: ScalePlan, relative_edge: float = 1.0
+) -> tuple[LossTerm, ...]:
+    """Make the terms of a job at a scale; arguments as for `build_terms`."""
+    return build_terms(job.config, relative_edge, job.regions_at(scale))
 
 
 def optimizer_options(config: StyleConfig) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from kstyle.runs.hyperparameters import (
 from kstyle.runs.initialization import initial_picture, solve_job_weights
 from kstyle.runs.job import Job, job_in_tiles, prepare
 from kstyle.runs.model_cache import ModelCache, build_model, on_device
-from kstyle.runs.model_options import build_terms
+from kstyle.runs.model_options import job_terms
 from kstyle.runs.progress import check_verbose, show_progress
 from kstyle.runs.provenance import record_run, write_run_record
 from kstyle.runs.results import (
@@ -50,6 +50,7 @@ from kstyle.runs.results import (
 from kstyle.runs.saved_inputs import check_config, pictures_as_files
 from kstyle.transfer.style_transfer import StyleTransfer
 
+TERM_KINDS = ("content", "style", "tv")  # the first words of tags, in their order
 Callbacks = Sequence[keras.callbacks.Callback]
 log = logging.getLogger("kstyle")
 
@@ -61,6 +62,10 @@ def stylize(
     content: Any = None,
     style: Any = None,
     init: Any = None,
+    blend: Sequence[float] | None = None,
+    region: Any = None,
+    content_map: Any = None,
+    style_map: Any = None,
     overwrite: bool = False,
     verbose: str | int = "auto",
 ) -> StyleResult:
@@ -70,6 +75,12 @@ def stylize(
     content, style, init: in place of the config's: a path, an array
         `(height, width, 3)` of uint8, uint16 or floats in [0, 1], a Pillow image or a
         `Picture`. The run's folder keeps those in memory, so that it can be resumed.
+        A list of styles is blended.
+    blend: shares of several styles, in place of the config's.
+    region: a mask, or one for each style: a path, "alpha", "rest", or an array
+        `(height, width)` of floats in [0, 1], uint8 or bool.
+    content_map, style_map: colour-coded pictures, as `content`; of several styles, a
+        list of maps.
     overwrite: whether an existing `config.output` may be replaced.
     verbose: "auto" or 1: progress in a terminal or a notebook; 0: none.
     Raises: KStyleError: one of its children, with what to do about it. A
@@ -80,8 +91,15 @@ def stylize(
     check_verbose(verbose)
     check_run_settings()
     devices.check_device_option(config.device)
-    pictures = {"content": content, "style": style, "init": init}
-    with pictures_as_files(config, pictures) as (config, folder):
+    pictures = {
+        "content": content,
+        "style": style,
+        "init": init,
+        "region": region,
+        "content_map": content_map,
+        "style_map": style_map,
+    }
+    with pictures_as_files(config, pictures, blend=blend) as (config, folder):
         job = prepare(config, overwrite=overwrite, folder=folder)
     with show_progress(job, verbose) as progress:
         return run_job(job, [*callbacks, *progress])
@@ -147,7 +165,7 @@ def optimise_job(
     Arguments and errors as for `run_job`; an `OutOfMemoryError` ends it.
     """
     begun = time.perf_counter() - (state.seconds if state else 0.0)
-    guard = DivergenceGuard(job.weights.source, (job.content.pixels, job.style))
+    guard = DivergenceGuard(job.weights.source, (job.content.pixels, *job.styles))
     with lock_folder(job.folder), explained_storage_errors(job.folder):
         with record_run(job.config, job.weights.source, job.folder) as record:
             record["guard"] = guard.events
@@ -259,12 +277,15 @@ def open_logs(
     writer = tf.summary.create_file_writer(str(job.folder))
     stack.callback(tensorboard.close_writer, writer)
     if state is None:
-        last, terms = job.scales[-1], build_terms(config)
+        last = job.scales[-1]
+        terms = job_terms(job, last)
         content = job.content_at(last.content_size)
-        style = job.style_at(last.style_size)
-        tensorboard.write_header(writer, config, terms, content, style)
+        styles = job.styles_at(last)
+        tensorboard.write_header(writer, config, terms, content, *styles)
+        if job.regions:
+            tensorboard.write_overlay(writer, job.region_overlay(last))
     return [
-        LossCSV(file, config.report_every, columns),
+        LossCSV(file, config.report_every, columns, all_tags(job)),
         tensorboard.ScalarEvents(
             writer, config.report_every, gradients=config.log_gradients
         ),
@@ -272,6 +293,13 @@ def open_logs(
             writer, job.folder / "snapshots", config.snapshot_every, job.recolored
         ),
     ]
+
+
+def all_tags(job: Job) -> list[str]:
+    """List the tags of the terms of all scales: content, style, total variation."""
+    terms = [term for scale in job.scales for term in job_terms(job, scale)]
+    tags = list(dict.fromkeys(term.tag for term in terms))
+    return sorted(tags, key=lambda tag: TERM_KINDS.index(tag.split("/")[0]))
 
 
 def close_file(file: TextIO) -> None:
@@ -299,7 +327,7 @@ def build_scale_model(
         start, step = state.image, state.step
     else:
         start, step = initial_picture(job, scale.content_size), 0
-    terms = build_terms(job.config, scale.edge / job.scales[-1].edge)
+    terms = job_terms(job, scale, scale.edge / job.scales[-1].edge)
     if scale.finish:
         terms = finish_terms(job, scale, models, terms)
     model = build_model(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from kstyle.config.style_config import PATH_OPTIONS, StyleConfig
+from kstyle.config.style_source import map_style_paths
 from kstyle.errors import ConfigError, DivergedError
 from kstyle.files import check_no_web_address, file_hash, json_text, write_text
 from kstyle.hardware.host import package_versions
@@ -143,12 +144,17 @@ def shareable_options(config: StyleConfig) -> dict[str, Any]:
     """
     options = config.model_dump(mode="json")
     for key in PATH_OPTIONS:
-        path = Path(options[key] or "")
-        if str(path).startswith("~") or path.is_absolute():
-            options[key] = path.name
         if options[key] is not None:
-            options[key] = escape_undecodable(options[key])
+            options[key] = shareable_path(options[key])
+    options["styles"] = map_style_paths(options["styles"], shareable_path)
     return options
+
+
+def shareable_path(text: str) -> str:
+    """Return the name of an absolute path, or a relative path, as printable text."""
+    path = Path(text)
+    private = str(path).startswith("~") or path.is_absolute()
+    return escape_undecodable(path.name if private else text)
 
 
 def escape_undecodable(name: str) -> str:

@@ -21,7 +21,7 @@ from kstyle.runs.callbacks.periodic import EverySteps
 from kstyle.runs.inputs import load_config_weights, read_pictures
 from kstyle.runs.job import Job, result_path
 from kstyle.runs.model_cache import ModelCache, build_model
-from kstyle.runs.model_options import build_terms
+from kstyle.runs.model_options import job_terms
 from kstyle.runs.provenance import RunRecord, shareable_options
 from kstyle.transfer.style_transfer import StyleTransfer
 
@@ -152,7 +152,7 @@ def final_losses(
         scale = next(each for each in job.scales if each.content_size == size)
         scale = scale.for_measuring()
         found = build_model(
-            job, scale, models, build_terms(job.config), pixels
+            job, scale, models, job_terms(job, scale), pixels
         ).measure_losses()
     else:
         found = model.evaluate_losses()
@@ -171,7 +171,8 @@ def losses_of_result(record: RunRecord) -> dict[str, float]:
     job = Job(
         config=config,
         content=pictures.content,
-        style=pictures.style,
+        styles=pictures.styles,
+        regions=pictures.regions,
         init_picture=pictures.init,
         weights=load_config_weights(config),
         scales=plan_scales_of_run(config, *pictures.sizes),
@@ -185,5 +186,6 @@ def losses_of_result(record: RunRecord) -> dict[str, float]:
             f"{path} is {picture.size}, and the run's result was {scale.content_size} "
             "(height, width). It is not the picture of this run."
         )
-    model = build_model(job, scale, ModelCache(), build_terms(config), picture.pixels)
+    terms = job_terms(job, scale)
+    model = build_model(job, scale, ModelCache(), terms, picture.pixels)
     return {name: float(value) for name, value in model.measure_losses().items()}

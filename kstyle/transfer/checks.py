@@ -1,10 +1,11 @@
 """Checks of the arguments of a `StyleTransfer` and its methods, before any work."""
 
 import collections
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kstyle.errors import ConfigError
@@ -14,7 +15,7 @@ from kstyle.losses.regularization import TotalVariationLoss
 from kstyle.losses.statistics import StatisticLoss
 from kstyle.networks.extractor import has_chain
 
-SOURCES = ("content", "style", None)
+SOURCES = ("content", None)
 TILED_LOSSES = (ContentLoss, StatisticLoss, TotalVariationLoss)
 # Arguments of `keras.Model.fit` that are about data.
 DATA_ARGUMENTS = (
@@ -51,10 +52,10 @@ def check_terms(
                 f"{term.tag!r} is at the layer {term.layer!r}, and the extractor has "
                 f"{', '.join(layers)}. Give build_extractor the layers of all terms."
             )
-        if term.source not in SOURCES:
+        if term.source not in SOURCES and not term.is_style:
             raise ConfigError(
                 f"{term.tag!r} has the source {term.source!r}: it must be 'content', "
-                "'style' or None."
+                "'style', 'style/NAME' of a region, or None."
             )
         if tiled and not isinstance(term.loss, TILED_LOSSES):
             raise ConfigError(
@@ -65,6 +66,29 @@ def check_terms(
     if count > 1:
         raise ConfigError(f"{count} terms have the tag {tag!r}. Give each its own.")
     return terms
+
+
+def check_pixel_limits(
+    limits: Sequence[np.ndarray], shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and highest values of pixels, checked, as float32.
+
+    Raises: ConfigError: they do not have the picture's `shape`, are outside [0, 1], or
+        a lowest value is above the highest.
+    """
+    low, high = (np.asarray(each, "float32") for each in limits)
+    shapes = low.shape, high.shape
+    if shapes != (tuple(shape),) * 2:
+        raise ConfigError(
+            f"`pixel_limits` must be two arrays of the content's shape {tuple(shape)}: "
+            f"{shapes[0]} and {shapes[1]}."
+        )
+    if not (0 <= low.min() and (low <= high).all() and high.max() <= 1):
+        raise ConfigError(
+            "`pixel_limits` must be (lowest, highest) values within 0..1, the first "
+            "nowhere above the second."
+        )
+    return low, high
 
 
 def check_no_strategy() -> None:

@@ -41,7 +41,7 @@ def make_selections(
     for term in terms:
         of_term = (weights or {}).get(term.tag)
         # The positions of a content's target are drawn once: it is the content there.
-        number = draw if term.source == "style" else 0
+        number = draw if term.is_style else 0
         found[term.tag] = term.loss.select(
             sizes[term.layer], of_term, share=share, draw=number
         )
@@ -50,9 +50,7 @@ def make_selections(
 
 def draws_positions(terms: Iterable[LossTerm]) -> bool:
     """Return whether some term compares positions that are drawn again during a run."""
-    return any(
-        isinstance(term.loss, SampleLoss) and term.source == "style" for term in terms
-    )
+    return any(isinstance(term.loss, SampleLoss) and term.is_style for term in terms)
 
 
 def layer_sizes(

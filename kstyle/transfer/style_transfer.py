@@ -1,7 +1,7 @@
 """`StyleTransfer`: a picture as the only trainable weight of a Keras model."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -27,8 +27,10 @@ from kstyle.transfer.checks import (
     check_no_data,
     check_no_losses,
     check_no_strategy,
+    check_pixel_limits,
     check_terms,
 )
+from kstyle.transfer.pixel_range import PixelLimits, PixelRange
 from kstyle.transfer.progress_line import ProgressLine
 from kstyle.transfer.saving import (
     describe_array,
@@ -42,17 +44,14 @@ from kstyle.transfer.selections import (
     draws_positions,
     make_selections,
 )
-from kstyle.transfer.targets import as_batch, compute_targets
+from kstyle.transfer.targets import (
+    TargetPicture,
+    as_batch,
+    as_target_source,
+    compute_targets,
+)
 from kstyle.transfer.tiled_evaluator import TiledEvaluator
 from kstyle.transfer.whole_evaluator import WholeEvaluator
-
-
-@keras.saving.register_keras_serializable("kstyle")
-class PixelRange(keras.constraints.Constraint):
-    """Clamp to [0, 1], so that what is optimised is what can be saved."""
-
-    def __call__(self, image: tf.Tensor) -> tf.Tensor:
-        return ops.clip(image, 0.0, 1.0)
 
 
 @keras.saving.register_keras_serializable("kstyle")
@@ -62,7 +61,8 @@ class StyleTransfer(keras.Model):
     extractor: from `build_extractor`, with every layer that `terms` name.
     terms: from `loss_terms` (or `build_terms` of a config).
     content, style: `(height, width, 3)` as uint8, uint16 or floats in [0, 1], a Pillow
-        image, a `Picture` or a path; they may differ in size.
+        image, a `Picture` or a path; they may differ in size. Several styles that are
+        blended: a list of `TargetPicture`s.
     init: start picture of the content's size; the content if `None`.
     targets: from `compute_targets` for these terms, if they are known already.
     start_step: value of `global_step` at the start.
@@ -70,6 +70,9 @@ class StyleTransfer(keras.Model):
         less memory and a third more time; `None`: no tiles.
     position_weights: `{tag: (height, width)}`, at least 0, of the positions of a
         statistic's layer, for terms that concern a region of the picture.
+    pixel_limits: (lowest, highest) values of the pixels, `(height, width, 3)` within
+        [0, 1] each, such as those of a photograph where it is to be kept. `None`: 0
+        and 1.
 
     `train_step` moves the picture once and then evaluates it: the losses of step n are
     those of the picture after n moves, and the gradient found on the way serves the
@@ -87,13 +90,14 @@ class StyleTransfer(keras.Model):
         extractor: keras.Model,
         terms: Iterable[LossTerm],
         content: np.ndarray,
-        style: np.ndarray,
+        style: np.ndarray | Sequence[TargetPicture],
         init: np.ndarray | None = None,
         *,
         targets: Mapping[str, np.ndarray] | None = None,
         start_step: int = 0,
         tile: int | None = None,
         position_weights: Mapping[str, np.ndarray] | None = None,
+        pixel_limits: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         check_no_strategy()
         super().__init__(name="style_transfer", dtype="float32")
@@ -107,16 +111,19 @@ class StyleTransfer(keras.Model):
             raise ConfigError(
                 f"`init` must be of the content's shape {shape[1:]}: {start.shape[1:]}."
             )
-        self.image = self._add_array("image", start, constraint=PixelRange())
+        self._range = PixelRange()
+        if pixel_limits is not None:
+            self._range = PixelLimits(*check_pixel_limits(pixel_limits, shape[1:]))
+            start = np.asarray(self._range(start))
+        self.image = self._add_array("image", start, constraint=self._range)
         # A `keras.Variable` from `compile` on: measuring alone needs no gradient.
         self.gradient: Any = None
         self.global_step = int(start_step)
         self._targets_are_known = True
         if targets is None:
-            style = as_picture(style, "style").pixels
-            pictures = {"content": content, "style": style}
+            pictures = {"content": content, "style": as_target_source(style)}
             targets = compute_targets(extractor, self.terms, pictures, tile)
-        self.position_weights = position_weights
+        self.position_weights = dict(position_weights or {})
         self.draw = 0  # number of the drawing of random positions
         given = (extractor, self.terms, targets, self._select_positions())
         self.evaluator = (
@@ -207,6 +214,7 @@ class StyleTransfer(keras.Model):
         targets: Mapping[str, np.ndarray] | None = None,
         start_step: int = 0,
         terms: Iterable[LossTerm] | None = None,
+        pixel_limits: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         """Start again, in place, with another picture and other targets.
 
@@ -216,6 +224,7 @@ class StyleTransfer(keras.Model):
             that it was made with; a picture that is not given keeps its own.
         targets: from `compute_targets`, in place of both.
         terms: those of this model with other weights; the same ones are 0.
+        pixel_limits: in place of those of this model, if it has any.
         Raises: ImageError, ConfigError: a picture cannot be used.
         """
         start = as_batch(as_picture(init, "init").pixels)
@@ -231,7 +240,9 @@ class StyleTransfer(keras.Model):
             self.evaluator.set_terms(self.terms)
         self.evaluator.set_targets(targets)
         self._draw_positions(0)
-        self.image.assign(start)
+        if pixel_limits is not None and isinstance(self._range, PixelLimits):
+            self._range.assign(*pixel_limits)
+        self.image.assign(self._range(start))
         self.gradient.assign(np.zeros(self.gradient.shape, "float32"))
         self.global_step = int(start_step)
         self._optimizer_snapshot.restore()
@@ -389,6 +400,8 @@ class StyleTransfer(keras.Model):
         losses, gradient = self.evaluator.losses_and_gradient(
             self.image_tensor(), self.optimizer.scale_loss
         )
+        if isinstance(self._range, PixelLimits):
+            gradient = self._range.mask_gradient(gradient)
         self.gradient.assign(gradient)
         return losses
 
@@ -452,6 +465,10 @@ class StyleTransfer(keras.Model):
             "size": list(self.image.shape[1:3]),
             "targets": {tag: describe_array(x) for tag, x in self.targets.items()},
             "tile": self.tile,
+            "position_weights": {
+                tag: describe_array(x) for tag, x in self.position_weights.items()
+            },
+            "pixel_limits": isinstance(self._range, PixelLimits),
         }
 
     @classmethod
@@ -466,6 +483,12 @@ class StyleTransfer(keras.Model):
             *(empty, empty),
             targets={tag: empty_array(x) for tag, x in config["targets"].items()},
             tile=config["tile"],
+            # Files of earlier versions have neither. The arrays come with the weights.
+            position_weights={
+                tag: empty_array(x) + 1
+                for tag, x in config.get("position_weights", {}).items()
+            },
+            pixel_limits=(empty, empty) if config.get("pixel_limits") else None,
         )
         model._targets_are_known = False
         return model
@@ -489,6 +512,11 @@ class StyleTransfer(keras.Model):
         store["global_step"] = np.array(self.global_step)
         for tag, target in self.targets.items():
             store[f"target/{tag}".replace("/", ":")] = ops.convert_to_numpy(target)
+        for tag, weights in self.position_weights.items():
+            store[f"positions/{tag}".replace("/", ":")] = weights
+        if isinstance(self._range, PixelLimits):
+            store["lowest"] = self._range.low.numpy()
+            store["highest"] = self._range.high.numpy()
 
     def load_own_variables(self, store: Any) -> None:
         """Take the picture, the targets and the step from a file of weights.
@@ -496,13 +524,27 @@ class StyleTransfer(keras.Model):
         Raises: ConfigError: it is the file of a model of other sizes or terms.
         """
         names = {tag: f"target/{tag}".replace("/", ":") for tag in self.targets}
-        wanted = {"image", "global_step", *names.values()}
+        positions = {
+            tag: f"positions/{tag}".replace("/", ":") for tag in self.position_weights
+        }
+        wanted = {"image", "global_step", *names.values(), *positions.values()}
+        if isinstance(self._range, PixelLimits):
+            wanted |= {"lowest", "highest"}
         if set(store.keys()) != wanted or store["image"].shape != self.image.shape:
             raise ConfigError(
                 "The file is of a StyleTransfer of another size or with other terms "
                 f"than this one: {tuple(self.image.shape)}, {', '.join(names)}."
             )
         self.image.assign(store["image"])
+        if isinstance(self._range, PixelLimits):
+            self._range.assign(
+                np.asarray(store["lowest"]), np.asarray(store["highest"])
+            )
+        if positions:
+            self.position_weights = {
+                tag: np.asarray(store[name]) for tag, name in positions.items()
+            }
+            self.evaluator.set_selections(self._select_positions())
         self.global_step = int(np.asarray(store["global_step"]))
         self.evaluator.set_targets(
             {

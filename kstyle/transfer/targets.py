@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kstyle.images.arrays import as_picture
 from kstyle.losses.base import IMAGE, LossTerm
 from kstyle.losses.statistics import StatisticLoss
 from kstyle.transfer.selections import make_selections
@@ -65,6 +66,19 @@ def compute_targets(
             else:  # of one picture
                 (targets[term.tag],) = statistics
     return targets
+
+
+def as_target_source(style: Any) -> TargetSource:
+    """Convert a style as users give it: a picture, or `TargetPicture`s of several.
+
+    Raises: ImageError: it is no picture.
+    """
+    several = isinstance(style, (list, tuple))
+    if isinstance(style, TargetPicture) or (
+        several and style and all(isinstance(part, TargetPicture) for part in style)
+    ):
+        return style
+    return as_picture(style, "style").pixels
 
 
 def target_pictures(source: TargetSource) -> list[TargetPicture]:

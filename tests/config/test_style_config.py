@@ -293,9 +293,10 @@ def test_options_that_do_not_go_together_are_refused(options, words):
 
 
 def test_every_option_survives_yaml():
-    # Three that do not go together with others.
-    apart = {"iterations", "convention", "preprocess"}
-    assert {*CHANGED, *apart} == set(StyleConfig.model_fields)
+    # What does not go together with others; tests/config/test_style_source.py.
+    others = {"iterations", "convention", "preprocess", "styles", "blend"}
+    others |= {"region", "content_map", "style_map", "region_layers"}
+    assert {*CHANGED, *others} == set(StyleConfig.model_fields)
     config = StyleConfig(**CHANGED)
     assert all(v != getattr(StyleConfig(), k) for k, v in CHANGED.items())
     assert StyleConfig.from_yaml(config.to_yaml()) == config
@@ -376,7 +377,8 @@ def test_options_say_whether_they_affect_the_result():
 
 def test_options_say_whether_they_are_paths_or_fitted():
     assert sorted(PATH_OPTIONS) == [
-        *("content", "init", "logdir", "net", "output", "style", "weights")
+        *("content", "content_map", "init", "logdir", "net", "output", "region"),
+        *("style", "style_map", "weights"),
     ]
     assert FITTED_OPTIONS == ("history", "tile")
 
@@ -398,7 +400,12 @@ def test_picture_options_have_the_init_where_it_is_a_file():
 
 def test_a_path_object_is_kept_as_its_text():
     for option in set(PATH_OPTIONS) - {"net"}:
-        config = StyleConfig(**{option: Path("folder") / "file.png"})
+        other = {"content_map": "style_map", "style_map": "content_map"}.get(option)
+        options = {
+            option: Path("folder") / "file.png",
+            **({other: "b"} if other else {}),
+        }
+        config = StyleConfig(**options)
         assert getattr(config, option) == "folder/file.png"
         assert StyleConfig.from_yaml(config.to_yaml()) == config
 

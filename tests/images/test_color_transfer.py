@@ -94,7 +94,7 @@ def test_keep_with_a_grey_content_is_grey():
 
 
 def test_palette_of_a_grey_painting_is_grey():
-    found = match_palette(np.array([[[0.7, 0.5, 0.5]] * 2], "float32"), grey(0, 1))
+    found = match_palette(np.array([[[0.7, 0.5, 0.5]] * 2], "float32"), [grey(0, 1)])
     assert np.ptp(found, axis=-1).max() < 0.03
 
 
@@ -102,7 +102,7 @@ def test_palette_has_the_chroma_of_the_painting():
     generator = np.random.default_rng(4)
     pixels = 0.4 + 0.2 * generator.random((32, 32, 3))
     style = [0.3, 0.4, 0.5] + 0.1 * generator.random((32, 32, 3))
-    lab = oklab_of_srgb(match_palette(pixels, style))[..., 1:]
+    lab = oklab_of_srgb(match_palette(pixels, [style]))[..., 1:]
     mean, covariance = color_statistics(oklab_of_srgb(style)[..., 1:])
     found = color_statistics(lab)
     np.testing.assert_allclose(found[0], mean, atol=1e-3)

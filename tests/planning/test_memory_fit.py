@@ -29,16 +29,16 @@ def peak(config):
 
 def refusal(config, available):
     with pytest.raises(ConfigError) as refused:
-        fit_memory(config, *SIZES, available)
+        fit_memory(config, *SIZES, available=available)
     return str(refused.value)
 
 
 def test_a_run_is_refused_for_one_missing_byte():
     config = StyleConfig(size=512, fit="off", precision="float32")
     need = peak(config)
-    assert fit_memory(config, *SIZES, need) is config
+    assert fit_memory(config, *SIZES, available=need) is config
     with pytest.raises(ConfigError, match=r"512 px needs about [\d.]+ GB.* leave out"):
-        fit_memory(config, *SIZES, need - 1)
+        fit_memory(config, *SIZES, available=need - 1)
 
 
 def test_fewer_pairs_are_tried_before_tiles(caplog):
@@ -48,19 +48,21 @@ def test_fewer_pairs_are_tried_before_tiles(caplog):
         changes += [{"tile": tile, **few} for few in ({}, *changes[:2])]
     assert memory_fallbacks(config.history, "off") == changes
     few = config.replace(history=3)
-    assert fit_memory(config, *SIZES, peak(few)) == few
+    assert fit_memory(config, *SIZES, available=peak(few)) == few
     assert "continuing with --history 3" in caplog.text
-    assert fit_memory(config, *SIZES, peak(few) - 1) == config.replace(tile="whole")
+    assert fit_memory(config, *SIZES, available=peak(few) - 1) == config.replace(
+        tile="whole"
+    )
     assert "continuing with --tile whole" in caplog.text
 
 
 def test_a_resumed_run_keeps_its_pairs_and_may_take_tiles():
     config = StyleConfig(size=4096)
     tiled = config.replace(tile=1024)
-    assert fit_memory(config, *SIZES, peak(tiled), resumed=True) == tiled
+    assert fit_memory(config, *SIZES, available=peak(tiled), resumed=True) == tiled
     too_little = peak(config.replace(tile=256)) - 1
     with pytest.raises(ConfigError, match="end other programs, or remove state.npz"):
-        fit_memory(config, *SIZES, too_little, resumed=True)
+        fit_memory(config, *SIZES, available=too_little, resumed=True)
 
 
 def test_what_is_small_already_is_not_made_larger():
@@ -75,12 +77,12 @@ def test_the_largest_tiles_that_fit_are_taken(caplog):
         for edge in (*memory_fit.TILE_FALLBACKS, "off")
     }
     assert needs[256] < needs[512] < needs[1024] < needs["whole"] < needs["off"]
-    assert fit_memory(config, *SIZES, needs["off"]) is config
+    assert fit_memory(config, *SIZES, available=needs["off"]) is config
     assert not caplog.records
-    assert fit_memory(config, *SIZES, needs[512]) == config.replace(tile=512)
+    assert fit_memory(config, *SIZES, available=needs[512]) == config.replace(tile=512)
     assert "continuing with --tile 512." in caplog.text
     with pytest.raises(ConfigError, match="with --tile 256, but"):
-        fit_memory(config, *SIZES, needs[256] - 1)
+        fit_memory(config, *SIZES, available=needs[256] - 1)
 
 
 @pytest.mark.parametrize("scales", ["auto", 2, (300, 4096)])
@@ -101,7 +103,7 @@ def test_where_no_size_fits_another_advice_is_given():
 
 def test_every_run_fits_where_the_free_memory_is_unknown():
     config = StyleConfig(size=16384)
-    assert fit_memory(config, *SIZES, None) is config
+    assert fit_memory(config, *SIZES, available=None) is config
 
 
 def test_tiles_after_a_memory_error_divide_the_picture():

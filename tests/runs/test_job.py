@@ -70,7 +70,9 @@ def test_pictures_are_resampled_to_the_requested_size(options):
     np.testing.assert_array_equal(
         job.content_at((16, 32)), resize(job.content.pixels, (16, 32))
     )
-    np.testing.assert_array_equal(job.style_at((20, 15)), resize(job.style, (20, 15)))
+    np.testing.assert_array_equal(
+        job.style_at((20, 15)), resize(job.styles[0], (20, 15))
+    )
 
 
 def test_a_resized_picture_is_made_once_unless_it_is_large(options):
@@ -84,9 +86,9 @@ def test_a_resized_picture_is_made_once_unless_it_is_large(options):
 
 def test_a_crop_comes_before_the_size(options):
     job = prepare(StyleConfig(style_crop="left", **options))
-    assert job.style.shape == (30, 30, 3)  # of a portrait, the top
-    whole = prepare(StyleConfig(**options)).style
-    np.testing.assert_array_equal(job.style, whole[:30])
+    assert job.styles[0].shape == (30, 30, 3)  # of a portrait, the top
+    whole = prepare(StyleConfig(**options)).styles[0]
+    np.testing.assert_array_equal(job.styles[0], whole[:30])
     assert job.scales[-1].style_size == (30, 30)
 
 

@@ -11,8 +11,8 @@ from kstyle.runs.job import prepare
 from kstyle.runs.model_cache import (
     MAX_MODEL_BYTES,
     ModelCache,
+    array_digest,
     build_model,
-    picture_digest,
 )
 from kstyle.runs.model_options import build_terms, network_options
 
@@ -28,7 +28,7 @@ def make_job(small_run):
 def scale_at(job, edge):
     """The job's scale as it would be at another long edge, in float32."""
     config = job.config.replace(size=edge, scales=1)
-    (scale,) = plan_scales_of_run(config, job.content.size, job.style.shape[:2])
+    (scale,) = plan_scales_of_run(config, job.content.size, job.styles[0].shape[:2])
     return scale
 
 
@@ -157,9 +157,9 @@ def test_another_size_is_not_confused(make_job):
 
 def test_pictures_are_distinguished_by_shape_and_bytes():
     picture = np.zeros((2, 3, 3))
-    assert picture_digest(picture) == picture_digest(picture.astype("float32"))
-    assert picture_digest(picture) != picture_digest(np.zeros((3, 2, 3)))
-    assert picture_digest(picture) != picture_digest(picture + 1e-6)
+    assert array_digest(picture) == array_digest(picture.astype("float32"))
+    assert array_digest(picture) != array_digest(np.zeros((3, 2, 3)))
+    assert array_digest(picture) != array_digest(picture + 1e-6)
 
 
 def test_a_target_in_use_is_not_dropped_for_a_new_one(make_job):

@@ -28,6 +28,7 @@ import pydantic
 from kstyle.config.option_types import validation_error
 from kstyle.config.strict_yaml import read_config_file
 from kstyle.config.style_config import StyleConfig
+from kstyle.config.style_source import without_replaced_styles
 from kstyle.errors import ConfigError
 from kstyle.experiments.definition.axes import (
     Choice,
@@ -320,7 +321,8 @@ def make_trial(
         chosen = merge_choices((choice, repeat, Choice(changes, {}))).options
         # A table of initial losses needs every layer.
         forced = {"all_losses": True} if kind == "table" else {}
-        config = StyleConfig(**{**options, **chosen, **forced})
+        kept = without_replaced_styles(options, chosen)
+        config = StyleConfig(**{**kept, **chosen, **forced})
         if config.output is not None:
             raise ConfigError(
                 "output: a trial's result is written to its folder. Leave it out."

@@ -32,7 +32,7 @@ from kstyle.runs.initialization import layer_losses
 from kstyle.runs.job import Job, prepare
 from kstyle.runs.many_runs import Attempt, find_unfinished_state
 from kstyle.runs.model_cache import MAX_MODEL_BYTES, ModelCache
-from kstyle.runs.model_options import build_terms
+from kstyle.runs.model_options import job_terms
 
 
 class WorkerContext:
@@ -146,14 +146,17 @@ def run_picture_trial(
         result, sentence = error.result, error_sentence(error)
     if result.interrupted:
         raise KeyboardInterrupt
+    solved = dataclasses.replace(job, config=result.config)
     measured: TrialResult = {
         "picture": f"{trial.name}/{result.path.name}",
         "steps": result.steps,
         "seconds": result.seconds,
         "losses": result.losses,
-        "weights": {term.tag: term.weight for term in build_terms(result.config)},
+        "weights": {
+            term.tag: term.weight for term in job_terms(solved, job.scales[-1])
+        },
         "curve": curve.values,
-        "fitted": dataclasses.replace(job, config=result.config).fitted_options(),
+        "fitted": solved.fitted_options(),
     }
     return measured, sentence
 

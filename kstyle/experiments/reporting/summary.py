@@ -15,6 +15,7 @@ from kstyle.config.style_config import (
     PATH_OPTIONS,
     StyleConfig,
 )
+from kstyle.config.style_source import map_style_paths
 from kstyle.experiments.definition.experiment_file import Experiment
 from kstyle.experiments.findings.rules import Finding
 from kstyle.experiments.findings.verdicts import Verdict, judge_finding
@@ -172,17 +173,21 @@ def shareable_records(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 def without_folders(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options with only the names of files."""
-    return {
+    found: dict[str, Any] = {
         name: Path(value).name if name in PATH_OPTIONS and value else value
         for name, value in options.items()
     }
+    if "styles" in found:
+        found["styles"] = map_style_paths(found["styles"], lambda path: Path(path).name)
+    return found
 
 
 def original_pictures(configs: Iterable[StyleConfig]) -> dict[str, np.ndarray]:
     """Return `{label: pixels}` of the content and style pictures of the trials."""
     found = {}
     for config in configs:
-        for kind, path in (("content", config.content), ("style", config.style)):
+        styles = [("style", style.picture) for style in config.style_sources()]
+        for kind, path in [("content", config.content), *styles]:
             label = f"{kind} {Path(path.removeprefix('sample:')).stem}"
             if label not in found:
                 found[label] = load_picture(path).pixels

@@ -86,21 +86,30 @@ class LossCSV(EverySteps):
     """Writes one row of losses per report into `file`, an open text file.
 
     Columns: `step`, `loss`, each term weighted, then each unweighted as `raw/…`.
-    columns: those that the file of a resumed run has already.
+    columns: those that the file of a resumed run has already. tags: of the terms of
+        all scales; a term that a scale lacks is empty there.
     """
 
     state_name = "loss_csv"
     writes_files = True
 
-    def __init__(self, file: TextIO, every: int, columns: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        file: TextIO,
+        every: int,
+        columns: Sequence[str] = (),
+        tags: Sequence[str] = (),
+    ) -> None:
         super().__init__(every)
-        self.file = file
+        self.file, self.tags = file, tags
         self.writer = csv.DictWriter(file, columns) if columns else None
 
     def report(self, step: int, logs: dict[str, float]) -> None:
         logs.pop("change", None)
         if self.writer is None:
-            self.writer = csv.DictWriter(self.file, ["step", *logs])
+            raw = [f"raw/{tag}" for tag in self.tags]
+            names = ["loss", *self.tags, *raw] if self.tags else [*logs]
+            self.writer = csv.DictWriter(self.file, ["step", *names])
             self.writer.writeheader()
         self.writer.writerow({"step": step, **logs})
         self.file.flush()

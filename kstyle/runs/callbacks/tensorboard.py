@@ -176,19 +176,28 @@ def write_header(
     config: StyleConfig,
     terms: Sequence[LossTerm],
     content: np.ndarray,
-    style: np.ndarray,
+    *styles: np.ndarray,
 ) -> None:
-    """Write both pictures, the config as text, and the custom-scalars layout."""
+    """Write the pictures, the config as text, and the custom-scalars layout."""
     with event_errors(), writer.as_default(step=0):
         tf.summary.image(
             "source/content", content[None], description="The **photograph**."
         )
-        tf.summary.image("source/style", style[None], description="The **painting**.")
+        for number, style in enumerate(styles, start=1):
+            tag = "source/style" if number == 1 else f"source/style {number}"
+            tf.summary.image(tag, style[None], description="The **painting**.")
         tf.summary.text(
             "config", config_markdown(config), description="The **options** of the run."
         )
         layout = custom_scalar.pb(chart_layout(terms)).SerializeToString()
         tf.summary.experimental.write_raw_pb(layout, step=0)
+        writer.flush()
+
+
+def write_overlay(writer: tf.summary.SummaryWriter, overlay: np.ndarray) -> None:
+    """Write the content, tinted by its regions, as the image `source/regions`."""
+    with event_errors(), writer.as_default(step=0):
+        tf.summary.image("source/regions", overlay[None])
         writer.flush()
 
 

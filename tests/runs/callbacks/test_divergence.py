@@ -252,7 +252,7 @@ def test_a_loss_above_that_of_noise_is_taken_back(options, plain):
     options |= {"content": plain("a.png", 0.1), "style": plain("b.png", 0.0)}
     options |= {"optimizer": "adam", "scales": 1}
     job = prepare(StyleConfig(**options))
-    guard = DivergenceGuard("", (job.content.pixels, job.style), noise_factor=0.2)
+    guard = DivergenceGuard("", (job.content.pixels, job.styles[0]), noise_factor=0.2)
     model = pipeline.build_scale_model(job, job.scales[0], ModelCache(), None)
     model.fit(steps_per_epoch=4, callbacks=[guard, Poison(2, value=0.9)])
     (event,) = guard.events

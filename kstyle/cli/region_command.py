@@ -1,0 +1,99 @@
+"""`kstyle regions`: where each style applies, without a run."""
+
+from typing import Any
+
+import click
+
+from kstyle.cli import console
+from kstyle.cli.common import print_path, show_log, user_errors
+from kstyle.cli.completion import complete_file, complete_picture
+from kstyle.cli.environment import variable_name
+from kstyle.cli.grouped_help import GroupedCommand
+from kstyle.cli.options import (
+    VariableOption,
+    WholeText,
+    config_options,
+    make_config,
+    merge_options,
+    overwrite_option,
+    quiet_option,
+)
+from kstyle.cli.streams import print_to_stderr
+from kstyle.errors import ConfigError
+from kstyle.images.masks import resize_mask
+from kstyle.images.picture import resize
+from kstyle.images.region_overlay import overlay_regions
+from kstyle.images.writing import check_writable, save_picture
+from kstyle.planning.regions import plan_regions, skipped_layers
+from kstyle.planning.scales import plan_scales_of_run
+from kstyle.runs.inputs import read_pictures
+
+DEFAULT_OVERLAY = "regions.png"
+
+
+@click.command("regions", cls=GroupedCommand)
+@click.argument(
+    "content",
+    required=False,
+    envvar=variable_name("content"),
+    shell_complete=complete_picture,
+)
+@click.argument(
+    "style",
+    nargs=-1,
+    type=WholeText(),
+    metavar="[STYLE]...",
+    envvar=variable_name("style"),
+    shell_complete=complete_picture,
+)
+@config_options
+@click.option(
+    "--config",
+    "config_file",
+    cls=VariableOption,
+    envvar=variable_name("config"),
+    metavar="FILE",
+    help="YAML file of options",
+    group="Pictures",
+    shell_complete=complete_file,
+)
+@overwrite_option("replace an existing picture")
+@quiet_option("print only the path of the picture")
+@click.pass_context
+def regions_command(
+    context: click.Context,
+    config_file: str | None,
+    overwrite: bool,
+    quiet: bool,
+    **_: Any,  # the fields of `StyleConfig`, which `merge_options` reads
+) -> None:
+    """Show where in the content each style applies.
+
+    Takes the arguments and options of `kstyle stylize`, and writes the content at the
+    size of the result, tinted by its regions, to --output (regions.png). What is grey
+    keeps the photograph. Prints each region's share of the picture, and the layers at
+    which it has too few positions.
+    """
+    with user_errors(), show_log(quiet):
+        config = make_config(context, merge_options(context, config_file), config_file)
+        if not config.has_regions():
+            raise ConfigError(
+                "There are no regions to show. Give --region MASK once for each style, "
+                "or --content-map and --style-map."
+            )
+        output = config.output or DEFAULT_OVERLAY
+        check_writable(output, overwrite=overwrite)
+        pictures = read_pictures(config)
+        scales = plan_scales_of_run(config, *pictures.sizes)
+        sentences = skipped_layers(config, pictures.regions, scales)
+        size = scales[-1].content_size
+        masks = [resize_mask(region.mask, size) for region in pictures.regions]
+        overlay = overlay_regions(resize(pictures.content.pixels, size), masks)
+        save_picture(output, overlay)
+        if not quiet:
+            names = [style.picture for style in config.style_sources()]
+            at_last = plan_regions(config, pictures.regions, scales[-1])
+            console.print_regions(at_last, names)
+            for sentence in sentences:
+                print_to_stderr(f"warning: {sentence}")
+        print_path(output)

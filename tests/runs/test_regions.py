@@ -1,0 +1,229 @@
+"""Runs with regions: what stays, what is painted, records, the command, Python."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import kstyle
+from kstyle.cli.main import cli
+from kstyle.errors import ConfigError, ImageError
+from kstyle.images.masks import resize_mask
+from kstyle.runs.initialization import solve_job_weights
+from kstyle.runs.job import prepare, reopen_run
+from kstyle.runs.model_cache import ModelCache, build_model
+from kstyle.runs.model_options import job_terms
+from kstyle.runs.pipeline import run_job
+from kstyle.runs.provenance import read_run
+
+LEFT = np.zeros((16, 24), "float32")
+LEFT[:, :12] = 1
+
+
+def save_mask(path, mask):
+    """Write a mask as a grey picture; return its path."""
+    kstyle.save_picture(path, np.repeat(mask[..., None], 3, axis=2))
+    return str(path)
+
+
+@pytest.fixture
+def left(small_run, tmp_path):
+    """Options of a small run that paints the left half."""
+    mask = save_mask(tmp_path / "left.png", LEFT)
+    return {**small_run, "region": mask, "style_weights": "none"}
+
+
+def test_the_photograph_stays_as_far_as_nothing_covers_it(left, tmp_path):
+    columns = np.clip(np.linspace(1.5, -0.5, 24, dtype="float32"), 0, 1)
+    left["region"] = save_mask(tmp_path / "soft.png", np.tile(columns, (16, 1)))
+    config = kstyle.StyleConfig(**left, init="noise", style_weight=500)
+    job = prepare(config)
+    change = np.abs(run_job(job).picture.pixels - job.content_at((12, 18)))
+    limits = resize_mask(job.regions[0].mask, (12, 18))
+    assert (change <= limits[..., None] + 1e-6).all()
+    assert change[:, 14:].max() == 0
+    assert change[:, :4].mean() > 0.05
+
+
+def flat(*colors):
+    """A picture of 16 rows, 32 columns of each colour."""
+    return np.concatenate(
+        [np.broadcast_to(np.float32(c), (16, 32, 3)) for c in colors], axis=1
+    )
+
+
+def test_a_region_is_a_single_run_away_from_its_edge(small_run):
+    red, blue, grey = (0.8, 0.2, 0.1), (0.1, 0.3, 0.9), (0.5, 0.5, 0.5)
+    options = {**small_run, "style_weights": "none", "size": 64, "scales": 1}
+    # Steps of Adam on pixels depend on each pixel's own gradients only.
+    options |= {"optimizer": "adam", "parameterization": "pixels", "steps": 8}
+    config = kstyle.StyleConfig(**options, style_weight=3000, tv_weight=0)
+    maps = flat((1, 0, 0), (0, 0, 1))
+    content, style = flat(grey, grey), flat(red, blue)
+    both = kstyle.stylize(
+        config, content=content, style=style, content_map=maps, style_map=maps
+    ).picture.pixels
+    alone = kstyle.stylize(config, content=content, style=flat(red, red))
+    found, expected = both[:, :20], alone.picture.pixels[:, :20]
+    assert np.abs(expected - 0.5).max() > 0.1
+    np.testing.assert_allclose(found, expected, atol=0.04)
+    assert np.abs(found - expected).mean() < 0.005
+
+
+def test_each_region_has_its_share_of_the_style_loss(left):
+    left["style"] = [left["style"], left["content"]]
+    left["region"] = [left["region"], "rest"]
+    config = kstyle.StyleConfig(**{**left, "style_weights": "normalized"})
+    job = solve_job_weights(prepare(config))
+    terms = {term.tag: term for term in job_terms(job, job.scales[0])}
+    for name in ("left", "rest"):
+        for layer, weight in job.config.region_layers[name].items():
+            term = terms[f"style/{layer}/{name}"]
+            assert term.weight == pytest.approx(100 * weight / 2)
+    # The same empty picture has the same loss in both regions and in the content.
+    model = build_model(
+        job, job.scales[0], ModelCache(), list(terms.values()), job.content_at((12, 18))
+    )
+    empty = [
+        float(np.sum(t.loss.normal_loss(model.targets[t.tag]))) * t.weight
+        for t in terms.values()
+        if t.is_style and t.layer == "conv2_1"
+    ]
+    assert empty[0] == pytest.approx(empty[1], rel=1e-4)
+
+
+def test_tiles_and_a_saved_model_measure_the_same_losses(left, tmp_path):
+    job = prepare(kstyle.StyleConfig(**left))
+    terms = job_terms(job, job.scales[0])
+    start = job.content_at((12, 18))[::-1]
+    models = [
+        build_model(
+            prepare(kstyle.StyleConfig(**left, tile=tile)),
+            prepare(kstyle.StyleConfig(**left, tile=tile)).scales[0],
+            ModelCache(),
+            terms,
+            start,
+        )
+        for tile in ("off", "whole")
+    ]
+    losses = [model.evaluate(return_dict=True) for model in models]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    models[0].save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.evaluate(return_dict=True) == pytest.approx(losses[0], rel=1e-6)
+    np.testing.assert_array_equal(loaded._range.low, models[0]._range.low)
+
+
+class InterruptAtStep2(keras.callbacks.Callback):
+    """Raises what Ctrl-C raises."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.global_step == 2:
+            raise KeyboardInterrupt
+
+
+def test_masks_from_memory_are_recorded_and_resumed(left):
+    options = {k: v for k, v in left.items() if k != "region"}
+    config = kstyle.StyleConfig(**options, checkpoint_every=1)
+    whole = kstyle.stylize(config, region=LEFT > 0)
+    part = kstyle.stylize(config, [InterruptAtStep2()], region=LEFT)
+    record = read_run(part.folder)
+    assert set(record["pictures"]) == {"content", "style", "region"}
+    assert record["config"].region == str(part.folder / "region.png")
+    job, state = reopen_run(part.folder)
+    again = run_job(job, state=state)
+    np.testing.assert_array_equal(again.picture.pixels, whole.picture.pixels)
+    assert json.loads(kstyle.read_metadata(again.path)["config"])["region"] == (
+        "region.png"
+    )
+    events = [path.read_bytes() for path in whole.folder.glob("events*")]
+    assert any(b"source/regions" in data for data in events)
+
+
+def test_alpha_of_the_content_is_a_mask(small_run, tmp_path, random_picture):
+    picture = kstyle.Picture(random_picture(16, 24), LEFT)
+    kstyle.save_picture(tmp_path / "content.png", picture)
+    config = kstyle.StyleConfig(**small_run, region="alpha", color="match")
+    (region,) = prepare(config).regions
+    np.testing.assert_array_equal(region.mask, LEFT)
+    kstyle.save_picture(tmp_path / "content.png", random_picture(16, 24))
+    with pytest.raises(ConfigError, match="has no transparency"):
+        prepare(config)
+
+
+def test_a_crop_of_the_content_crops_its_mask(left):
+    job = prepare(kstyle.StyleConfig(**left, content_crop="25%,0,50%,100%"))
+    np.testing.assert_array_equal(job.regions[0].mask, LEFT[:, 6:18])
+    with pytest.raises(ConfigError, match="nothing of it is in the content"):
+        prepare(kstyle.StyleConfig(**left, content_crop="50%,0,50%,100%"))
+
+
+def test_exact_colours_are_those_of_each_region_s_style(left, tmp_path):
+    for name, color in (("red", (0.8, 0.2, 0.2)), ("blue", (0.2, 0.2, 0.8))):
+        kstyle.save_picture(tmp_path / f"{name}.png", flat(color))
+    left["style"] = [str(tmp_path / "red.png"), str(tmp_path / "blue.png")]
+    left["region"] = [left["region"], "rest"]
+    job = prepare(kstyle.StyleConfig(**left, color="exact"))
+    found = job.recolored(job.content_at((12, 18)))
+    assert (found[:, :9, 0] > found[:, :9, 2]).all()
+    assert (found[:, 9:, 2] > found[:, 9:, 0]).all()
+
+
+def test_the_command_shows_the_regions(left, tmp_path):
+    words = ["regions", left["content"], left["style"], "--region", left["region"]]
+    words += ["--style-layers", "conv1_1,conv2_1", "--content-layers", "conv1_1"]
+    words += ["--size", "18", "-o", str(tmp_path / "overlay.png")]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    assert "left" in result.stdout and "50.0 %" in result.stdout
+    found = kstyle.load_picture(tmp_path / "overlay.png").pixels
+    assert found.shape == (12, 18, 3)
+    assert np.ptp(found[:, 10:], axis=2).max() == 0  # grey
+    assert np.ptp(found[:, :8], axis=2).min() > 0
+    assert "no regions" in CliRunner().invoke(cli, words[:3]).stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"region": "rest"}, "and there is none"),
+        ({"style": ["a", "b"], "region": ["m.png", None]}, "style 2 has none"),
+        ({"style": ["a", "b"], "region": ["m", "n"], "blend": "1,2"}, "blend: each"),
+        ({"content_map": "m.png"}, "go together"),
+        ({"style_map": "m.png"}, "go together"),
+        ({"content_map": "m", "style_map": "n", "region": "r"}, "content_map says"),
+        ({"region": "m.png", "all_losses": True}, "all_losses measures one"),
+        ({"region": "m.png", "style_weights": "equal-loss"}, "finds one weight"),
+        ({"region_layers": {"a": {"conv1_2": 1}}, "region": "m"}, "not among"),
+    ],
+)
+def test_regions_that_do_not_go_together_are_refused(options, words):
+    with pytest.raises(ConfigError, match=words):
+        kstyle.StyleConfig(**options)
+
+
+def test_masks_that_cannot_be_used_are_refused(left, tmp_path):
+    shapes = save_mask(tmp_path / "square.png", np.ones((16, 16), "float32"))
+    with pytest.raises(ImageError, match="their proportions differ"):
+        prepare(kstyle.StyleConfig(**{**left, "region": shapes}))
+    config = kstyle.StyleConfig(**left, region_layers={"right": {"conv1_1": 1}})
+    with pytest.raises(ConfigError, match="no region 'right'"):
+        prepare(config)
+    for name, color in (("map", (1, 0, 0)), ("other", (0, 1, 0))):
+        kstyle.save_picture(tmp_path / f"{name}.png", flat(color)[:16, :24])
+    options = {k: v for k, v in left.items() if k != "region"}
+    options |= {"style": left["content"], "style_map": str(tmp_path / "other.png")}
+    config = kstyle.StyleConfig(**options, content_map=str(tmp_path / "map.png"))
+    with pytest.raises(ConfigError, match=r"none of its colours \(ff0000\)"):
+        prepare(config)
+
+
+def test_styles_with_one_region_are_blended_in_it(left):
+    left["style"] = [left["style"], left["content"], left["content"]]
+    left["region"] = [left["region"], left["region"], "rest"]
+    job = prepare(kstyle.StyleConfig(**left, blend=[3, 1, 5]))
+    first, rest = job.regions
+    assert (first.styles, first.shares) == ((0, 1), (0.75, 0.25))
+    assert (rest.name, rest.styles, rest.shares) == ("rest", (2,), (1.0,))
