@@ -54,7 +54,7 @@ DEFAULT_OVERLAY = "regions.png"
     envvar=variable_name("config"),
     metavar="FILE",
     help="YAML file of options",
-    group="Pictures",
+    group="Output",
     shell_complete=complete_file,
 )
 @overwrite_option("replace an existing picture")

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from kstyle.cli.grouped_help import OPTION_GROUPS, GroupedCommand
 from kstyle.cli.main import COMMANDS, cli
-from kstyle.cli.options import VariableOption
+from kstyle.cli.options import STRUCTURED_OPTIONS, VariableOption
 from kstyle.cli.stylize import stylize_command
 from kstyle.config.style_config import StyleConfig, option_flag
 
@@ -37,10 +37,13 @@ def test_the_short_help_has_ten_options_and_names_the_long_one():
     assert re.search(r"stylize --help-all shows \d+ more options", text)
 
 
+NO_FLAG = {"content", "style", *STRUCTURED_OPTIONS}
+
+
 def test_the_long_help_has_each_field_in_its_group():
     sections = listed(help_of("stylize", "--help-all"))
     assert [*sections][: len(OPTION_GROUPS)] == list(OPTION_GROUPS)
-    for name in StyleConfig.model_fields.keys() - {"content", "style"}:
+    for name in StyleConfig.model_fields.keys() - NO_FLAG:
         flag = name.replace("_", "-")
         flags = sections[option_flag(name, "group")]
         assert any(f == flag for f in flags) or f"{flag}" in " ".join(flags), name
