@@ -137,7 +137,8 @@ def position_boxes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the first and last pixel edges of the boxes of `count` positions.
 
-    length: of the picture in pixels, along the axis. margin: pixels by which each box is enlarged on both sides.
+    length: of the picture in pixels, along the axis. margin: pixels by which each box
+        is enlarged on both sides.
     """
     if grid.first_edge is None:
         edges = np.linspace(0, length, count + 1)
