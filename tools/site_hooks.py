@@ -15,7 +15,12 @@ from typing import Any
 import kstyle
 import kstyle.experiments
 from kstyle.cli.grouped_help import OPTION_GROUPS
-from kstyle.cli.options import PICTURE_ARGUMENTS, SHORT_FLAGS, flag_name
+from kstyle.cli.options import (
+    PICTURE_ARGUMENTS,
+    SHORT_FLAGS,
+    STRUCTURED_OPTIONS,
+    flag_name,
+)
 from kstyle.cli.stylize import stylize_command
 from kstyle.config.option_types import option_text
 from kstyle.config.style_config import StyleConfig, option_flag
@@ -130,10 +135,12 @@ def option_row(name: str) -> str:
     shown = [flag_name(name)]
     if name in PICTURE_ARGUMENTS:
         shown = [name.upper()]
+    elif name in STRUCTURED_OPTIONS:  # in a YAML file
+        shown = [f"{name}:"]
     elif name in SHORT_FLAGS:
         shown = [SHORT_FLAGS[name], *shown]
     value = getattr(StyleConfig(), name)
-    default = "" if value is None else f"`{option_text(value)}`"
+    default = "" if value in (None, (), {}) else f"`{option_text(value)}`"
     return f"| `{'`, `'.join(shown)}` | {default} | {escape(field.description or '')} |"
 
 
