@@ -13,7 +13,7 @@ import pytest
 
 import kstyle.experiments
 from kstyle.cli.main import cli
-from kstyle.cli.options import make_config, merge_options
+from kstyle.cli.options import STRUCTURED_OPTIONS, make_config, merge_options
 from kstyle.cli.stylize import stylize_command
 from kstyle.config.style_config import StyleConfig
 
@@ -90,7 +90,8 @@ def test_the_python_page_has_every_public_name():
     tables = hooks.on_page_markdown(PAGES["options.md"])
     assert re.search(r"^\| `-o`, `--output` \| +\| file of the ", tables, re.MULTILINE)
     assert "| `--style-growth` | `1` |" in tables
-    for field in StyleConfig.model_fields.keys() - {"content", "style"}:
+    no_flag = {"content", "style", *STRUCTURED_OPTIONS}
+    for field in StyleConfig.model_fields.keys() - no_flag:
         assert f"`--{field.replace('_', '-')}`" in tables
 
 
