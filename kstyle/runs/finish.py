@@ -29,7 +29,7 @@ def finish_terms(
     weights have a similar effect with all pictures.
     """
     pulled = [
-        dataclasses.replace(term, loss=NearestLoss()) if is_style(term) else term
+        dataclasses.replace(term, loss=NearestLoss()) if term.is_style else term
         for term in terms
     ]
     targets, pulled_targets = (
@@ -37,7 +37,7 @@ def finish_terms(
     )
     found = []
     for before, term in zip(terms, pulled, strict=True):
-        if is_style(term) and term.weight:
+        if term.is_style and term.weight:
             normal = before.loss.normal_loss(targets[term.tag])
             pulled_normal = term.loss.normal_loss(pulled_targets[term.tag])
             ratio = float(np.sum(normal)) / max(float(np.sum(pulled_normal)), 1e-30)
@@ -45,8 +45,3 @@ def finish_terms(
             term = dataclasses.replace(term, weight=weight)
         found.append(term)
     return tuple(found)
-
-
-def is_style(term: LossTerm) -> bool:
-    """Return whether the term compares with the style."""
-    return term.source == "style"

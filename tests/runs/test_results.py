@@ -106,4 +106,4 @@ def test_match_gives_the_style_the_colors_of_the_content(small_run):
     config = StyleConfig(**small_run | {"color": "match"})
     found = read_pictures(config)
     mean, _ = color_statistics(found.content.pixels)
-    np.testing.assert_allclose(color_statistics(found.style)[0], mean, atol=0.01)
+    np.testing.assert_allclose(color_statistics(found.styles[0])[0], mean, atol=0.01)
