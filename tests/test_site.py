@@ -16,6 +16,7 @@ from kstyle.cli.main import cli
 from kstyle.cli.options import STRUCTURED_OPTIONS, make_config, merge_options
 from kstyle.cli.stylize import stylize_command
 from kstyle.config.style_config import StyleConfig
+from kstyle.networks.registry import NETWORKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = {page.name: page.read_text("utf-8") for page in ROOT.glob("docs/*.md")}
@@ -46,9 +47,9 @@ def parse(words):
     context = command.make_context(name, list(words), parent=context)
     if command is stylize_command:
         file = context.params["config_file"]
-        files = [file or ".", context.params["net"] or "."]
-        # The files of a user are not there, and a network in one would be read.
-        if all(Path(f).exists() for f in files if Path(f).suffix):
+        # A user's file is not there, and a network of Keras would be built.
+        builtin = context.params["net"] in (None, *NETWORKS)
+        if builtin and (file is None or Path(file).exists()):
             make_config(context, merge_options(context, file), file)
 
 
