@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 
 from kstyle.config.style_config import StyleConfig
+from kstyle.losses.nearest import CHUNK, NearestLoss
+from kstyle.losses.optimal_transport import RelaxedEMDLoss, SlicedWassersteinLoss
+from kstyle.losses.wasserstein import POLYNOMIALS
 from kstyle.optimizers.lbfgs import LBFGS
-from kstyle.planning import calibration
+from kstyle.planning import calibration, loss_costs
 from kstyle.planning.estimates import (
     NETWORK_COPIES,
     SCALE_SECONDS,
@@ -204,3 +207,16 @@ def test_statistics_have_their_operations_and_memory():
     plan = (ScalePlan((64, 64), (64, 64), 1),)
     peaks = [costs(name).peak_bytes(plan) for name in ("gram", "emd")]
     assert peaks[1] - peaks[0] == 4 * 6 * 1024**2
+
+
+def test_the_costs_of_statistics_are_those_of_their_classes():
+    samples = RelaxedEMDLoss().samples, NearestLoss().samples
+    assert samples == (loss_costs.EMD_SAMPLES, loss_costs.NEAREST_SAMPLES)
+    sliced = SlicedWassersteinLoss()
+    assert (sliced.samples, sliced.directions) == (
+        loss_costs.SLICED_SAMPLES,
+        loss_costs.SLICED_DIRECTIONS,
+    )
+    assert CHUNK == loss_costs.NEAREST_CHUNK
+    # Four products for each polynomial; the last one has one less.
+    assert 4 * len(POLYNOMIALS) - 1 == loss_costs.TRANSPORT_PRODUCTS
