@@ -28,6 +28,7 @@ import kstyle.runs.batch_plan
 import kstyle.runs.checkpoint_file
 import kstyle.runs.job
 import kstyle.runs.provenance
+import kstyle.tensorboard_plugin.names
 """
 HEAVY = (
     "tensorflow",
@@ -43,6 +44,20 @@ HEAVY = (
 
 def test_light_modules_load_no_heavy_package():
     code = f"{LIGHT}\nimport sys\nprint(sorted(set({HEAVY}) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_tensorboard_starts_without_tensorflow_for_the_plugin():
+    heavy = set(HEAVY) - {"tensorboard"} | {"pydantic", "PIL", "yaml"}
+    code = (
+        "import sys, tensorboard.default, tensorboard.data.provider\n"
+        "before = set(sys.modules)\n"
+        "import kstyle.tensorboard_plugin.plugin\n"
+        f"print(sorted({heavy} & (set(sys.modules) - before)))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )

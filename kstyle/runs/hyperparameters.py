@@ -30,13 +30,15 @@ Hyperparameter = bool | float | str
 class RunDescription(TypedDict):
     """What kstyle's tab in TensorBoard is told of a run.
 
-    options: all that decide the result, as JSON has them. labels: of a trial, `{axis,
-    repeat or "part": label}` in the experiment's order.
+    options: all that decide the result, as JSON has them. Of a trial also its
+        `experiment`, `labels`, `{axis, repeat or "part": label}`, and, when the
+        experiment has been summarised, its `position` there.
     """
 
     options: dict[str, Any]
     experiment: NotRequired[str]
     labels: NotRequired[dict[str, str]]
+    position: NotRequired[int]
 
 
 def describe_run(config: StyleConfig) -> RunDescription:

@@ -126,10 +126,10 @@ def write_all_hyperparameters(
     """Write the hyperparameters of the trials that have a picture, each with the values
     of all axes of the experiment."""
     with_picture = {record["trial"] for record in records if record["picture"]}
-    for trial in experiment.trials:
+    for position, trial in enumerate(experiment.trials):
         if trial.name in with_picture:
             tensorboard.write_trial_hyperparameters(
-                folder, trial, experiment.name, experiment.axes
+                folder, trial, experiment.name, experiment.axes, position
             )
 
 

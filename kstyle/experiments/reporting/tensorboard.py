@@ -42,19 +42,29 @@ def write_experiment_events(folder: Path, experiment: Experiment) -> None:
 
 
 def write_trial_hyperparameters(
-    folder: Path, trial: Trial, experiment: str, axes: Iterable[str] = ()
+    folder: Path,
+    trial: Trial,
+    experiment: str,
+    axes: Iterable[str] = (),
+    position: int = 0,
 ) -> None:
     """Write a trial's axes as hyperparameters into its folder, and its description.
 
     folder: the experiment's; experiment: its name. axes: of the whole experiment, of
         which the trial may have some only; it then has the option's value, or "base".
+    position: of the trial in the experiment.
     """
     labels = trial_labels(trial, axes)
     values = {name: axis_value(name, labels[name], trial.config) for name in labels}
     write_hyperparameters(
         folder / trial.name,
         {name: value for name, value in values.items() if value is not None},
-        describe_run(trial.config) | {"experiment": experiment, "labels": labels},
+        {
+            **describe_run(trial.config),
+            "experiment": experiment,
+            "labels": labels,
+            "position": position,
+        },
     )
 
 

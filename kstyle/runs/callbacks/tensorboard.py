@@ -32,7 +32,7 @@ class ScalarEvents(EverySteps):
     Also the sums over the layers, `all/content` and `all/style`; the optimiser's
     `step/learning_rate`, the picture's `step/change` in grey levels, `step/ms`, the
     mean duration of the steps since the last report, and `scale/edge`, the long edge of
-    the picture; at each step at which a scale begins also `scale/begins`, the same
+    the picture; at the step at which a scale begins also `scale/begins`, the same
     number.
 
     gradients: also write the 2-norm of each weighted term's gradient, as `gradient/…`,
@@ -53,7 +53,21 @@ class ScalarEvents(EverySteps):
         super().__init__(every)
         self.writer, self.gradients, self.clock = writer, gradients, clock
         self.steps, self.seconds, self.begun = 0, 0.0, 0.0
-        self.edge = 0.0  # of the last report
+        self.edge = 0  # of the scale
+        self.begins: int | None = None  # its first step, until that is reported
+
+    def get_state(self) -> dict[str, Any]:
+        return super().get_state() | {"edge": self.edge}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)
+        self.edge = state.get("edge", 0)  # a checkpoint of an earlier version has none
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        edge = max(self.model.image.shape[1:3])
+        if edge != self.edge:
+            self.edge, self.begins = edge, self.model.global_step
+        super().on_train_begin(logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.begun = self.clock()
@@ -76,15 +90,16 @@ class ScalarEvents(EverySteps):
         if self.steps:
             logs["step/ms"] = 1e3 * self.seconds / self.steps
             self.steps, self.seconds = 0, 0.0
-        edge = float(max(self.model.image.shape[1:3]))
-        logs["scale/edge"] = edge
-        if edge != self.edge:
-            logs["scale/begins"] = self.edge = edge
+        logs["scale/edge"] = float(self.edge)
         if self.gradients:
             for tag, norm in self.model.gradient_norms().items():
                 logs[f"gradient/{tag}"] = float(norm)
-        with event_errors(), self.writer.as_default(step=step):
-            tf.summary.experimental.write_raw_pb(serialize_scalars(logs))
+        with event_errors(), self.writer.as_default():
+            if self.begins is not None:
+                begins = {"scale/begins": float(self.edge)}
+                write_scalars(begins, self.begins)
+                self.begins = None
+            write_scalars(logs, step)
             self.writer.flush()
 
 
@@ -134,15 +149,15 @@ def close_writer(writer: tf.summary.SummaryWriter) -> None:
         writer.close()
 
 
-def serialize_scalars(values: Mapping[str, float]) -> bytes:
-    """Return scalars `{tag: float}` as one serialized `Summary`.
+def write_scalars(values: Mapping[str, float], step: int) -> None:
+    """Write scalars `{tag: float}` with the default writer.
 
     TensorFlow takes a millisecond per record, so all of a step are written in one.
     """
     summary = summary_pb2.Summary()
     for tag, value in values.items():
         summary.MergeFrom(scalar_pb(tag, value, scalar_description(tag)))
-    return summary.SerializeToString()
+    tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
 
 
 SCALAR_DESCRIPTIONS = {

@@ -1,65 +1,19 @@
 """TensorBoard shows an experiment, tested in a headless Chromium."""
 
-import contextlib
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-
 import pytest
+from browser import chromium_page, tensorboard
 
 import kstyle
 from kstyle import experiments
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-    None,
-)
-TIMEOUT = 60_000  # milliseconds, for a busy machine
-
-
-@contextlib.contextmanager
-def tensorboard(logdir):
-    """Start TensorBoard for `logdir`; yield its address once it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    words = ["-m", "tensorboard.main", "--logdir", str(logdir), "--port", str(port)]
-    server = subprocess.Popen(
-        [sys.executable, *words, "--reload_interval", "5"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(120):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(address, timeout=5).close()
-                break
-            time.sleep(0.5)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(30)
-
 
 @pytest.fixture
 def page():
     """Yield a page of a headless Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
-    with api.sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu"]  # a container has neither
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        shown = browser.new_page(viewport={"width": 1400, "height": 1200})
-        shown.set_default_timeout(TIMEOUT)
+    with chromium_page(1400, 1200) as shown:
         yield shown
-        browser.close()
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import json
 import re
-import shutil
 
 import pytest
+from browser import chromium_page
 from PIL import Image
 
 from kstyle.experiments.findings.votes import Vote, read_votes
@@ -16,10 +16,6 @@ from kstyle.experiments.reporting.vote_page import (
     write_vote_page,
 )
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-    None,
-)
 ABOUT = {
     "name": "08_pooling",
     "title": "<Pooling>",
@@ -114,17 +110,9 @@ def test_a_ranking_is_a_table_with_scores_and_correlations():
 @pytest.fixture
 def page(page_file):
     """Yield the page in a headless Chromium, as a phone would show it."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
-    with api.sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu"]  # a container has neither
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        shown = browser.new_page(viewport={"width": 390, "height": 844})
-        shown.set_default_timeout(60_000)
+    with chromium_page(390, 844) as shown:
         shown.goto(page_file.as_uri())
         yield shown
-        browser.close()
 
 
 @pytest.mark.browser

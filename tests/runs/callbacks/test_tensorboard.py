@@ -116,7 +116,7 @@ def test_a_report_of_scalars_is_one_record(events, make_model, tmp_path):
     (path,) = tmp_path.glob("events.out.tfevents.*")
     found = [event_pb2.Event.FromString(each) for each in read_intact_records(path)]
     steps = [event.step for event in found if event.summary.value]
-    assert steps == [0, 2, 3]
+    assert steps == [0, 0, 2, 3]  # the first is that of the scale
 
 
 def test_scalars_go_on_over_two_scales(events, make_model):
@@ -129,6 +129,20 @@ def test_scalars_go_on_over_two_scales(events, make_model):
     assert list(series(accumulator, "loss")) == [0, 2, 3, 4, 5]
     assert series(accumulator, "scale/edge") == dict.fromkeys([0, 2, 3, 4, 5], 9)
     assert series(accumulator, "scale/begins") == {0: 9}  # both scales are 9 x 8
+
+
+def test_a_scale_begins_where_the_one_before_has_ended(events, make_model):
+    def write(writer):
+        first = ScalarEvents(writer, 2)
+        make_model().fit(steps_per_epoch=3, callbacks=[first])
+        larger = ScalarEvents(writer, 2)
+        larger.set_state(first.get_state() | {"edge": 5})
+        make_model(3).fit(steps_per_epoch=2, callbacks=[larger])
+        resumed = ScalarEvents(writer, 2)
+        resumed.set_state(larger.get_state())
+        make_model(5).fit(steps_per_epoch=2, callbacks=[resumed])
+
+    assert series(events(write), "scale/begins") == {0: 9, 3: 9}
 
 
 def test_milliseconds_are_those_of_one_step(events, make_model):
