@@ -16,9 +16,8 @@ from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from kstyle.tensorboard_plugin.names import DESCRIPTION_TAG, PLUGIN_NAME
+from kstyle.tensorboard_plugin.names import DESCRIPTION_TAG, PLUGIN_NAME, STATIC
 
-STATIC = Path(__file__).parent / "static"
 TYPES = {".js": "text/javascript", ".css": "text/css"}
 IMAGE_TYPES = {
     b"\x89PNG\r\n": "image/png",

@@ -45,6 +45,7 @@ from kstyle.experiments.reporting.vote_page import ranking_table, write_vote_pag
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.files import write_text
 from kstyle.images.reading import load_picture
+from kstyle.tensorboard_plugin.names import STATIC
 
 REPORT_FILE = "report.html"
 CONTACT_SHEET_FILE = "contact_sheet.png"
@@ -301,7 +302,8 @@ def curve_points(curves: Iterable[Collection[Curve]], loss: str) -> list[CurvePo
 
 
 TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    # The viewer of enlarged pictures is that of kstyle's tab in TensorBoard.
+    loader=jinja2.FileSystemLoader([Path(__file__).parent / "templates", STATIC]),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     finalize=strip_folders,  # on every string that a template shows

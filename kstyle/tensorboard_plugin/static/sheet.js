@@ -188,16 +188,16 @@ function pictureCell(run, caption, isMarked, open, compare) {
   const image = element("img", { loading: "lazy", alt: title });
   const note = element("span", {});
   const zoom = element("button", { type: "button", className: "zoom", "aria-label": `Enlarge: ${title}`, onclick: open }, image);
-  const mark = element(
+  const choose = element(
     "button",
     {
-      type: "button", className: "mark", "aria-pressed": String(isMarked), onclick: compare,
+      type: "button", className: "choose", "aria-pressed": String(isMarked), onclick: compare,
       "aria-label": `Compare: ${title}`, title: isMarked ? "Choose another one to compare" : "Compare (c)",
     },
     "⇄",
   );
   zoom.addEventListener("keydown", (event) => event.key === "c" && compare());
-  const node = element("figure", { title }, zoom, element("figcaption", {}, mark, caption, note));
+  const node = element("figure", { title }, zoom, element("figcaption", {}, choose, caption, note));
   let picture;
   return {
     node,
