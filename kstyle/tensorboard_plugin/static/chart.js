@@ -32,7 +32,9 @@ export function lineChart(lines, { title, log = true, logSteps = false, range, m
   for (const { points: found, color, dashes } of drawn) {
     const path = found.map(([step, value]) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`);
     const look = { fill: "none", "stroke-width": 2, "stroke-dasharray": dashes || null };
-    canvas.append(drawing("polyline", { points: path.join(" "), style: `stroke: ${color}`, ...look }));
+    canvas.append(
+      drawing("polyline", { points: path.join(" "), style: `stroke: ${color}`, ...look }),
+    );
     if (path.length === 1) {
       const [cx, cy] = path[0].split(",");
       canvas.append(drawing("circle", { cx, cy, r: 3, style: `fill: ${color}` }));
@@ -55,10 +57,15 @@ export function stackedChart(lines, { title, marks = [] }) {
   const shares = lines.map((line) => {
     const values = steps.map((_, i) => (sums[i] > 0 ? (line.values[i] || 0) / sums[i] : 0));
     const above = below.map((value, i) => value + values[i]);
-    const edge = (heights) => steps.map((step, i) => `${x(step).toFixed(1)},${y(heights[i]).toFixed(1)}`);
+    const edge = (heights) =>
+      steps.map((step, i) => `${x(step).toFixed(1)},${y(heights[i]).toFixed(1)}`);
     const outline = [...edge(above), ...edge(below).reverse()].join(" ");
     canvas.append(
-      drawing("polygon", { points: outline, style: `fill: ${line.color}`, "fill-opacity": line.dashes ? 0.55 : null }),
+      drawing("polygon", {
+        points: outline,
+        style: `fill: ${line.color}`,
+        "fill-opacity": line.dashes ? 0.55 : null,
+      }),
     );
     below = above;
     return { ...line, points: steps.map((step, i) => [step, values[i]]) };
@@ -73,7 +80,9 @@ export function percent(share) {
 
 // The lowest and highest value of lines.
 export function valueRange(lines, log) {
-  const values = lines.flatMap((line) => (line.points ?? points(line, log, false)).map((point) => point[1]));
+  const values = lines.flatMap((line) =>
+    (line.points ?? points(line, log, false)).map((point) => point[1]),
+  );
   return values.length ? [Math.min(...values), Math.max(...values)] : null;
 }
 
@@ -81,13 +90,28 @@ export function valueRange(lines, log) {
 export function legend(lines, { areas = false } = {}) {
   const swatch = ({ color, dashes }) =>
     areas
-      ? drawing("rect", { width: 40, height: 12, style: `fill: ${color}`, "fill-opacity": dashes ? 0.55 : null })
-      : drawing("path", { d: "M1 6H39", "stroke-width": 3, "stroke-dasharray": dashes || null, style: `stroke: ${color}` });
+      ? drawing("rect", {
+          width: 40,
+          height: 12,
+          style: `fill: ${color}`,
+          "fill-opacity": dashes ? 0.55 : null,
+        })
+      : drawing("path", {
+          d: "M1 6H39",
+          "stroke-width": 3,
+          "stroke-dasharray": dashes || null,
+          style: `stroke: ${color}`,
+        });
   return element(
     "ul",
     { className: "legend" },
     lines.map((line) =>
-      element("li", {}, drawing("svg", { viewBox: "0 0 40 12", "aria-hidden": "true" }, swatch(line)), line.name),
+      element(
+        "li",
+        {},
+        drawing("svg", { viewBox: "0 0 40 12", "aria-hidden": "true" }, swatch(line)),
+        line.name,
+      ),
     ),
   );
 }
@@ -113,7 +137,8 @@ function valueScale([low, high], log) {
   const of = log ? Math.log10 : (value) => value;
   let [bottom, top] = [of(low), of(high)];
   if (bottom === top) [bottom, top] = [bottom - 0.5, top + 0.5];
-  const scale = (value) => BOX.bottom - ((of(value) - bottom) / (top - bottom)) * (BOX.bottom - BOX.top);
+  const scale = (value) =>
+    BOX.bottom - ((of(value) - bottom) / (top - bottom)) * (BOX.bottom - BOX.top);
   scale.ticks = log ? decades(10 ** bottom, 10 ** top) : niceTicks(low, high, 4);
   return scale;
 }
@@ -141,7 +166,12 @@ function niceTicks(low, high, count = 5) {
 }
 
 function frame(title, x, y, marks, unit) {
-  const canvas = drawing("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": title });
+  const canvas = drawing("svg", {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    class: "chart",
+    role: "img",
+    "aria-label": title,
+  });
   for (const tick of y.ticks) {
     const text = unit === "percent" ? percent(tick) : short(Number(tick.toPrecision(3)));
     canvas.append(
@@ -152,7 +182,11 @@ function frame(title, x, y, marks, unit) {
   x.ticks.forEach((tick, i) => {
     const last = i === x.ticks.length - 1 && x(tick) > BOX.right - 12;
     canvas.append(
-      drawing("text", { x: x(tick), y: HEIGHT - 8, "text-anchor": last ? "end" : "middle" }, String(Math.round(tick))),
+      drawing(
+        "text",
+        { x: x(tick), y: HEIGHT - 8, "text-anchor": last ? "end" : "middle" },
+        String(Math.round(tick)),
+      ),
     );
   });
   canvas.append(scaleMarks(x, marks));
@@ -188,20 +222,24 @@ function readable(node, canvas, x, lines, format) {
   canvas.addEventListener("pointermove", (event) => {
     const area = canvas.getBoundingClientRect();
     const at = ((event.clientX - area.left) / area.width) * WIDTH;
-    const step = x.steps.reduce((best, each) => (Math.abs(x(each) - at) < Math.abs(x(best) - at) ? each : best));
+    const step = x.steps.reduce((best, each) =>
+      Math.abs(x(each) - at) < Math.abs(x(best) - at) ? each : best,
+    );
     cursor.setAttribute("d", `M${x(step)} ${BOX.top}V${BOX.bottom}`);
     const rows = lines.map((line) => [line, line.points.find((point) => point[0] === step)]);
     box.replaceChildren(
       element("b", {}, `step ${step}`),
-      ...rows.filter(([, point]) => point).map(([line, point]) =>
-        element(
-          "div",
-          {},
-          element("i", { style: `background: ${line.color}` }),
-          element("span", {}, line.name),
-          element("b", {}, format(point[1])),
+      ...rows
+        .filter(([, point]) => point)
+        .map(([line, point]) =>
+          element(
+            "div",
+            {},
+            element("i", { style: `background: ${line.color}` }),
+            element("span", {}, line.name),
+            element("b", {}, format(point[1])),
+          ),
         ),
-      ),
     );
     box.hidden = false;
     box.classList.toggle("left", at > WIDTH / 2);

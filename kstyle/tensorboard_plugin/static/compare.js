@@ -2,19 +2,41 @@
 // and the final losses in which they differ.
 
 import { buttons, element, select } from "./elements.js";
-import { allSteps, END, fetchCurves, longTitle, pictureAt, runChoices, short, valueOf } from "./runs.js";
+import {
+  allSteps,
+  END,
+  fetchCurves,
+  longTitle,
+  pictureAt,
+  runChoices,
+  short,
+  valueOf,
+} from "./runs.js";
 import { stepOf, stepSlider } from "./sheet.js";
 import { changeState } from "./state.js";
 
-const MODES = [["divider", "Divider"], ["beside", "Side by side"], ["difference", "Difference"]];
-const ZOOMS = [["fit", "fit"], ["100", "1:1"], ["200", "2:1"], ["400", "4:1"]];
+const MODES = [
+  ["divider", "Divider"],
+  ["beside", "Side by side"],
+  ["difference", "Difference"],
+];
+const ZOOMS = [
+  ["fit", "fit"],
+  ["100", "1:1"],
+  ["200", "2:1"],
+  ["400", "4:1"],
+];
 const GAINS = [1, 2, 4, 8, 16];
 
 // Draw the comparison into `place`. all: every run; runs: those of the filter.
 export function drawCompare(place, all, runs, state) {
   const named = (name) => all.find((run) => run.name === name);
   const first = named(state.a) ?? runs[0] ?? all[0];
-  const second = named(state.b) ?? runs.find((run) => run !== first) ?? all.find((run) => run !== first) ?? first;
+  const second =
+    named(state.b) ??
+    runs.find((run) => run !== first) ??
+    all.find((run) => run !== first) ??
+    first;
   const mode = MODES.some(([name]) => name === state.mode) ? state.mode : "divider";
   const zoom = ZOOMS.some(([name]) => name === state.zoom) ? state.zoom : "fit";
   const choices = runChoices([...new Set([...runs, first, second])]);
@@ -27,7 +49,13 @@ export function drawCompare(place, all, runs, state) {
       select("A", choices, first.name, (value) => changeState({ a: value, b: second.name })),
       element(
         "button",
-        { type: "button", title: "Exchange A and B (x)", "aria-keyshortcuts": "x", className: "swap", onclick: () => changeState({ a: second.name, b: first.name }) },
+        {
+          type: "button",
+          title: "Exchange A and B (x)",
+          "aria-keyshortcuts": "x",
+          className: "swap",
+          onclick: () => changeState({ a: second.name, b: first.name }),
+        },
         "⇄",
       ),
       select("B", choices, second.name, (value) => changeState({ a: first.name, b: value })),
@@ -49,7 +77,9 @@ export function drawCompare(place, all, runs, state) {
 
 function makeStage(mode, zoom, state, runs) {
   const makers = { divider: dividerStage, beside: besideStage, difference: differenceStage };
-  const images = runs.map((run, i) => element("img", { alt: `${"AB"[i]}: ${longTitle(run)}`, draggable: false }));
+  const images = runs.map((run, i) =>
+    element("img", { alt: `${"AB"[i]}: ${longTitle(run)}`, draggable: false }),
+  );
   images.forEach((image) =>
     image.addEventListener("load", () => {
       const width = Math.max(...images.map((each) => each.naturalWidth));
@@ -78,12 +108,22 @@ function dividerStage(images, state) {
     input.value = value;
   };
   const input = element("input", {
-    type: "range", min: 0, max: 100, step: 0.5, "aria-label": "Divider between A and B",
+    type: "range",
+    min: 0,
+    max: 100,
+    step: 0.5,
+    "aria-label": "Divider between A and B",
     oninput: () => move(input.value),
     onchange: () => changeState({ at: input.value }, { quiet: true }),
   });
   const bar = element("div", { className: "bar", "aria-hidden": "true" });
-  node.append(...images, bar, input, element("b", { className: "tag a" }, "A"), element("b", { className: "tag b" }, "B"));
+  node.append(
+    ...images,
+    bar,
+    input,
+    element("b", { className: "tag a" }, "A"),
+    element("b", { className: "tag b" }, "B"),
+  );
   const follow = (event) => {
     const area = node.getBoundingClientRect();
     move(Math.min(100, Math.max(0, (100 * (event.clientX - area.left)) / area.width)));
@@ -104,7 +144,13 @@ function dividerStage(images, state) {
 }
 
 function besideStage(images) {
-  const pane = (image, name) => element("div", { className: "pane" }, element("div", { className: "stage" }, image), element("b", { className: "tag" }, name));
+  const pane = (image, name) =>
+    element(
+      "div",
+      { className: "pane" },
+      element("div", { className: "stage" }, image),
+      element("b", { className: "tag" }, name),
+    );
   const panes = [pane(images[0], "A"), pane(images[1], "B")];
   // Both show the same part of their picture.
   panes.forEach((each, i) =>
@@ -164,7 +210,13 @@ function paintDifference(canvas, images, gain) {
 }
 
 function optionTable(first, second) {
-  const keys = [...new Set(["labels", "options"].flatMap((part) => [first, second].flatMap((run) => Object.keys(run[part]))))];
+  const keys = [
+    ...new Set(
+      ["labels", "options"].flatMap((part) =>
+        [first, second].flatMap((run) => Object.keys(run[part])),
+      ),
+    ),
+  ];
   const differing = keys.filter((key) => valueOf(first, key) !== valueOf(second, key));
   const rows = differing.map((key) => [key, valueOf(first, key), valueOf(second, key)]);
   return table("Options that differ", rows, "All options are the same.");
@@ -176,7 +228,9 @@ function lossTable(first, second) {
   Promise.all([fetchCurves(first), fetchCurves(second)]).then(
     (curves) => {
       const last = (found, tag) => found[tag]?.values.at(-1);
-      const tags = [...new Set(curves.flatMap(Object.keys))].filter((tag) => /^(loss$|all\/|raw\/|score\/)/.test(tag));
+      const tags = [...new Set(curves.flatMap(Object.keys))].filter((tag) =>
+        /^(loss$|all\/|raw\/|score\/)/.test(tag),
+      );
       const rows = tags
         .filter((tag) => curves.every((found) => last(found, tag) !== undefined))
         .sort((a, b) => rank(a) - rank(b) || a.localeCompare(b))
@@ -204,8 +258,21 @@ function table(title, rows, nothing) {
     "table",
     {},
     element("caption", {}, title),
-    element("thead", {}, element("tr", {}, ["", "A", "B"].map((text) => element("th", { scope: "col" }, text)))),
-    element("tbody", {}, rows.map(([name, ...values]) => element("tr", {}, element("th", { scope: "row" }, breakable(name)), values.map(cell("td"))))),
+    element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        ["", "A", "B"].map((text) => element("th", { scope: "col" }, text)),
+      ),
+    ),
+    element(
+      "tbody",
+      {},
+      rows.map(([name, ...values]) =>
+        element("tr", {}, element("th", { scope: "row" }, breakable(name)), values.map(cell("td"))),
+      ),
+    ),
   );
 }
-

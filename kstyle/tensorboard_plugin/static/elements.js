@@ -21,7 +21,9 @@ function fill(node, properties, children) {
     else if (name in node && !(node instanceof SVGElement)) node[name] = value;
     else node.setAttribute(name, value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return node;
 }
 
@@ -36,7 +38,11 @@ export function select(label, choices, chosen, change) {
     "label",
     { className: "field" },
     element("span", {}, label),
-    element("select", { "aria-label": label, onchange: (event) => change(event.target.value) }, options),
+    element(
+      "select",
+      { "aria-label": label, onchange: (event) => change(event.target.value) },
+      options,
+    ),
   );
 }
 

@@ -8,7 +8,12 @@ import { drawSheet } from "./sheet.js";
 import { changeState, followTheme, onState, readState } from "./state.js";
 import { pictureViewer } from "./viewer.js";
 
-const VIEWS = [["sheet", "Contact sheet"], ["compare", "Compare"], ["losses", "Losses"], ["layers", "Layers"]];
+const VIEWS = [
+  ["sheet", "Contact sheet"],
+  ["compare", "Compare"],
+  ["losses", "Losses"],
+  ["layers", "Layers"],
+];
 const RELOAD_SECONDS = 20; // while the tab is visible
 const KEYS = "1 to 4 choose a view, ← and → a step, / goes to the filter, r reads the runs again";
 
@@ -16,16 +21,29 @@ let runs = [];
 
 // Called by TensorBoard when the tab is opened.
 export async function render() {
-  const style = (name) => element("link", { rel: "stylesheet", href: new URL(name, import.meta.url).href });
+  const style = (name) =>
+    element("link", { rel: "stylesheet", href: new URL(name, import.meta.url).href });
   document.documentElement.lang = "en";
-  document.head.append(element("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }), style("style.css"), style("viewer.css"));
+  document.head.append(
+    element("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
+    style("style.css"),
+    style("viewer.css"),
+  );
   followTheme();
   const dialog = makeDialog();
-  const page = { bar: element("header", {}), main: element("main", {}), show: pictureViewer(dialog), dialog };
+  const page = {
+    bar: element("header", {}),
+    main: element("main", {}),
+    show: pictureViewer(dialog),
+    dialog,
+  };
   document.body.replaceChildren(page.bar, page.main, dialog);
   onState(() => draw(page));
   document.addEventListener("keydown", (event) => handleKey(event, page));
-  setInterval(() => document.visibilityState === "visible" && document.body.offsetWidth && load(page, false), 1000 * RELOAD_SECONDS);
+  setInterval(
+    () => document.visibilityState === "visible" && document.body.offsetWidth && load(page, false),
+    1000 * RELOAD_SECONDS,
+  );
   await load(page, true);
 }
 
@@ -55,7 +73,9 @@ function draw(page) {
   drawBar(page.bar, view, shown, state);
   page.main.className = `view-${view}`;
   if (!shown.length) {
-    page.main.replaceChildren(element("p", { className: "soft" }, `None of the ${runs.length} runs matches the filter.`));
+    page.main.replaceChildren(
+      element("p", { className: "soft" }, `None of the ${runs.length} runs matches the filter.`),
+    );
     return;
   }
   const enlarge = (list, index) => page.show(list, index);
@@ -66,23 +86,45 @@ function draw(page) {
 }
 
 function drawBar(bar, view, shown, state) {
-  const focused = document.activeElement?.id === "filter" ? document.activeElement.selectionStart : null;
+  const focused =
+    document.activeElement?.id === "filter" ? document.activeElement.selectionStart : null;
   const experiments = valuesOf(runs, "experiment");
   const filter = element("input", {
-    id: "filter", type: "search", value: state.filter ?? "", placeholder: "such as pool=max", "aria-label": "Filter of runs",
+    id: "filter",
+    type: "search",
+    value: state.filter ?? "",
+    placeholder: "such as pool=max",
+    "aria-label": "Filter of runs",
     oninput: () => changeState({ filter: filter.value, runs: null }),
   });
-  const experimentChoice = experiments.length > 1 ? [select(
-    "Runs",
-    [["", "all"], ...experiments.map((name) => [name, name])],
-    state.experiment ?? "",
-    (value) => changeState({ experiment: value, rows: null, columns: null, runs: null, a: null, b: null }),
-  )] : [];
+  const experimentChoice =
+    experiments.length > 1
+      ? [
+          select(
+            "Runs",
+            [["", "all"], ...experiments.map((name) => [name, name])],
+            state.experiment ?? "",
+            (value) =>
+              changeState({
+                experiment: value,
+                rows: null,
+                columns: null,
+                runs: null,
+                a: null,
+                b: null,
+              }),
+          ),
+        ]
+      : [];
   bar.replaceChildren(
     buttons("View", VIEWS, view, (value) => changeState({ view: value })),
     ...experimentChoice,
     element("label", { className: "field" }, element("span", {}, "Filter"), filter),
-    element("span", { className: "soft count", title: KEYS }, `${shown.length} of ${runs.length} run${runs.length === 1 ? "" : "s"}`),
+    element(
+      "span",
+      { className: "soft count", title: KEYS },
+      `${shown.length} of ${runs.length} run${runs.length === 1 ? "" : "s"}`,
+    ),
   );
   if (focused !== null) {
     filter.focus();
@@ -91,7 +133,9 @@ function drawBar(bar, view, shown, state) {
 }
 
 function handleKey(event, page) {
-  const typing = event.target.matches?.("input:not([type=range]):not([type=checkbox]), select, textarea");
+  const typing = event.target.matches?.(
+    "input:not([type=range]):not([type=checkbox]), select, textarea",
+  );
   if (event.ctrlKey || event.metaKey || event.altKey || page.dialog.open || !runs.length) return;
   if (typing) {
     if (event.key === "Escape") event.target.blur();
@@ -109,7 +153,12 @@ function handleKey(event, page) {
     load(page, true);
   } else if (event.key === "x") {
     page.main.querySelector("button.swap")?.click();
-  } else if (steps && !isSlider && ["ArrowLeft", "ArrowRight"].includes(event.key) && !event.target.closest?.(".sheet[tabindex]:focus")) {
+  } else if (
+    steps &&
+    !isSlider &&
+    ["ArrowLeft", "ArrowRight"].includes(event.key) &&
+    !event.target.closest?.(".sheet[tabindex]:focus")
+  ) {
     event.preventDefault();
     event.key === "ArrowLeft" ? steps.stepDown() : steps.stepUp();
     steps.dispatchEvent(new Event("input"));
@@ -117,7 +166,8 @@ function handleKey(event, page) {
 }
 
 function makeDialog() {
-  const button = (value, text) => element("button", { type: "button", value, autofocus: value === "0" }, text);
+  const button = (value, text) =>
+    element("button", { type: "button", value, autofocus: value === "0" }, text);
   return element(
     "dialog",
     { className: "viewer", "aria-label": "Enlarged picture" },
@@ -126,7 +176,13 @@ function makeDialog() {
       "div",
       {},
       element("p", {}),
-      element("nav", { "aria-label": "Pictures" }, button("-1", "← Previous"), button("0", "Close"), button("1", "Next →")),
+      element(
+        "nav",
+        { "aria-label": "Pictures" },
+        button("-1", "← Previous"),
+        button("0", "Close"),
+        button("1", "Next →"),
+      ),
     ),
   );
 }
@@ -136,7 +192,11 @@ function nothing() {
     "div",
     { className: "nothing" },
     element("h1", {}, "No runs of kstyle here"),
-    element("p", {}, "The folder that TensorBoard shows has no run of kstyle, or it has not been read yet. Make one, then start TensorBoard with the folder above it:"),
+    element(
+      "p",
+      {},
+      "The folder that TensorBoard shows has no run of kstyle, or it has not been read yet. Make one, then start TensorBoard with the folder above it:",
+    ),
     element("pre", {}, "kstyle stylize --logdir logs\ntensorboard --logdir logs"),
     element("p", { className: "soft" }, "This page looks again every 20 seconds."),
   );

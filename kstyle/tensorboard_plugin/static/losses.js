@@ -8,7 +8,12 @@ import { changeState } from "./state.js";
 
 const CHOSEN = 6; // runs that are drawn without being asked for
 const MAX_CHOSEN = 18; // so many lines look different
-const TOTALS = { loss: "Total loss", content: "Content loss, weighted", style: "Style loss, weighted", tv: "Total variation, weighted" };
+const TOTALS = {
+  loss: "Total loss",
+  content: "Content loss, weighted",
+  style: "Style loss, weighted",
+  tv: "Total variation, weighted",
+};
 const MEASURES = {
   weighted: ["Weighted", "", true],
   raw: ["Unweighted", "raw/", true],
@@ -24,14 +29,23 @@ export function drawLosses(place, runs, state) {
   const measure = MEASURES[state.measure] ? state.measure : "weighted";
   drawRuns(place, runs, state, (found) => {
     const measures = Object.entries(MEASURES).filter(
-      ([, [, prefix]]) => prefix !== "gradient/" || found.some(({ curves }) => hasGradients(curves)),
+      ([, [, prefix]]) =>
+        prefix !== "gradient/" || found.some(({ curves }) => hasGradients(curves)),
     );
     return [
       element(
         "section",
         {},
         element("h2", {}, "Losses"),
-        buttons("Steps", [["linear", "linear steps"], ["log", "logarithmic steps"]], logSteps ? "log" : "linear", (value) => changeState({ x: value })),
+        buttons(
+          "Steps",
+          [
+            ["linear", "linear steps"],
+            ["log", "logarithmic steps"],
+          ],
+          logSteps ? "log" : "linear",
+          (value) => changeState({ x: value }),
+        ),
         element("div", { className: "charts" }, totalCharts(found, logSteps)),
         legend(found.map(({ run, look }) => ({ name: longTitle(run), ...look }))),
       ),
@@ -39,7 +53,12 @@ export function drawLosses(place, runs, state) {
         "section",
         {},
         element("h2", {}, "Layers"),
-        buttons("Measure", measures.map(([name, [text]]) => [name, text]), measure, (value) => changeState({ measure: value })),
+        buttons(
+          "Measure",
+          measures.map(([name, [text]]) => [name, text]),
+          measure,
+          (value) => changeState({ measure: value }),
+        ),
         layerCharts(found, measure, logSteps),
       ),
     ];
@@ -51,18 +70,27 @@ export function drawLayers(place, runs, state) {
   drawRuns(place, runs, state, (found) => {
     const gradients = found.some(({ curves }) => hasGradients(curves));
     const measure = gradients && state.by === "gradient" ? "gradient" : "loss";
-    const choices = [["loss", "by weighted loss"], ["gradient", "by gradient norm"]];
+    const choices = [
+      ["loss", "by weighted loss"],
+      ["gradient", "by gradient norm"],
+    ];
     const prefix = measure === "gradient" ? "gradient/" : "";
     const shown = withLines(found, prefix);
     return [
       element("h2", {}, "Which layer has how much of the total"),
       gradients
         ? buttons("Measure", choices, measure, (value) => changeState({ by: value }))
-        : element("p", { className: "soft" }, "By the weighted losses. Runs with --log-gradients also show how strongly each layer pulls at the picture."),
+        : element(
+            "p",
+            { className: "soft" },
+            "By the weighted losses. Runs with --log-gradients also show how strongly each layer pulls at the picture.",
+          ),
       element(
         "div",
         { className: "charts" },
-        shown.map(({ run, curves, lines }) => stackedChart(lines, { title: longTitle(run), marks: scaleBegins(curves) })),
+        shown.map(({ run, curves, lines }) =>
+          stackedChart(lines, { title: longTitle(run), marks: scaleBegins(curves) }),
+        ),
       ),
       legend(uniqueLines(shown), { areas: true }),
     ];
@@ -74,7 +102,11 @@ function drawRuns(place, runs, state, draw) {
   const names = state.runs?.split("|") ?? [];
   const wanted = runs.filter((run) => names.includes(run.name));
   const chosen = (wanted.length ? wanted : runs.slice(0, CHOSEN)).slice(0, MAX_CHOSEN);
-  const body = element("div", { className: "curves" }, element("p", { className: "soft" }, "Reading the losses …"));
+  const body = element(
+    "div",
+    { className: "curves" },
+    element("p", { className: "soft" }, "Reading the losses …"),
+  );
   place.replaceChildren(runPicker(runs, chosen), body);
   Promise.all(chosen.map((run) => fetchCurves(run))).then(
     (all) => {
@@ -87,13 +119,34 @@ function drawRuns(place, runs, state, draw) {
 
 function runPicker(runs, chosen) {
   const set = new Set(chosen.map((run) => run.name));
-  const change = () => changeState({ runs: runs.map((run) => run.name).filter((name) => set.has(name)).join("|") });
+  const change = () =>
+    changeState({
+      runs: runs
+        .map((run) => run.name)
+        .filter((name) => set.has(name))
+        .join("|"),
+    });
   const more = set.size >= MAX_CHOSEN;
   return element(
     "details",
-    { className: "picker", open: pickerOpen, ontoggle: (event) => { pickerOpen = event.target.open; } },
-    element("summary", {}, `${chosen.length} of ${runs.length} run${runs.length === 1 ? "" : "s"} drawn`, element("span", { className: "soft" }, ` at most ${MAX_CHOSEN}`)),
-    element("button", { type: "button", onclick: () => changeState({ runs: null }) }, `first ${Math.min(CHOSEN, runs.length)}`),
+    {
+      className: "picker",
+      open: pickerOpen,
+      ontoggle: (event) => {
+        pickerOpen = event.target.open;
+      },
+    },
+    element(
+      "summary",
+      {},
+      `${chosen.length} of ${runs.length} run${runs.length === 1 ? "" : "s"} drawn`,
+      element("span", { className: "soft" }, ` at most ${MAX_CHOSEN}`),
+    ),
+    element(
+      "button",
+      { type: "button", onclick: () => changeState({ runs: null }) },
+      `first ${Math.min(CHOSEN, runs.length)}`,
+    ),
     element(
       "ul",
       {},
@@ -110,8 +163,15 @@ function runPicker(runs, chosen) {
           element(
             "label",
             {},
-            element("input", { type: "checkbox", checked: isChosen, disabled: more && !isChosen, onchange: toggle }),
-            element("i", { style: `background: ${isChosen ? lineLook(index).color : "transparent"}` }),
+            element("input", {
+              type: "checkbox",
+              checked: isChosen,
+              disabled: more && !isChosen,
+              onchange: toggle,
+            }),
+            element("i", {
+              style: `background: ${isChosen ? lineLook(index).color : "transparent"}`,
+            }),
             longTitle(run),
           ),
         );
@@ -125,7 +185,11 @@ let pickerOpen = false;
 function totalCharts(found, logSteps) {
   const marks = commonMarks(found);
   return Object.entries(TOTALS).flatMap(([kind, title]) => {
-    const lines = found.map(({ run, curves, look }) => ({ name: longTitle(run), ...look, ...sumOf(curves, kind) }));
+    const lines = found.map(({ run, curves, look }) => ({
+      name: longTitle(run),
+      ...look,
+      ...sumOf(curves, kind),
+    }));
     if (!lines.some((line) => line.steps.length)) return [];
     return [lineChart(lines, { title, logSteps, marks })];
   });
@@ -135,20 +199,41 @@ function totalCharts(found, logSteps) {
 function sumOf(curves, kind) {
   const known = curves[kind] ?? curves[`all/${kind}`];
   if (known) return known;
-  const parts = Object.keys(curves).filter((tag) => tag.startsWith(`${kind}/`)).map((tag) => curves[tag]);
+  const parts = Object.keys(curves)
+    .filter((tag) => tag.startsWith(`${kind}/`))
+    .map((tag) => curves[tag]);
   if (!parts.length) return { steps: [], values: [] };
-  return { steps: parts[0].steps, values: parts[0].steps.map((_, i) => parts.reduce((sum, part) => sum + part.values[i], 0)) };
+  return {
+    steps: parts[0].steps,
+    values: parts[0].steps.map((_, i) => parts.reduce((sum, part) => sum + part.values[i], 0)),
+  };
 }
 
 // One chart for each run, with the same axis, and one line for each layer.
 function layerCharts(found, measure, logSteps) {
   const [, prefix, log] = MEASURES[measure];
   const shown = withLines(found, prefix, !log);
-  const range = log ? valueRange(shown.flatMap(({ lines }) => lines), true) : [0, 1];
+  const range = log
+    ? valueRange(
+        shown.flatMap(({ lines }) => lines),
+        true,
+      )
+    : [0, 1];
   const charts = shown.map(({ run, curves, lines }) =>
-    lineChart(lines, { title: longTitle(run), log, logSteps, range: range ?? undefined, marks: scaleBegins(curves) }),
+    lineChart(lines, {
+      title: longTitle(run),
+      log,
+      logSteps,
+      range: range ?? undefined,
+      marks: scaleBegins(curves),
+    }),
   );
-  return element("div", {}, element("div", { className: "charts" }, charts), legend(uniqueLines(shown)));
+  return element(
+    "div",
+    {},
+    element("div", { className: "charts" }, charts),
+    legend(uniqueLines(shown)),
+  );
 }
 
 // The runs with the lines of their layers; without those that have not logged them.
@@ -161,12 +246,23 @@ function withLines(found, prefix, share = false) {
 // The lines of the layers of a run; `share`: as shares of their sum.
 function layerLines(curves, prefix, share = false) {
   const tags = Object.keys(curves)
-    .filter((tag) => tag.startsWith(prefix) && KINDS.includes(tag.slice(prefix.length).split("/")[0]))
+    .filter(
+      (tag) => tag.startsWith(prefix) && KINDS.includes(tag.slice(prefix.length).split("/")[0]),
+    )
     .sort((a, b) => a.localeCompare(b));
-  const lines = tags.map((tag) => ({ name: tag.slice(prefix.length), ...layerLook(tag.slice(prefix.length)), ...curves[tag] }));
+  const lines = tags.map((tag) => ({
+    name: tag.slice(prefix.length),
+    ...layerLook(tag.slice(prefix.length)),
+    ...curves[tag],
+  }));
   if (!share || !lines.length) return lines;
-  const sums = lines[0].steps.map((_, i) => lines.reduce((sum, line) => sum + (line.values[i] || 0), 0));
-  return lines.map((line) => ({ ...line, values: line.values.map((value, i) => (sums[i] ? value / sums[i] : null)) }));
+  const sums = lines[0].steps.map((_, i) =>
+    lines.reduce((sum, line) => sum + (line.values[i] || 0), 0),
+  );
+  return lines.map((line) => ({
+    ...line,
+    values: line.values.map((value, i) => (sums[i] ? value / sums[i] : null)),
+  }));
 }
 
 // The look of a term of the loss: the same layer has the same one in every chart.
@@ -179,7 +275,9 @@ function layerLook(name) {
 }
 
 function uniqueLines(shown) {
-  return [...new Map(shown.flatMap(({ lines }) => lines).map((line) => [line.name, line])).values()];
+  return [
+    ...new Map(shown.flatMap(({ lines }) => lines).map((line) => [line.name, line])).values(),
+  ];
 }
 
 function hasGradients(curves) {

@@ -9,7 +9,9 @@ export function short(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
   const size = Math.abs(value);
-  return size >= 1e6 || size < 1e-3 ? value.toExponential(2).replace(/\.?0*e\+?/, "e") : NUMBER.format(value);
+  return size >= 1e6 || size < 1e-3
+    ? value.toExponential(2).replace(/\.?0*e\+?/, "e")
+    : NUMBER.format(value);
 }
 
 // An option's value as text, as on the command line: conv3_1:2, conv4_1:0.5.
@@ -17,7 +19,11 @@ export function optionText(value) {
   if (value === null || value === undefined) return "none";
   if (Array.isArray(value)) return value.map(optionText).join(", ") || "none";
   if (typeof value === "object") {
-    return Object.entries(value).map(([k, v]) => `${k}:${optionText(v)}`).join(", ") || "none";
+    return (
+      Object.entries(value)
+        .map(([k, v]) => `${k}:${optionText(v)}`)
+        .join(", ") || "none"
+    );
   }
   return typeof value === "number" ? String(value) : String(value).replace(/^sample:/, "");
 }
@@ -48,7 +54,10 @@ async function loadCurves(run) {
 }
 
 function stem(path) {
-  return String(path ?? "").replace(/^sample:/, "").replace(/^.*[\\/]/, "").replace(/\.\w+$/, "");
+  return String(path ?? "")
+    .replace(/^sample:/, "")
+    .replace(/^.*[\\/]/, "")
+    .replace(/\.\w+$/, "");
 }
 
 function describe(run) {
@@ -74,7 +83,9 @@ function runTitle(name, options) {
   const folder = name.split("/").at(-1);
   const found = /^\d{8}-(\d\d)(\d\d)(\d\d)-(.+)$/.exec(folder);
   if (found) return `${found[4]}, ${found.slice(1, 4).join(":")}`;
-  return folder === "." ? [stem(options.content), stem(options.style), options.net].join("-") : folder;
+  return folder === "."
+    ? [stem(options.content), stem(options.style), options.net].join("-")
+    : folder;
 }
 
 // The run's name in a list of several experiments.
@@ -112,7 +123,8 @@ export function valuesOf(runs, key) {
 // The keys in which runs differ: { labels: axes and repeats, options: all others }.
 export function differingKeys(runs) {
   const differ = (key) => new Set(runs.map((run) => valueOf(run, key))).size > 1;
-  const names = (part) => [...new Set(runs.flatMap((run) => Object.keys(run[part])))].filter(differ);
+  const names = (part) =>
+    [...new Set(runs.flatMap((run) => Object.keys(run[part])))].filter(differ);
   const labels = names("labels");
   return { labels, options: names("options").filter((name) => !labels.includes(name)) };
 }
@@ -123,9 +135,13 @@ export function filterRuns(runs, experiment, filter) {
   return runs.filter((run) => {
     if (experiment && valueOf(run, "experiment") !== experiment) return false;
     if (!words.length) return true;
-    const options = Object.entries(run.options).map(([key, value]) => `${key}=${optionText(value)}`);
+    const options = Object.entries(run.options).map(
+      ([key, value]) => `${key}=${optionText(value)}`,
+    );
     const labels = Object.entries(run.labels).map(([key, value]) => `${key}=${value}`);
-    const text = [run.name, run.title, run.experiment, ...labels, ...options].join(" ").toLowerCase();
+    const text = [run.name, run.title, run.experiment, ...labels, ...options]
+      .join(" ")
+      .toLowerCase();
     return words.every((word) => text.includes(word));
   });
 }

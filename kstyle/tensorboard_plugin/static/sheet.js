@@ -5,7 +5,12 @@ import { allSteps, differingKeys, END, longTitle, pictureAt, valueOf, valuesOf }
 import { changeState } from "./state.js";
 
 const MAX_COLUMNS = 8; // of an axis that is chosen without being asked for
-const SIZES = [["96", "small"], ["160", "medium"], ["256", "large"], ["512", "very large"]];
+const SIZES = [
+  ["96", "small"],
+  ["160", "medium"],
+  ["256", "large"],
+  ["512", "very large"],
+];
 
 // Draw the sheet of `runs` into `place`. enlarge: shows pictures, see viewer.js.
 export function drawSheet(place, runs, state, enlarge) {
@@ -56,11 +61,22 @@ export function stepOf(state) {
 // A slider over the steps at which there are pictures; its end is the result.
 export function stepSlider(steps, step, change) {
   const positions = [...steps, END];
-  const index = step === END ? steps.length : Math.max(0, positions.findLastIndex((each) => each <= step));
+  const index =
+    step === END
+      ? steps.length
+      : Math.max(
+          0,
+          positions.findLastIndex((each) => each <= step),
+        );
   const name = (at) => (at === END ? "result" : `step ${at}`);
   const output = element("output", {}, name(positions[index]));
   const input = element("input", {
-    type: "range", min: 0, max: steps.length, step: 1, "aria-label": "Step", className: "steps",
+    type: "range",
+    min: 0,
+    max: steps.length,
+    step: 1,
+    "aria-label": "Step",
+    className: "steps",
     oninput: () => {
       const chosen = positions[Number(input.value)];
       output.textContent = name(chosen);
@@ -74,7 +90,13 @@ export function stepSlider(steps, step, change) {
 
 function axisChoices({ labels, options }) {
   const items = (names) => names.map((name) => [name, name]);
-  const groups = { "": [["none", "none"], ["run", "each run"], ["experiment", "experiment"]] };
+  const groups = {
+    "": [
+      ["none", "none"],
+      ["run", "each run"],
+      ["experiment", "experiment"],
+    ],
+  };
   if (labels.length) groups["Axes of experiments"] = items(labels);
   if (options.length) groups["Options that differ"] = items(options);
   return groups;
@@ -107,7 +129,8 @@ function originals(runs, enlarge) {
     for (const run of runs) {
       const original = run.original[kind];
       const name = `${kind} ${run.options[kind] ?? ""}`.replace("sample:", "");
-      if (original && !found.has(name)) found.set(name, { kind, src: original.url, alt: name, caption: name });
+      if (original && !found.has(name))
+        found.set(name, { kind, src: original.url, alt: name, caption: name });
     }
   }
   const list = [...found.values()];
@@ -120,7 +143,12 @@ function originals(runs, enlarge) {
         {},
         element(
           "button",
-          { type: "button", className: "zoom", "aria-label": `Enlarge: ${each.alt}`, onclick: () => enlarge(list, index) },
+          {
+            type: "button",
+            className: "zoom",
+            "aria-label": `Enlarge: ${each.alt}`,
+            onclick: () => enlarge(list, index),
+          },
           element("img", { src: each.src, alt: each.alt, loading: "lazy" }),
         ),
         element("figcaption", {}, each.alt),
@@ -133,20 +161,30 @@ function grid(runs, rows, columns, size, draw) {
   const rowValues = rows === "none" ? [null] : valuesOf(runs, rows);
   const columnValues = columns === "none" ? [null] : valuesOf(runs, columns);
   const within = (run, key, value) => value === null || valueOf(run, key) === value;
-  const head = columns !== "none" && element(
-    "div",
-    { className: "row heads", role: "row" },
-    rows !== "none" && element("div", { className: "rowhead", role: "presentation" }, `${rows} \\ ${columns}`),
-    columnValues.map((value) => element("div", { className: "columnhead", role: "columnheader" }, heading(columns, value))),
-  );
+  const head =
+    columns !== "none" &&
+    element(
+      "div",
+      { className: "row heads", role: "row" },
+      rows !== "none" &&
+        element("div", { className: "rowhead", role: "presentation" }, `${rows} \\ ${columns}`),
+      columnValues.map((value) =>
+        element("div", { className: "columnhead", role: "columnheader" }, heading(columns, value)),
+      ),
+    );
   const body = rowValues.map((value) => {
     const own = runs.filter((run) => within(run, rows, value));
     return element(
       "div",
       { className: "row", role: "row" },
-      value !== null && element("div", { className: "rowhead", role: "rowheader" }, heading(rows, value)),
+      value !== null &&
+        element("div", { className: "rowhead", role: "rowheader" }, heading(rows, value)),
       columnValues.map((each) =>
-        element("div", { className: "cell", role: "cell" }, own.filter((run) => within(run, columns, each)).map((run) => draw(run, own))),
+        element(
+          "div",
+          { className: "cell", role: "cell" },
+          own.filter((run) => within(run, columns, each)).map((run) => draw(run, own)),
+        ),
       ),
     );
   });
@@ -154,7 +192,13 @@ function grid(runs, rows, columns, size, draw) {
   const style = `--cell: ${size}px; --columns: ${columnValues.length}`;
   return element(
     "div",
-    { className: `sheet${isGrid ? " grid" : ""}${rows === "none" ? " headless" : ""}`, style, role: "table", "aria-label": "Contact sheet", tabIndex: 0 },
+    {
+      className: `sheet${isGrid ? " grid" : ""}${rows === "none" ? " headless" : ""}`,
+      style,
+      role: "table",
+      "aria-label": "Contact sheet",
+      tabIndex: 0,
+    },
     head,
     body,
   );
@@ -169,7 +213,8 @@ function heading(key, value) {
 function ownCaption(run, beside, shown) {
   if (shown.includes("run")) return "";
   const { labels, options } = differingKeys(beside);
-  const pairs = (keys) => keys.filter((key) => !shown.includes(key)).map((key) => `${key} = ${valueOf(run, key)}`);
+  const pairs = (keys) =>
+    keys.filter((key) => !shown.includes(key)).map((key) => `${key} = ${valueOf(run, key)}`);
   if (labels.length) return pairs(labels).join(", ");
   const unusual = options.filter((key) => valueOf(run, key) !== usualValue(beside, key));
   const name = run.experiment ? [] : [run.title];
@@ -187,12 +232,20 @@ function pictureCell(run, caption, isMarked, open, compare) {
   const title = longTitle(run);
   const image = element("img", { loading: "lazy", alt: title });
   const note = element("span", {});
-  const zoom = element("button", { type: "button", className: "zoom", "aria-label": `Enlarge: ${title}`, onclick: open }, image);
+  const zoom = element(
+    "button",
+    { type: "button", className: "zoom", "aria-label": `Enlarge: ${title}`, onclick: open },
+    image,
+  );
   const choose = element(
     "button",
     {
-      type: "button", className: "choose", "aria-pressed": String(isMarked), onclick: compare,
-      "aria-label": `Compare: ${title}`, title: isMarked ? "Choose another one to compare" : "Compare (c)",
+      type: "button",
+      className: "choose",
+      "aria-pressed": String(isMarked),
+      onclick: compare,
+      "aria-label": `Compare: ${title}`,
+      title: isMarked ? "Choose another one to compare" : "Compare (c)",
     },
     "⇄",
   );
@@ -210,7 +263,12 @@ function pictureCell(run, caption, isMarked, open, compare) {
       if (image.getAttribute("src") !== picture.url) image.src = picture.url;
       note.textContent = step !== END && picture.step !== step ? ` at step ${picture.step}` : "";
     },
-    entry: () => ({ src: picture?.url ?? "", alt: title, origin: zoom, caption: `${title}\nstep ${picture?.step ?? "–"}` }),
+    entry: () => ({
+      src: picture?.url ?? "",
+      alt: title,
+      origin: zoom,
+      caption: `${title}\nstep ${picture?.step ?? "–"}`,
+    }),
   };
 }
 
