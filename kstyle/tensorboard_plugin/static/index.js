@@ -5,7 +5,7 @@ import { buttons, element, select } from "./elements.js";
 import { drawLayers, drawLosses } from "./losses.js";
 import { fetchRuns, filterRuns, forgetCurves, valuesOf } from "./runs.js";
 import { drawSheet } from "./sheet.js";
-import { changeState, followTheme, onState, readState } from "./state.js";
+import { changeState, followTheme, host, isShown, onState, readState } from "./state.js";
 import { pictureViewer } from "./viewer.js";
 
 const VIEWS = [
@@ -39,9 +39,12 @@ export async function render() {
   };
   document.body.replaceChildren(page.bar, page.main, dialog);
   onState(() => draw(page));
-  document.addEventListener("keydown", (event) => handleKey(event, page));
+  // Keys also arrive at TensorBoard's window, until something in the frame was clicked.
+  for (const each of new Set([document, host().document])) {
+    each.addEventListener("keydown", (event) => isShown() && handleKey(event, page));
+  }
   setInterval(
-    () => document.visibilityState === "visible" && document.body.offsetWidth && load(page, false),
+    () => document.visibilityState === "visible" && isShown() && load(page, false),
     1000 * RELOAD_SECONDS,
   );
   await load(page, true);

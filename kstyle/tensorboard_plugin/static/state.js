@@ -7,7 +7,8 @@
 const PREFIX = "k.";
 const LISTENERS = new Set();
 
-function host() {
+// TensorBoard's window, or this one where that cannot be reached.
+export function host() {
   try {
     if (window.parent !== window && window.parent.location.href) return window.parent;
   } catch {
@@ -50,6 +51,11 @@ export function changeState(changes, { quiet = false } = {}) {
 export function onState(listener) {
   LISTENERS.add(listener);
   host().addEventListener("hashchange", listener);
+}
+
+// Whether the tab is the one that TensorBoard shows.
+export function isShown() {
+  return host() === window || parts()[0] === "kstyle";
 }
 
 // Follow TensorBoard's dark mode; without TensorBoard that of the browser.
