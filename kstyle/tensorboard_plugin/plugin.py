@@ -16,7 +16,7 @@ from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from kstyle.tensorboard_plugin.names import DESCRIPTION_TAG, PLUGIN_NAME, STATIC
+from kstyle.tensorboard_plugin.names import DESCRIPTION_TAG, PLUGIN_NAME, PAGE_FOLDER
 
 TYPES = {".js": "text/javascript", ".css": "text/css"}
 IMAGE_TYPES = {
@@ -154,7 +154,7 @@ def as_application(answer: Answer) -> Any:
 def serve_file(request: Request) -> wrappers.Response:
     """Answer with a file of the folder `static`."""
     name = request.path.rpartition("/static/")[2]
-    files = {path.name: path for path in STATIC.iterdir() if path.suffix in TYPES}
+    files = {path.name: path for path in PAGE_FOLDER.iterdir() if path.suffix in TYPES}
     if name not in files:
         return not_found(request)
     return http_util.Respond(

@@ -45,7 +45,7 @@ from kstyle.experiments.reporting.vote_page import ranking_table, write_vote_pag
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.files import write_text
 from kstyle.images.reading import load_picture
-from kstyle.tensorboard_plugin.names import STATIC
+from kstyle.tensorboard_plugin.names import PAGE_FOLDER
 
 REPORT_FILE = "report.html"
 CONTACT_SHEET_FILE = "contact_sheet.png"
@@ -303,7 +303,7 @@ def curve_points(curves: Iterable[Collection[Curve]], loss: str) -> list[CurvePo
 
 TEMPLATES = jinja2.Environment(
     # The viewer of enlarged pictures is that of kstyle's tab in TensorBoard.
-    loader=jinja2.FileSystemLoader([Path(__file__).parent / "templates", STATIC]),
+    loader=jinja2.FileSystemLoader([Path(__file__).parent / "templates", PAGE_FOLDER]),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     finalize=strip_folders,  # on every string that a template shows
