@@ -16,7 +16,7 @@ from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from kstyle.tensorboard_plugin.names import DESCRIPTION_TAG, PLUGIN_NAME, PAGE_FOLDER
+from kstyle.tensorboard_plugin.names import DESCRIPTION_TAG, PAGE_FOLDER, PLUGIN_NAME
 
 TYPES = {".js": "text/javascript", ".css": "text/css"}
 IMAGE_TYPES = {
