@@ -187,6 +187,7 @@ def merge_options(context: click.Context, config_file: str | None) -> dict[str, 
             name: one_or_several(value)
             for name, value in context.params.items()
             if name in StyleConfig.model_fields
+            and name not in STRUCTURED_OPTIONS  # `--style` is a parameter "styles"
             and value not in (None, ())
             and context.get_parameter_source(name) is source
         }
