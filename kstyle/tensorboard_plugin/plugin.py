@@ -25,7 +25,6 @@ IMAGE_TYPES = {
     b"GIF8": "image/gif",
 }
 SOURCE_TAG = "source/content"  # an image of every run, also of earlier versions
-PICTURE_TAGS = (SOURCE_TAG, "source/style", "snapshot", "result")
 MAX_PICTURES = 1000  # of a tag; TensorBoard keeps 10 without --samples_per_plugin
 MAX_POINTS = 1000  # of a curve
 CACHE_SECONDS = 86_400  # a picture's address has the time at which it was written
@@ -66,7 +65,6 @@ class KstylePlugin(base_plugin.TBPlugin):
             **place,
             plugin_name="images",
             downsample=MAX_PICTURES,
-            run_tag_filter=provider.RunTagFilter(tags=PICTURE_TAGS),
         )
         found = self.read_descriptions(place, pictures)
         runs = [

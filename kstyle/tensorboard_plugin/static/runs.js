@@ -72,10 +72,24 @@ function describe(run) {
     labels,
     options,
     title: pairs.join(", ") || runTitle(run.name, options),
-    original: { content: pictures["source/content"]?.[0], style: pictures["source/style"]?.[0] },
+    originals: originalsOf(options, pictures),
     pictures,
     steps,
   };
+}
+
+// The pictures that a run was made from: [{ name, url }].
+function originalsOf(options, pictures) {
+  return Object.keys(pictures)
+    .filter((tag) => tag.startsWith("source/") && pictures[tag].length)
+    .sort()
+    .map((tag) => {
+      const kind = tag.slice("source/".length); // "content", "style", "style 2", "regions"
+      const [word, number] = kind.split(" ");
+      const file = options.styles?.[(number ?? 1) - 1]?.picture ?? options.style;
+      const path = { content: options.content, style: file, regions: options.region }[word];
+      return { name: `${kind} ${optionText(path ?? "")}`.trim(), url: pictures[tag][0].url };
+    });
 }
 
 // "20261129-163403-coffee-night-vgg19" as "coffee-night-vgg19, 16:34:03".

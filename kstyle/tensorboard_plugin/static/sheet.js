@@ -125,15 +125,10 @@ function chosenAxes(runs, { labels, options }, state) {
 // The photographs and paintings of the runs, each once.
 function originals(runs, enlarge) {
   const found = new Map();
-  for (const kind of ["content", "style"]) {
-    for (const run of runs) {
-      const original = run.original[kind];
-      const name = `${kind} ${run.options[kind] ?? ""}`.replace("sample:", "");
-      if (original && !found.has(name))
-        found.set(name, { kind, src: original.url, alt: name, caption: name });
-    }
+  for (const { name, url } of runs.flatMap((run) => run.originals)) {
+    if (!found.has(name)) found.set(name, { src: url, alt: name, caption: name });
   }
-  const list = [...found.values()];
+  const list = [...found.values()].sort((a, b) => a.alt.localeCompare(b.alt));
   return element(
     "div",
     { className: "originals" },
