@@ -6,7 +6,8 @@ from typing import Any
 
 from nicegui import run, ui
 
-from kstyle.app.page_tools import attempt, warn
+from kstyle.app.page_tools import attempt, short_button, warn
+from kstyle.app.region_editor import RegionEditor
 from kstyle.app.settings import (
     APP_SIZES,
     EFFORTS,
@@ -20,7 +21,7 @@ from kstyle.errors import KStyleError
 from kstyle.gallery.run_list import picture_name
 from kstyle.runs.progress import format_time
 
-SLOTS = {"content": "Photograph", "style": "Painting"}
+PLACES = {"content": "Photograph", "style": "Painting", "second": "Second painting"}
 COLORS = {
     "style": "as the painting",
     "match": "painting, shifted to the photograph's",
@@ -39,7 +40,10 @@ class PaintForm:
         self.filling = False  # while elements are set from the settings
         with ui.element("div").classes("panel form"):
             with ui.element("div").classes("inputs"):
-                self.zones = {slot: self.add_zone(slot) for slot in SLOTS}
+                self.zones = {
+                    slot: self.add_zone(slot) for slot in ("content", "style")
+                }
+            self.add_second()
             self.add_look()
             self.add_size_and_color()
             self.add_effort()
@@ -63,10 +67,10 @@ class PaintForm:
     def add_zone(self, slot: str) -> Any:
         """Add the place for a picture, with samples below it."""
         with ui.element("div"):
-            ui.label(SLOTS[slot]).classes("label")
+            ui.label(PLACES[slot]).classes("label")
             zone = ui.element("div").classes("drop")
             zone.props(f"data-slot={slot} tabindex=0 role=button")
-            zone.props(f'aria-label="{SLOTS[slot]}: drop, paste or choose a file"')
+            zone.props(f'aria-label="{PLACES[slot]}: drop, paste or choose a file"')
             names = sample_photographs() if slot == "content" else SAMPLE_PAINTINGS
             with ui.element("div").classes("samples"):
                 for name in names:
@@ -76,6 +80,27 @@ class PaintForm:
                     with button:
                         ui.element("img").props(f'src="/kstyle/samples/{name}.jpg"')
         return zone
+
+    def add_second(self) -> None:
+        """Add a second painting, and the region in which a painting applies."""
+        self.editor = RegionEditor()
+        title = "Second painting, regions"
+        with ui.expansion(title).classes("more") as self.second:
+            with ui.element("div").classes("second"):
+                self.zones["second"] = self.add_zone("second")
+                with ui.element("div").classes("side"):
+                    self.rule = ui.label("").classes("hint")
+                    self.share = ui.slider(min=0, max=1, step=0.05)
+                    self.share.props('aria-label="Share of the second painting" label')
+                    self.share.on("change", self.read_share)
+                    self.region = ui.element("div").classes("region")
+                    short_button("Paint a region", self.edit_region)
+                    self.no_region = short_button(
+                        "No region", lambda: self.take_nothing("mask")
+                    )
+                    self.no_second = short_button(
+                        "No second painting", lambda: self.take_nothing("second")
+                    )
 
     def add_look(self) -> None:
         """Add the looks and the strength, which name the same thing."""
@@ -132,13 +157,17 @@ class PaintForm:
         self.effort.set_value(None if own else settings.effort)
         self.more.set_value(settings.more)
         self.expansion.set_value(bool(settings.more))
+        self.second.set_value(bool(settings.second or settings.mask))
+        self.share.set_value(settings.share)
         self.filling = False
         self.show_pictures()
 
     def show_pictures(self) -> None:
         """Show the chosen pictures in their places."""
         settings = self.state.settings
-        for slot, path in (("content", settings.content), ("style", settings.style)):
+        self.show_region()
+        for slot in PLACES:
+            path = getattr(settings, slot)
             if self.shown_pictures.get(slot) == path:
                 continue
             self.shown_pictures[slot] = path
@@ -147,13 +176,62 @@ class PaintForm:
             with zone:
                 if path:
                     name, stamp = picture_name(path), abs(hash(path))
-                    picture = ui.element("img").props(f'alt="{SLOTS[slot]}"')
+                    picture = ui.element("img").props(f'alt="{PLACES[slot]}"')
                     picture.props(f'src="/kstyle/chosen/{slot}.jpg?{stamp}"')
                     picture.tooltip(name)
                 else:
                     ui.html("<p>Drop, paste,<br>or click</p>", sanitize=False)
                 with ui.element("div").classes("busy"):
                     ui.label("Reading …")
+
+    def show_region(self) -> None:
+        """Show the region, and what it means."""
+        settings = self.state.settings
+        mixed = bool(settings.second and not settings.mask)
+        self.share.set_visibility(mixed)
+        self.no_second.set_visibility(bool(settings.second))
+        self.no_region.set_visibility(bool(settings.mask))
+        self.region.set_visibility(bool(settings.mask))
+        if settings.mask:
+            where = "The white region has the second painting, the rest the first."
+            if not settings.second:
+                where = "The white region is painted, the rest stays a photograph."
+        else:
+            where = "Both paintings are mixed: share of the second."
+            if not settings.second:
+                where = "Choose another painting to mix in, or paint a region."
+        self.rule.set_text(where)
+        if self.shown_pictures.get("mask") != settings.mask:
+            self.shown_pictures["mask"] = settings.mask
+            self.region.clear()
+            if settings.mask:
+                stamp = abs(hash(settings.mask))
+                with self.region:
+                    image = ui.element("img").props('alt="Region"')
+                    image.props(f'src="/kstyle/chosen/mask.jpg?{stamp}"')
+
+    def edit_region(self) -> None:
+        """Open the dialog with the brush."""
+        settings = self.state.settings
+        if not settings.content:
+            warn("Choose a photograph first.")
+            return
+        photograph = f"/kstyle/chosen/content.jpg?{abs(hash(settings.content))}"
+        mask = f"/kstyle/chosen/mask.jpg?{abs(hash(settings.mask))}"
+        second = "gets the second painting" if settings.second else "is painted"
+        self.editor.open(
+            photograph, mask if settings.mask else "", f"What you paint {second}."
+        )
+
+    def take_nothing(self, slot: str) -> None:
+        """Take a picture away."""
+        if attempt(lambda: self.state.choose_picture(slot, "")):
+            self.show_pictures()
+
+    def read_share(self) -> None:
+        """Take the share of the second painting."""
+        if not self.filling:
+            self.state.settings.share = round(float(self.share.value), 2)
 
     def read_look(self) -> None:
         """Take the look that was chosen."""

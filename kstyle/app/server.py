@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from kstyle.app.access import AccessGuard, is_loopback
 from kstyle.app.job_queue import JobQueue
 from kstyle.app.page import show_page
-from kstyle.app.state import FILM_FILE, VIEW_EDGE, AppState
+from kstyle.app.state import FILM_FILE, SLOTS, VIEW_EDGE, AppState
 from kstyle.errors import ConfigError, KStyleError
 from kstyle.gallery.run_list import picture_name
 
@@ -131,8 +131,8 @@ def add_picture_routes(app: FastAPI, state: AppState) -> None:
 
     @app.get("/kstyle/chosen/{slot}.jpg")
     def chosen(slot: str) -> Response:
-        path = {"content": state.settings.content, "style": state.settings.style}
-        return jpeg(state, path.get(slot, ""))
+        path = getattr(state.settings, slot) if slot in SLOTS else ""
+        return jpeg(state, path)
 
     @app.get("/kstyle/jobs/{number}/{kind}.jpg")
     def job_picture(number: int, kind: str) -> Response:

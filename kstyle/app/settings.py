@@ -15,6 +15,7 @@ from kstyle.config.looks import (
 )
 from kstyle.config.strict_yaml import read_options
 from kstyle.config.style_config import FITTED_OPTIONS, StyleConfig
+from kstyle.config.style_source import REGION_WORDS, REST
 from kstyle.errors import ConfigError
 from kstyle.images.picture import crop_box
 from kstyle.images.reading import picture_size
@@ -25,6 +26,8 @@ from kstyle.planning.scales import Size, plan_scales_of_run
 # Steps at the full size and at each coarser one.
 EFFORTS = {"quick": 20, "normal": 60, "thorough": 200}
 APP_SIZES = (192, 256, 384, 512, 768, 1024, 1536, 2048)  # long edges offered, px
+# Options that the places of the page stand for.
+STYLE_OPTIONS = ("style", "styles", "blend", "region", "content_map", "style_map")
 OWN_STEPS = "own"  # the effort of a run with other steps
 # Options that belong to the page or the machine, not to a picture.
 APP_OPTIONS = ("logdir", "output", "device", "all_losses")
@@ -34,7 +37,10 @@ APP_OPTIONS = ("logdir", "output", "device", "all_losses")
 class PaintSettings:
     """The choices of the page.
 
-    content, style: paths, or `sample:NAME`; "" before one is chosen. strength: in place
+    content, style: paths, or `sample:NAME`; "" before one is chosen. second: another
+    painting, or "". share: that of the second one, where both are mixed. mask: a grey
+    picture of where the second painting applies and the first does not; of a single
+    painting, where that applies and the photograph stays elsewhere. strength: in place
     of the look, 0 to 1. effort: a key of `EFFORTS`, or `OWN_STEPS` if
     `more` has them.
     more: other options, as YAML.
@@ -42,6 +48,9 @@ class PaintSettings:
 
     content: str = ""
     style: str = ""
+    second: str = ""
+    share: float = 0.5
+    mask: str = ""
     look: str = DEFAULT_LOOK
     strength: float | None = None
     size: int = 512
@@ -59,7 +68,7 @@ class PaintSettings:
             raise ConfigError(f"Choose a {missing} first.")
         options: dict[str, Any] = {
             "content": self.content,
-            "style": self.style,
+            **self.style_options(),
             "size": self.size,
             "color": self.color,
             "logdir": str(logdir),
@@ -71,13 +80,14 @@ class PaintSettings:
         if self.effort in EFFORTS:
             options["steps"] = options["scale_steps"] = EFFORTS[self.effort]
         more = read_options(self.more) if self.more.strip() else {}
-        for name in ("content", "style", *APP_OPTIONS):
+        for name in ("content", *STYLE_OPTIONS, *APP_OPTIONS):
             if name in more:
                 raise ConfigError(
                     f"{name} is not an option of the app. Leave it out.", option=name
                 )
         config = StyleConfig(**{**options, **more})
-        others = set(config.input_files()) - {self.content, self.style}
+        own = {self.content, self.style, self.second, self.mask}
+        others = set(config.input_files()) - own
         if others:
             raise ConfigError(
                 f"The app reads uploaded pictures only, not {', '.join(others)}. Use "
@@ -85,16 +95,29 @@ class PaintSettings:
             )
         return config
 
+    def style_options(self) -> dict[str, Any]:
+        """Return the options of the paintings and of where they apply."""
+        if not self.second:
+            region = {"region": self.mask} if self.mask else {}
+            return {"style": self.style, **region}
+        first, second = {"picture": self.style}, {"picture": self.second}
+        if self.mask:
+            regions = {"region": REST}, {"region": self.mask}
+            return {"styles": [first | regions[0], second | regions[1]]}
+        return {"styles": [first, second], "blend": [1 - self.share, self.share]}
+
     @classmethod
     def from_config(cls, config: StyleConfig) -> "PaintSettings":
         """Return the choices that repeat a run.
 
         Weights that were solved at its start are solved again; everything else that
-        differs from the defaults is in `more`.
+        differs from the defaults is in `more`. Of more than two paintings the others
+        are left out.
         """
+        sources = config.style_sources()
         found = cls(
             content=config.content,
-            style=config.style,
+            style=sources[0].picture,
             look=config.look,
             strength=config.strength,
             size=config.size,
@@ -106,7 +129,13 @@ class PaintSettings:
             if config.steps == config.scale_steps == count
         ]
         found.effort = names[0] if names else OWN_STEPS
-        left_out = {*APP_OPTIONS, *FITTED_OPTIONS, "precision"}
+        if len(sources) > 1:
+            found.second = sources[1].picture
+            found.share = round(config.style_shares()[1], 2)
+        region = sources[-1].region if len(sources) < 3 else None
+        if region is not None and region not in REGION_WORDS:
+            found.mask = region
+        left_out = {*APP_OPTIONS, *STYLE_OPTIONS, *FITTED_OPTIONS, "precision"}
         if has_default_layers(config):
             left_out |= {"style_layers", "style_weights"}
         base = found.config(config.logdir).model_dump(mode="json")
@@ -149,20 +178,20 @@ def forecast(config: StyleConfig, machine: Ready | None) -> RunForecast:
     Raises: ConfigError, ImageError: it cannot run.
     """
     content = used_size(config.content, config.content_crop)
-    style = used_size(config.style, config.style_crop)
+    styles = [used_size(style.picture, style.crop) for style in config.style_sources()]
     precision = machine.precision if machine is not None else "float32"
     if config.precision == "auto":
         config = config.replace(precision=precision)
     available = None if machine is None else machine.available_bytes
     shortage = fitted = None
     try:
-        changed = fit_memory(config, content, style, available=available)
+        changed = fit_memory(config, content, *styles, available=available)
         differing = [n for n in FITTED_OPTIONS if vars(changed)[n] != vars(config)[n]]
         fitted = ", ".join(f"{n} {vars(changed)[n]}" for n in differing) or None
         config = changed
     except ConfigError as error:
         shortage = str(error)
-    scales = plan_scales_of_run(config, content, style)
+    scales = plan_scales_of_run(config, content, *styles)
     speeds = {} if machine is None else machine.seconds_per_gflop
     slowest = max(speeds.values(), default=math.nan)
     estimate = estimate_run(

@@ -14,6 +14,7 @@ from kstyle.gallery.timelapse import write_timelapse
 from kstyle.images.samples import sample_names
 from kstyle.runs.checkpoint_file import CHECKPOINT_FILE
 
+SLOTS = ("content", "style", "second", "mask")  # pictures of the settings
 SAMPLE_PAINTINGS = ("meadow", "night", "window")
 FILM_FILE = "film.webp"  # in a run's folder
 VIEW_EDGE = 1600  # long edge of a picture that the page shows large, px
@@ -44,14 +45,16 @@ class AppState:
         self.runs: dict[str, RunEntry] = {}
 
     def choose_picture(self, slot: str, path: str) -> None:
-        """Take a picture as "content" or "style".
+        """Take a picture as one of `SLOTS`; "" takes none.
 
         Raises: ConfigError: it is neither a sample nor an upload, as a page could ask
             for any file of this machine.
         """
-        known = path.startswith("sample:") or self.uploads.owns(path)
-        if slot not in ("content", "style") or not known:
+        known = path in ("", *map("sample:{}".format, sample_names()))
+        if slot not in SLOTS or not (known or self.uploads.owns(path)):
             raise ConfigError(f"{path} is not a picture of the app. Upload it.")
+        if slot == "content" and path != self.settings.content:
+            self.settings.mask = ""  # it was painted on another photograph
         setattr(self.settings, slot, path)
 
     def paint(self) -> AppJob:
