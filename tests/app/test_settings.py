@@ -52,10 +52,38 @@ def test_what_the_page_may_not_choose_is_refused(tmp_path, changes, message):
         PaintSettings(**(PAIR | changes)).config(tmp_path)
 
 
+def test_two_paintings_are_mixed_or_have_regions(tmp_path):
+    mixed = PaintSettings(**PAIR, second="sample:window", share=0.25).config(tmp_path)
+    assert [style.picture for style in mixed.styles] == [
+        "sample:night",
+        "sample:window",
+    ]
+    assert mixed.blend == (0.75, 0.25)
+    split = PaintSettings(**PAIR, second="sample:window", mask="m.png").config(tmp_path)
+    assert [style.region for style in split.styles] == ["rest", "m.png"]
+    assert split.blend is None
+
+
+def test_one_painting_may_have_a_region(tmp_path):
+    config = PaintSettings(**PAIR, mask="m.png").config(tmp_path)
+    assert (config.style, config.region) == ("sample:night", "m.png")
+
+
+WINDOW = {"picture": "sample:window"}
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {},
+        {"styles": [{"picture": "sample:night"}, WINDOW], "blend": [0.7, 0.3]},
+        {"region": "m.png"},
+        {
+            "styles": [
+                {"picture": "sample:night", "region": "rest"},
+                WINDOW | {"region": "m.png"},
+            ]
+        },
         {"look": "pastiche", "size": 256},
         {"strength": 0.4, "color": "match"},
         {"steps": 20, "scale_steps": 20},
