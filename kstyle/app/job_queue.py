@@ -31,7 +31,7 @@ from kstyle.app.messages import (
 from kstyle.app.worker import serve_queue
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
-from kstyle.gallery.run_list import picture_name
+from kstyle.gallery.run_list import run_title
 
 log = logging.getLogger("kstyle")
 
@@ -78,9 +78,8 @@ class AppJob:
 
     @property
     def title(self) -> str:
-        """The names of both pictures."""
-        content = picture_name(self.config.content)
-        return f"{content} in the style of {picture_name(self.config.style)}"
+        """The names of the pictures, as `run_title` gives them."""
+        return run_title(self.config)
 
     @property
     def ended(self) -> bool:

@@ -64,9 +64,8 @@ class RunEntry:
 
     @property
     def title(self) -> str:
-        """The names of both pictures, without folders and suffixes."""
-        content, style = picture_name(self.config.content), self.config.style
-        return f"{content} in the style of {picture_name(style)}"
+        """The names of the pictures, as `run_title` gives them."""
+        return run_title(self.config)
 
     @property
     def begun(self) -> datetime.datetime | None:
@@ -100,6 +99,12 @@ class RunEntry:
             if config[name] != StyleConfig.model_fields[name].default:
                 found[name] = config[name]
         return {name: shown_value(value) for name, value in found.items()}
+
+
+def run_title(config: StyleConfig) -> str:
+    """Return the names of the pictures of a run, without folders and suffixes."""
+    styles = [picture_name(style.picture) for style in config.style_sources()]
+    return f"{picture_name(config.content)} in the style of {' and '.join(styles)}"
 
 
 def shown_value(value: Any) -> str:

@@ -51,3 +51,8 @@ def test_without_a_result_the_last_snapshot_stands_for_it(finished_run):
 def test_a_folder_that_is_none_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="is not a folder"):
         find_runs(tmp_path / "none")
+
+
+def test_a_mixture_is_named_by_all_its_paintings(logs, finished_run, tmp_path):
+    finished_run(styles=[str(tmp_path / "blue.png"), "sample:night"])
+    assert find_runs(logs)[0].title == "red in the style of blue and night"
