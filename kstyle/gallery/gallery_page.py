@@ -103,7 +103,7 @@ def gallery_entry(
     return {
         "title": entry.title,
         "content": picture_name(config.content),
-        "style": picture_name(config.style),
+        "style": " and ".join(picture_name(s.picture) for s in config.style_sources()),
         "name": entry.folder.name,
         "exit": record["exit"],
         "error": record["error"],
