@@ -75,7 +75,8 @@ class PaintForm:
             with ui.element("div").classes("samples"):
                 for name in names:
                     button = ui.element("button").props(f'type=button title="{name}"')
-                    button.props(f'aria-label="Sample {name}"')
+                    place = PLACES[slot].lower()
+                    button.props(f'aria-label="{place}: sample {name}"')
                     button.on("click", lambda n=name: self.take_sample(slot, n))
                     with button:
                         ui.element("img").props(f'src="/kstyle/samples/{name}.jpg"')

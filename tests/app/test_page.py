@@ -91,7 +91,7 @@ def test_a_picture_is_painted_paused_kept_and_found_again(open_page, tmp_path):
             page.locator(".drop").first.click()
         chooser.value.set_files(photo)
         page.locator(".drop img[alt=Photograph]").wait_for()
-        page.get_by_label("Sample night").click()
+        page.get_by_label("painting: sample night", exact=True).click()
         page.get_by_text("More options").click()
         more = page.get_by_label("More options, as in config.yaml")
         more.fill("net: alexnet\nsteps: nonsense")
