@@ -133,9 +133,11 @@ def test_the_beginning_of_an_experiments_name_is_enough():
 def test_layers_prints_every_layer_of_the_network(net):
     lines = invoke("layers", "--net", net).stdout.splitlines()
     known = NETWORKS[net].layer_names
-    names = [word for line in lines for word in line.split() if word in known]
+    table = [line for line in lines if not line.startswith("--")]
+    names = [word for line in table for word in line.split() if word in known]
     assert tuple(names) == known
-    (row,) = (line for line in lines if "conv1_1" in line)
+    assert lines[-2] == "--content-layers conv4_2  (default)"
+    (row,) = (line for line in table if "conv1_1" in line)
     # 3 x 3 x 3 x 64 + 64 parameters; 2 x 27 x 64 x 224 x 224 operations
     for figure in ("224 x 224", "64", "1,792", "0.173"):
         assert figure in row

@@ -5,9 +5,11 @@ import re
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from keras import layers
 
 from kstyle import StyleConfig, build_extractor, load_weights, stylize
+from kstyle.cli.main import cli
 from kstyle.errors import ConfigError, WeightsError
 from kstyle.networks.applications import APPLICATIONS, find_application
 from kstyle.networks.named_models import open_model
@@ -152,3 +154,15 @@ def test_a_resumed_run_has_the_bits_of_the_unbroken_one(file_run):
     resumed = run_job(job, state=state)
     assert resumed.losses == whole.losses
     np.testing.assert_array_equal(resumed.picture.pixels, whole.picture.pixels)
+
+
+def test_the_layers_of_a_file_are_listed_with_aliases(model_file):
+    def rows(*words):
+        result = CliRunner().invoke(cli, ["layers", "--net", model_file, *words])
+        assert result.exit_code == 0, result.stderr
+        cells = [line.strip("│ \n").split("│") for line in result.stdout.splitlines()]
+        return {row[0].strip(): row[1].strip() for row in cells if len(row) > 3}
+
+    ends = {"norm": "", "sum": "stage1", "max_pooling2d": "", "second": "stage2"}
+    assert rows() == ends
+    assert {"first", "branch"} < set(rows("--all"))
