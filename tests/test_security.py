@@ -43,7 +43,12 @@ def test_only_weights_ray_and_the_app_use_the_network():
     users = {
         path.parent.name
         for path, tree in TREES.items()
-        if NETWORK & {name.split(".")[0] for name in imports(tree)}
+        if NETWORK
+        & {
+            name.split(".")[0]
+            for name in imports(tree)
+            if not name.startswith("urllib.parse")  # it only splits and joins text
+        }
     }
     assert users <= {"networks", "execution", "app"}
     names = {name for tree in TREES.values() for name, _ in calls(tree)}
@@ -56,10 +61,9 @@ def test_arrays_load_without_pickle_and_nothing_is_evaluated():
         for name, keywords in calls(tree):
             last = name.split(".")[-1]
             assert name not in ("eval", "exec", "compile", "__import__"), path
-            assert last not in ("extractall", "unpack_archive", "load_model"), (
-                path,
-                name,
-            )
+            assert last not in ("extractall", "unpack_archive"), (path, name)
+            if last == "load_model":  # without the code that a file may contain
+                assert "safe_mode=True" in keywords, path
             assert last not in ("unsafe_load", "full_load", "system"), (path, name)
             if name == "np.load":
                 loads += 1

@@ -130,7 +130,7 @@ def read_model_file(path: Path, changed: int, size: int) -> keras.Model:
     """
     del changed, size  # only part of the key
     try:
-        return keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a file of another kind can raise anything
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(
@@ -201,7 +201,7 @@ def load_weights_file(model: keras.Model, net: str, file: Path) -> None:
     """Load a file of weights into the model, in place. Raises: WeightsError."""
     try:
         if file.suffix == ".keras":
-            loaded = keras.models.load_model(file, compile=False)
+            loaded = keras.models.load_model(file, compile=False, safe_mode=True)
             model.set_weights(loaded.get_weights())
         else:
             model.load_weights(file)

@@ -16,6 +16,8 @@ from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
+from kstyle.config.strict_yaml import read_yaml
+from kstyle.errors import ConfigError
 from kstyle.tensorboard_plugin.names import DESCRIPTION_TAG, PAGE_FOLDER, PLUGIN_NAME
 
 TYPES = {".js": "text/javascript", ".css": "text/css"}
@@ -186,12 +188,10 @@ def finite(value: float) -> float | None:
 
 def parse_config_text(text: str) -> dict[str, Any]:
     """Return the options in the text of a run's config: YAML, four spaces before it."""
-    import yaml
-
     lines: Iterable[str] = text.splitlines()
     code = "\n".join(line[4:] for line in lines if line.startswith("    "))
     try:
-        options = yaml.safe_load(code)
-    except yaml.YAMLError:
+        options = read_yaml(code)
+    except ConfigError:
         options = None
     return options if isinstance(options, dict) else {}
