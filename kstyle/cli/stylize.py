@@ -44,7 +44,7 @@ from kstyle.planning.regions import skipped_layers
 from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.job import prepare, read_inputs
 
-EXAMPLES = """\b
+STYLIZE_EXAMPLES = """\b
 Examples:
   kstyle stylize photo.jpg painting.jpg -o result.png
   kstyle stylize photo.jpg painting.jpg --look painterly --color keep
@@ -56,7 +56,7 @@ Examples:
 """
 
 
-@click.command("stylize", cls=GroupedCommand, epilog=EXAMPLES)
+@click.command("stylize", cls=GroupedCommand, epilog=STYLIZE_EXAMPLES)
 @click.argument(
     "content",
     required=False,
