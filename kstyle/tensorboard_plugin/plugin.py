@@ -16,7 +16,6 @@ from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from kstyle.config.strict_yaml import read_yaml
 from kstyle.errors import ConfigError
 from kstyle.tensorboard_plugin.names import DESCRIPTION_TAG, PAGE_FOLDER, PLUGIN_NAME
 
@@ -188,6 +187,8 @@ def finite(value: float) -> float | None:
 
 def parse_config_text(text: str) -> dict[str, Any]:
     """Return the options in the text of a run's config: YAML, four spaces before it."""
+    from kstyle.config.strict_yaml import read_yaml  # not at TensorBoard's start
+
     lines: Iterable[str] = text.splitlines()
     code = "\n".join(line[4:] for line in lines if line.startswith("    "))
     try:
