@@ -59,6 +59,8 @@ VALUES = {
     ),
     **dict.fromkeys(("steps", "snapshot_every"), naturals),
     **dict.fromkeys(("scale_steps", "report_every"), counts),
+    "net": st.sampled_from(list(NETWORKS)),
+    "finish": st.sampled_from([None, "nearest", "nearest:20"]),
     "output": st.none() | texts,
     "strength": st.none() | st.floats(0, 1),
     "style_growth": st.floats(0, 4),
@@ -86,6 +88,10 @@ VALUES = {
 }
 
 
+# What needs several styles: tests/config/test_style_source.py.
+SEVERAL = ("styles", "blend", "region", "content_map", "style_map", "region_layers")
+
+
 def values(name, field):
     """A strategy of what the option `name` may be."""
     if typing.get_origin(field.annotation) is typing.Literal:
@@ -98,15 +104,16 @@ def options(draw):
     """Some of the options of a valid config."""
     fields = dict(StyleConfig.model_fields)
     layers = ("content_layers", "style_layers")
-    # What needs several styles: tests/config/test_style_source.py.
-    several = ("styles", "blend", "region", "content_map", "style_map", "region_layers")
     given = {
-        k: draw(values(k, f)) for k, f in fields.items() if k not in (*layers, *several)
+        k: draw(values(k, f)) for k, f in fields.items() if k not in (*layers, *SEVERAL)
     }
     known = st.sampled_from(NETWORKS[given["net"]].layer_names)
     first, second = (st.dictionaries(known, weights, min_size=n) for n in (1, 0))
     pair = draw(st.permutations([draw(first), draw(second)]))
     given |= dict(zip(layers, pair, strict=True))
+    if not any(given["style_layers"].values()):
+        given["finish"] = None
+    given["preprocess"] = "auto"  # that of the networks in the package is known
     if given["average"]:
         given["optimizer"] = "adam"
     if given["convention"] != "reference":
@@ -137,7 +144,9 @@ def resolve(context, **_):
 def flags(config):
     """`config` as typed on the command line."""
     words = []
-    for name, value in config.model_dump(exclude={"content", "style"}).items():
+    for name, value in config.model_dump(
+        exclude={"content", "style", *SEVERAL}
+    ).items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")

@@ -52,7 +52,7 @@ class HistoryView:
 
     async def refresh(self) -> None:
         """Read the folder again."""
-        self.entries = await run.io_bound(self.state.find_runs)
+        self.entries = await run.io_bound(self.state.find_runs) or []
         self.show()
 
     def search_again(self) -> None:

@@ -72,6 +72,8 @@ async def open_tensorboard(state: AppState) -> None:
     except KStyleError as error:
         warn(str(error))
         return
+    if address is None:  # the app ends
+        return
     with ui.dialog(value=True), ui.card():
         ui.label("TensorBoard is running on this machine, until the app ends.")
         ui.link(address, address, new_tab=True).classes("tensorboard")

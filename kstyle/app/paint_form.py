@@ -282,7 +282,7 @@ class PaintForm:
             return
         self.forecast_of = about
         text = await run.io_bound(forecast_line, state)
-        self.line.set_content(text)
+        self.line.set_content(text or "")
 
 
 def refuse(args: dict[str, Any]) -> None:

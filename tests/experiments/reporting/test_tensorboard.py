@@ -47,8 +47,8 @@ def test_a_copied_trial_has_the_axes_of_its_own_experiment(pools, tmp_path):
 
 def test_one_axis_at_a_time_fills_the_others_in():
     trial = make_trial({"style_weight": "30"}, style_weight=30, learning_rate=2)
-    labels = trial_labels(trial, ["style_weight", "learning_rate", "region"])
-    assert labels == {"style_weight": "30", "learning_rate": "2", "region": "base"}
+    labels = trial_labels(trial, ["style_weight", "learning_rate", "surface"])
+    assert labels == {"style_weight": "30", "learning_rate": "2", "surface": "base"}
 
 
 def test_numbers_are_numbers_under_any_label():
