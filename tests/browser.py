@@ -53,15 +53,22 @@ def tensorboard(logdir):
 
 
 @contextlib.contextmanager
-def chromium_page(width, height):
-    """Yield a page of a headless Chromium; skip the test where there is none."""
+def chromium():
+    """Yield a headless Chromium of playwright; skip the test where there is none."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine")
     api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
     with api.sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu"]  # a container has neither
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def chromium_page(width, height):
+    """Yield a page of a headless Chromium; skip the test where there is none."""
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(TIMEOUT)
         yield page
-        browser.close()

@@ -3,13 +3,13 @@
 import importlib.util
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import click
 import pytest
+from browser import chromium_page
 
 import kstyle.experiments
 from kstyle.cli.main import cli
@@ -181,24 +181,16 @@ def test_the_site_loads_nothing_from_elsewhere(built_site):
 
 
 @pytest.mark.site
-@pytest.mark.skipif(not Path("/usr/bin/chromium").exists(), reason="no Chromium")
 @pytest.mark.parametrize("width", [390, 1440])
 def test_no_page_is_wider_than_the_window(built_site, width):
-    playwright = pytest.importorskip("playwright.sync_api")
     requested, errors = [], []
-    with playwright.sync_playwright() as starter:
-        path = shutil.which("chromium")
-        browser = starter.chromium.launch(
-            executable_path=path, args=["--no-sandbox"], chromium_sandbox=False
-        )
-        page = browser.new_page(viewport={"width": width, "height": 900})
+    with chromium_page(width, 900) as page:
         page.on("request", lambda request: requested.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         for html in sorted(built_site.glob("*.html")):
             page.goto(html.as_uri())
             wide = "document.documentElement.scrollWidth > window.innerWidth"
             assert not page.evaluate(wide), html.name
-        browser.close()
     assert errors == []
     foreign = [url for url in requested if not url.startswith(("file:", "data:"))]
     assert [url for url in foreign if not url.startswith("blob:")] == []

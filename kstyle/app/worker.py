@@ -65,7 +65,7 @@ def run_message(message: StartRun, connection: Connection, models: Any) -> Ended
         result = failure.result.path if failure.result is not None else None
     except KStyleError as failure:
         error = str(failure)
-    except Exception as failure:  # a bug: the app goes on with the next job
+    except Exception as failure:  # a bug: the next job still runs
         log.exception("a job of the app failed")
         error = error_sentence(failure)
     available = THIS_MACHINE.available_bytes("auto")

@@ -74,6 +74,43 @@ def variable_option(*flags: str, name: str, **settings: Any) -> Decorator:
     )
 
 
+def picture_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the arguments CONTENT and any number of STYLE to a command."""
+    style = click.argument(
+        "style",
+        nargs=-1,
+        type=WholeText(),
+        metavar="[STYLE]...",
+        envvar=variable_name("style"),
+        shell_complete=complete_picture,
+    )
+    content = click.argument(
+        "content",
+        required=False,
+        envvar=variable_name("content"),
+        shell_complete=complete_picture,
+    )
+    return content(style(command))
+
+
+def config_file_option(is_basic: bool = False) -> Decorator:
+    """Return the decorator of `--config`, a YAML file of options.
+
+    is_basic: whether the short help of the command shows it.
+    """
+    return click.option(
+        "--config",
+        "config_file",
+        cls=VariableOption,
+        envvar=variable_name("config"),
+        metavar="FILE",
+        help="YAML file of options",
+        group="Output",
+        is_basic=is_basic,
+        shell_complete=complete_file,
+    )
+
+
 def overwrite_option(help_text: str) -> Decorator:
     """Return the decorator of `--overwrite`, which every command words for itself."""
     return variable_option(

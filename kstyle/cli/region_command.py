@@ -6,16 +6,14 @@ import click
 
 from kstyle.cli import console
 from kstyle.cli.common import print_path, show_log, user_errors
-from kstyle.cli.completion import complete_file, complete_picture
-from kstyle.cli.environment import variable_name
 from kstyle.cli.grouped_help import GroupedCommand
 from kstyle.cli.options import (
-    VariableOption,
-    WholeText,
+    config_file_option,
     config_options,
     make_config,
     merge_options,
     overwrite_option,
+    picture_arguments,
     quiet_option,
 )
 from kstyle.cli.streams import print_to_stderr
@@ -32,31 +30,9 @@ DEFAULT_OVERLAY = "regions.png"
 
 
 @click.command("regions", cls=GroupedCommand)
-@click.argument(
-    "content",
-    required=False,
-    envvar=variable_name("content"),
-    shell_complete=complete_picture,
-)
-@click.argument(
-    "style",
-    nargs=-1,
-    type=WholeText(),
-    metavar="[STYLE]...",
-    envvar=variable_name("style"),
-    shell_complete=complete_picture,
-)
+@picture_arguments
 @config_options
-@click.option(
-    "--config",
-    "config_file",
-    cls=VariableOption,
-    envvar=variable_name("config"),
-    metavar="FILE",
-    help="YAML file of options",
-    group="Output",
-    shell_complete=complete_file,
-)
+@config_file_option()
 @overwrite_option("replace an existing picture")
 @quiet_option("print only the path of the picture")
 @click.pass_context

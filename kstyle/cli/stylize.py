@@ -8,18 +8,18 @@ from click.core import ParameterSource
 
 from kstyle.cli import batch, console
 from kstyle.cli.common import show_log, user_errors
-from kstyle.cli.completion import complete_file, complete_folder, complete_picture
-from kstyle.cli.environment import variable_name
+from kstyle.cli.completion import complete_folder, complete_picture
 from kstyle.cli.grouped_help import GroupedCommand
 from kstyle.cli.options import (
     VariableOption,
-    WholeText,
+    config_file_option,
     config_options,
     dry_run_option,
     make_config,
     merge_options,
     merge_pictures,
     overwrite_option,
+    picture_arguments,
     quiet_option,
     variable_option,
 )
@@ -57,20 +57,7 @@ Examples:
 
 
 @click.command("stylize", cls=GroupedCommand, epilog=STYLIZE_EXAMPLES)
-@click.argument(
-    "content",
-    required=False,
-    envvar=variable_name("content"),
-    shell_complete=complete_picture,
-)
-@click.argument(
-    "style",
-    nargs=-1,
-    type=WholeText(),
-    metavar="[STYLE]...",
-    envvar=variable_name("style"),
-    shell_complete=complete_picture,
-)
+@picture_arguments
 @variable_option(
     "--content-dir",
     name="content_dir",
@@ -86,23 +73,13 @@ Examples:
     cls=VariableOption,
     multiple=True,
     metavar="PICTURE",
-    help="painting or folder of paintings, in place of STYLE; may be repeated, each is "
-    "a run of its own",
+    help="painting or folder of paintings, in place of STYLE; may be repeated, each "
+    "gets a separate run",
     group="Pictures",
     shell_complete=complete_picture,
 )
 @config_options
-@click.option(
-    "--config",
-    "config_file",
-    cls=VariableOption,
-    envvar=variable_name("config"),
-    metavar="FILE",
-    help="YAML file of options",
-    group="Output",
-    is_basic=True,
-    shell_complete=complete_file,
-)
+@config_file_option(is_basic=True)
 @overwrite_option("replace an existing output")
 @dry_run_option("print sizes, time and memory; write nothing")
 @preview_option

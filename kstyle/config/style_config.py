@@ -580,7 +580,7 @@ class StyleConfig(pydantic.BaseModel):
                 f"blend: {len(self.blend)} shares for {count} style "
                 f"{'pictures' if count > 1 else 'picture'}. Name as many styles as "
                 "shares: stylize CONTENT STYLE STYLE --blend 2,1 (each --style is a "
-                "run of its own).",
+                "separate run).",
                 option="blend",
             )
 

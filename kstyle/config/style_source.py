@@ -182,7 +182,7 @@ def check_regions(
         )
     if blend is not None and all(regions) and len(set(regions)) == len(regions):
         raise ConfigError(
-            "blend: each style has a region of its own, so nothing is blended. Give "
+            "blend: each style has another region, so nothing is blended. Give "
             "styles the same region, or leave blend out.",
             option="blend",
         )

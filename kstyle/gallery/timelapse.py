@@ -215,28 +215,26 @@ def film_writer(output: Path) -> Callable[[Path, Iterator[np.ndarray]], None]:
 
 
 def write_gif(path: Path, frames: Iterator[np.ndarray]) -> None:
-    """Write an endless GIF; every frame has a palette of its own."""
+    """Write an endless GIF; every frame has its palette."""
     images = [Image.fromarray(frame).quantize(256) for frame in frames]
-    images[0].save(
-        path,
-        save_all=True,
-        append_images=images[1:],
-        duration=frame_milliseconds(),
-        loop=0,
-        disposal=1,
-    )
+    save_animation(path, images, disposal=1)
 
 
 def write_webp(path: Path, frames: Iterator[np.ndarray]) -> None:
     """Write an endless animated WebP."""
     images = [Image.fromarray(frame) for frame in frames]
+    save_animation(path, images, quality=WEBP_QUALITY)
+
+
+def save_animation(path: Path, images: Sequence[Image.Image], **options: Any) -> None:
+    """Write images as an endless animation; options: those of the file's type."""
     images[0].save(
         path,
         save_all=True,
         append_images=images[1:],
         duration=frame_milliseconds(),
         loop=0,
-        quality=WEBP_QUALITY,
+        **options,
     )
 
 

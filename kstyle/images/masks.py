@@ -125,7 +125,7 @@ def box_averages(
         total = sums_at(sums, stops, axis) - sums_at(sums, starts, axis)
         lengths = np.maximum(stops - starts, 1e-9)
         found = total / np.expand_dims(lengths, 1 - axis)
-    # The difference of two sums leaves some rounding where there is nothing.
+    # The difference of two sums leaves a rounding error where the mask is 0.
     found = np.clip(found, 0, 1)
     return np.where(found < 1e-6, 0, found).astype("float32")
 

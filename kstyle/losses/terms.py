@@ -54,7 +54,7 @@ def loss_terms(
 
     tv: weight of the total variation. style_loss, content_loss: the name of a loss, or
         of those of single layers, as "wasserstein,conv1_1=gram": `choose_losses`.
-    regions: `{name: {layer: weight}}` of regions with styles of their own, in place of
+    regions: `{name: {layer: weight}}` of regions that have a style, in place of
         terms for the whole picture; the layers are among those of `style`.
     Raises: ConfigError: there is no such loss or layer.
 

@@ -135,7 +135,7 @@ def read_model_file(path: Path, changed: int, size: int) -> keras.Model:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(
             f"Keras cannot load {path} ({reason}). Give a file that model.save has "
-            "written; import the classes of its own layers before, from Python."
+            "written; import the classes of its custom layers first, from Python."
         ) from None
 
 

@@ -70,7 +70,7 @@ class CostModel:
         """Return 1e9 operations of one pass, forward or backward to the picture; both
         cost the same, as there is no gradient of the kernels.
 
-        statistic: name of the loss of all style layers in place of their own.
+        statistic: name of the loss of all style layers in place of the set ones.
         """
         network = sum(row.gflops for row in self.computed_layers(size))
         return network + self.sum_over_statistics(statistic_gflop, size, statistic)

@@ -1,4 +1,4 @@
-"""Regions of the content with styles of their own: weights of positions by layer.
+"""Regions of the content, each with a style: weights of positions by layer.
 
 Arithmetic on masks. The weight of a position of a layer is the exact average of the
 mask over the pixels that it stands for (after Gatys et al. 2017, "Controlling

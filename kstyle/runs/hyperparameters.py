@@ -1,6 +1,6 @@
 """The options of a run, for TensorBoard's table of hyperparameters and kstyle's tab.
 
-They are in a small event file of their own, which a report can write again.
+They are in a small separate event file, which a report can write again.
 """
 
 import time

@@ -17,7 +17,7 @@ class PixelRange(keras.constraints.Constraint):
 
 
 class PixelLimits(PixelRange):
-    """Clamp each pixel to limits of its own within [0, 1].
+    """Clamp each pixel to its limits within [0, 1].
 
     low, high: `(height, width, 3)`.
     """

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,15 +11,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from browser import chromium
 
 import kstyle
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-    None,
-)
 TIMEOUT = 90_000  # milliseconds, for a busy machine
 TOKEN = "0123456789abcdef"
 
@@ -48,12 +44,7 @@ def running_app(logdir, *words, **variables):
 @pytest.fixture
 def open_page():
     """A function that opens an address, and the list of requests to other hosts."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
-    with api.sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu"]  # a container has neither
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+    with chromium() as browser:
         context = browser.new_context(viewport={"width": 1200, "height": 1000})
         outside = []
 
@@ -72,7 +63,6 @@ def open_page():
             return page
 
         yield show, outside
-        browser.close()
 
 
 def button(page, name):

@@ -28,7 +28,7 @@ def test_a_film_stands_still_then_blends_then_stands_still():
     assert len(found) == 100
     assert found[:9] == [0] * 9 and found[9] > 0
     assert found == sorted(found)
-    assert found[45] == 100  # after 3.6 s, in the middle of what moves
+    assert found[45] == 100  # after 3.6 s, in the middle of the snapshots
     assert found[-18:] == [200] * 18 and found[-20] < 200
 
 
