@@ -89,7 +89,7 @@ def test_a_mixture_of_arrays_is_recorded_and_resumed(mixed, random_picture):
     part = kstyle.stylize(config, [InterruptAtStep2()], style=style, blend=[1, 2])
     record = read_run(part.folder)
     assert set(record["pictures"]) == {"content", "style", "style 2"}
-    assert part.folder.name.endswith("content-style+second-vgg19")
+    assert "content-style+second-vgg19" in part.folder.name
     job, state = reopen_run(part.folder)
     again = run_job(job, state=state)
     np.testing.assert_array_equal(again.picture.pixels, whole.picture.pixels)
