@@ -11,13 +11,11 @@ import yaml
 from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
-from kstyle.config.finishes import FINISH_STEPS, parse_finish
+from kstyle.config.finishes import FINISH_STEPS
 from kstyle.config.layer_balance import (
     CONTENT_METHOD_FORMS,
     METHOD_FORMS,
     NORMALIZED,
-    parse_balance_method,
-    parse_content_method,
 )
 from kstyle.config.looks import (
     DEFAULT_LOOK,
@@ -28,6 +26,18 @@ from kstyle.config.looks import (
     LookName,
     implied_options,
     override_options,
+)
+from kstyle.config.option_checks import (
+    check_balance,
+    check_blend,
+    check_built_in_network,
+    check_crops,
+    check_finish,
+    check_keras_network,
+    check_layers,
+    check_losses,
+    check_optimizer,
+    check_region_options,
 )
 from kstyle.config.option_types import (
     Average,
@@ -63,19 +73,15 @@ from kstyle.config.style_source import (
     check_regions,
     fold_styles,
 )
-from kstyle.errors import ConfigError, WeightsError
-from kstyle.images.picture import parse_crop
-from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES, choose_losses
+from kstyle.errors import ConfigError
+from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES
 from kstyle.networks.registry import (
     NET_FORMS,
-    NETWORKS,
     get_architecture,
-    get_graph,
     is_built_in,
     is_model_file,
-    resolve_preprocess,
 )
-from kstyle.networks.weights import check_graph_source, is_random
+from kstyle.networks.weights import is_random
 
 OptionGroup = Literal[
     "Pictures",
@@ -522,150 +528,48 @@ class StyleConfig(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
-        architecture = get_architecture(self.net)
-        for name in ("content_layers", "style_layers"):
-            with named_option(name):
-                architecture.check_layers(tuple(getattr(self, name)))
-        for name, layers, names in (
-            ("style_loss", self.style_layers, STYLE_LOSS_NAMES),
-            ("content_loss", self.content_layers, CONTENT_LOSS_NAMES),
-        ):
-            with named_option(name):
-                choose_losses(getattr(self, name), layers, names)
-        if not self.layers():
-            raise ConfigError("No layers: give content_layers or style_layers.")
+        check_layers(self.net, self.content_layers, self.style_layers)
+        check_losses(
+            self.style_loss,
+            self.style_layers,
+            self.content_loss,
+            self.content_layers,
+            self.convention,
+        )
         if not self.has_weight():
             raise ConfigError("Every weight is 0. Give content, style or tv a weight.")
-        if self.average and self.optimizer != "adam":
-            raise ConfigError("average is Adam's. Leave it out, or use optimizer adam.")
-        self._check_scipy()
-        self._check_network_options()
-        compared = self.style_loss, self.content_loss
-        if self.convention != "reference" and compared != ("gram", "mse"):
-            raise ConfigError(
-                f"convention {self.convention} has factors for style_loss gram and "
-                "content_loss mse only. Leave one or the other out.",
-                option="convention",
+        check_optimizer(
+            self.optimizer,
+            average=self.average,
+            iterations=self.iterations,
+            parameterization=self.parameterization,
+            learning_rate=self.learning_rate,
+        )
+        if is_built_in(self.net):
+            check_built_in_network(self.net, self.preprocess)
+        else:
+            check_keras_network(
+                self.net,
+                preprocess=self.preprocess,
+                weights=self.weights,
+                tile=self.tile,
+                padding=self.padding,
+                pool=self.pool,
             )
         if self.finish is not None:
-            with named_option("finish"):
-                parse_finish(self.finish)
-            if not any(self.style_layers.values()):
-                raise ConfigError(
-                    "finish needs style layers with a weight. Name some, or leave it "
-                    "out.",
-                    option="finish",
-                )
-        crops = [("content_crop", self.content_crop), ("style_crop", self.style_crop)]
-        crops += [("styles", style.crop) for style in self.styles]
-        for name, text in crops:
-            if text is not None:
-                with named_option(name):
-                    parse_crop(text)
-        self._check_blend()
-        self._check_regions()
-        if self.style_weights is not None:
-            with named_option("style_weights"):
-                parse_balance_method(self.style_weights)
-        if self.content_weights is not None:
-            with named_option("content_weights"):
-                parse_content_method(self.content_weights, self.init)
-        return self
-
-    def _check_blend(self) -> None:
-        """Refuse shares that are not as many as the styles."""
-        count = max(1, len(self.styles))
-        if self.blend is not None and len(self.blend) != (count if count > 1 else 0):
-            raise ConfigError(
-                f"blend: {len(self.blend)} shares for {count} style "
-                f"{'pictures' if count > 1 else 'picture'}. Name as many styles as "
-                "shares: stylize CONTENT STYLE STYLE --blend 2,1 (each --style is a "
-                "separate run).",
-                option="blend",
-            )
-
-    def _check_regions(self) -> None:
-        """Refuse regions that do not go together, or with other options."""
+            check_finish(self.finish, self.style_layers)
+        check_crops(self.content_crop, self.style_crop, [s.crop for s in self.styles])
+        check_blend(self.blend, max(1, len(self.styles)))
         check_regions(self.style_sources(), self.content_map, self.blend)
-        if not self.has_regions():
-            return
-        if self.all_losses:
-            raise ConfigError(
-                "all_losses measures one style loss of each layer, and a run with "
-                "regions has several. Leave one of the two out.",
-                option="all_losses",
+        if self.has_regions():
+            check_region_options(
+                self.style_weights,
+                self.style_layers,
+                self.region_layers,
+                all_losses=self.all_losses,
             )
-        if self.style_weights not in (None, "auto", NORMALIZED):
-            raise ConfigError(
-                f"style_weights: {self.style_weights} finds one weight for each layer, "
-                f"and a run with regions has several. Use {NORMALIZED} or none.",
-                option="style_weights",
-            )
-        for name, layers in self.region_layers.items():
-            for layer in set(layers) - set(self.style_layers):
-                raise ConfigError(
-                    f"region_layers: {name} has {layer}, which is not among the "
-                    "style_layers. Add it there.",
-                    option="region_layers",
-                )
-
-    def _check_scipy(self) -> None:
-        """Refuse what SciPy's optimizer cannot do, and what only it can."""
-        if self.optimizer != "scipy":
-            if self.iterations is not None:
-                raise ConfigError(
-                    "iterations are SciPy's. Leave them out, or use optimizer scipy.",
-                    option="iterations",
-                )
-            return
-        if self.parameterization != "pixels":
-            raise ConfigError(
-                "optimizer scipy optimises the pixels, between bounds: use "
-                "parameterization pixels with it, "
-                f"not {self.parameterization}.",
-                option="optimizer",
-            )
-        if self.learning_rate is not None:
-            raise ConfigError(
-                "optimizer scipy has a line search and no learning_rate. Leave it out.",
-                option="optimizer",
-            )
-
-    def _check_network_options(self) -> None:
-        """Refuse options that the network has no layers for."""
-        if is_built_in(self.net):
-            if self.preprocess != "auto":
-                raise ConfigError(
-                    f"{self.net} is built in, and its input is known: leave preprocess "
-                    "out.",
-                    option="preprocess",
-                )
-            return
-        if self.tile != "off":
-            raise ConfigError(
-                f"{self.net} cannot be computed in tiles, only {', '.join(NETWORKS)}: "
-                "leave tile out, or use a smaller size.",
-                option="tile",
-            )
-        if self.padding == "valid":
-            raise ConfigError(
-                f"{self.net} needs its padding, as branches that are added must have "
-                "the same size: use same, reflect or replicate.",
-                option="padding",
-            )
-        if self.pool == "max" and not get_graph(self.net).has_maximum_pooling:
-            raise ConfigError(
-                f"{self.net} has no maximum pooling with a stride that an average "
-                "could replace: leave pool out.",
-                option="pool",
-            )
-        with named_option("preprocess"):
-            resolve_preprocess(self.net, self.preprocess)
-        with named_option("weights"):
-            try:
-                check_graph_source(self.net, self.weights)
-            except WeightsError as error:
-                raise ConfigError(str(error)) from None
+        check_balance(self.style_weights, self.content_weights, self.init)
+        return self
 
     def possible_tile(self) -> str | int | None:
         """Return the option `tile`; `None` where the network has no tiles."""
