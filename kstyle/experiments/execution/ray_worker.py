@@ -172,11 +172,15 @@ def run_on_worker(
 
 @contextlib.contextmanager
 def interrupt_on_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block as Ctrl-C does; then Ray handles them."""
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, and Ray's own cancellation;
+    then Ray handles them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {n: signal.signal(n, raise_interrupt) for n in ENDING_SIGNALS}
+    # Ray cancels a task by a SIGINT to the process itself, which a driver in the
+    # background of a script has taught its workers to ignore.
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
