@@ -198,7 +198,14 @@ IntervalOption = Annotated[str, BeforeValidator(as_interval)]
 
 
 def option_text(value: Any) -> str:
-    """Format an option's value as on the command line: `conv3_1:2, conv4_1:0.5`."""
+    """Format an option's value as on the command line: `conv3_1:2, conv4_1:0.5`.
+
+    Of a style with options of its own those that are set: `waves.jpg (size 256)`.
+    """
+    if isinstance(value, dict) and "picture" in value:
+        given = {k: v for k, v in value.items() if v is not None and k != "picture"}
+        texts = ", ".join(f"{k} {option_text(v)}" for k, v in given.items())
+        return f"{value['picture']} ({texts})" if texts else str(value["picture"])
     if isinstance(value, dict):
         return ", ".join(f"{k}:{option_text(v)}" for k, v in value.items()) or "none"
     if isinstance(value, (list, tuple)):

@@ -77,6 +77,15 @@ def test_a_shell_completes_commands_options_and_files(complete, shell):
     assert "photo.jpg" in files or "file names" in files
 
 
+def test_bash_completes_samples_after_its_colon(complete):
+    # As bash splits `kstyle stylize sample:co`.
+    samples = complete("bash", "kstyle", "stylize", "sample", ":", "co")
+    assert samples.splitlines()[-1] == "coffee"
+    second = complete("bash", "kstyle", "stylize", "sample", ":", "night", "sam")
+    assert "sample:window" in second
+    assert "sample" not in complete("bash", "kstyle", "stylize", "pho")
+
+
 def test_commands_are_completed_without_importing_them():
     code = (
         "import sys\n"

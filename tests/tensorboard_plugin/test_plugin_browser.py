@@ -11,10 +11,14 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """The address of a TensorBoard with an experiment of two trials and a run."""
+    """The address of a TensorBoard with an experiment of two trials and two runs."""
     folder = tmp_path_factory.mktemp("logs")
     write_experiment(folder / "pooling")
     write_run(folder / "20260101-120000-coffee-night-vgg19", StyleConfig())
+    mixed = StyleConfig(
+        styles=["sample:night", {"picture": "sample:window", "size": 64}], blend=[2, 1]
+    )
+    write_run(folder / "20260101-130000-coffee-night-vgg19", mixed)
     with tensorboard(folder) as found:
         yield found
 
@@ -60,6 +64,19 @@ def test_the_sheet_has_two_axes_and_one_slider(show, browser_page):
     assert frame.locator(".row .rowhead").count() == 3  # with the corner
 
 
+def test_single_runs_are_named_by_what_they_differ_in(show):
+    frame = show("&k.filter=coffee-night-vgg19")
+    captions = frame.locator(".cell figcaption").all_inner_texts()
+    assert captions[0].endswith("coffee-night-vgg19, blend = none")
+    assert captions[1].endswith("coffee-night-vgg19, blend = 2, 1")
+    assert frame.locator(".columnhead").count() == 0  # two options, and two runs
+    frame.get_by_label("Columns").select_option("styles")
+    heads = frame.locator(".columnhead").all_inner_texts()
+    assert "styles = night, window (size 64)" in heads
+    originals = frame.locator(".originals figcaption").all_inner_texts()
+    assert originals == ["photograph\ncoffee", "painting\nnight"]
+
+
 def test_a_picture_is_enlarged_and_left_by_keys(show, browser_page):
     frame = show("&k.experiment=pooling")
     frame.locator(".cell .zoom").first.click()
@@ -88,12 +105,12 @@ def test_two_runs_are_compared(show, browser_page):
 def test_losses_and_layers_are_drawn(show):
     frame = show("&k.view=losses&k.measure=share")
     frame.locator("figcaption", has_text="Total loss").wait_for()
-    assert frame.locator(".charts").first.locator("polyline").count() == 9
+    assert frame.locator(".charts").first.locator("polyline").count() == 12
     assert frame.locator("path.mark").count() >= 3  # where a scale begins
     assert "pooling: pool = avg" in frame.locator(".legend").first.inner_text()
     frame = show("&k.view=layers")
     frame.locator("polygon").first.wait_for()
-    assert frame.locator("polygon").count() == 6
+    assert frame.locator("polygon").count() == 8
 
 
 def test_the_filter_and_dark_mode_on_a_narrow_page(show, browser_page):
@@ -101,7 +118,7 @@ def test_the_filter_and_dark_mode_on_a_narrow_page(show, browser_page):
     assert frame.locator("html.dark").count() == 1
     browser_page.keyboard.press("/")
     browser_page.keyboard.type("pool=max")
-    frame.get_by_text("1 of 3 runs").wait_for()
+    frame.get_by_text("1 of 4 runs").wait_for()
     assert "k.filter=pool%3Dmax" in address_of(browser_page)
     wide = "document.documentElement.scrollWidth - innerWidth"
     assert frame.locator("html").evaluate(f"() => {wide}") <= 0

@@ -27,6 +27,10 @@ from kstyle.runs.hyperparameters import (
 )
 
 SCORE_TAG = "score/{}"
+# Written once more beside the sums of the losses, `all/content` and `all/style`:
+# TensorBoard's table shows the first five metrics in their alphabetical order.
+MAIN_SCORES = ("content_distance", "style_distance")
+MAIN_SCORE_TAG = "all/{}"
 
 
 def write_experiment_events(folder: Path, experiment: Experiment) -> None:
@@ -114,6 +118,9 @@ def write_trial_events(
         for name, value in record["scores"].items():
             tag, text = SCORE_TAG.format(name), SCORES.get(name, "")
             tf.summary.scalar(tag, value, step=step, description=text)
+            if name in MAIN_SCORES:
+                tag = MAIN_SCORE_TAG.format(name)
+                tf.summary.scalar(tag, value, step=step, description=text)
         tf.summary.text("options", code_block(options_markdown(record)), step=0)
 
 

@@ -29,11 +29,12 @@ from kstyle.tensorboard_plugin.names import HYPERPARAMETER_FILE
 class ScalarEvents(EverySteps):
     """Writes every logged value at the global step, weighted and as `raw/…`.
 
-    Also the sums over the layers, `all/content` and `all/style`; the optimiser's
-    `step/learning_rate`, the picture's `step/change` in grey levels, `step/ms`, the
-    mean duration of the steps since the last report, and `scale/edge`, the long edge of
-    the picture; at the step at which a scale begins also `scale/begins`, the same
-    number.
+    Also the sums over the layers, `all/content` and `all/style`, and `all/total`, the
+    loss once more: TensorBoard's table of hyperparameters shows the first five tags in
+    their alphabetical order. Also the optimiser's `step/learning_rate`, the picture's
+    `step/change` in grey levels, `step/ms`, the mean duration of the steps since the
+    last report, and `scale/edge`, the long edge of the picture; at the step at which a
+    scale begins also `scale/begins`, the same number.
 
     gradients: also write the 2-norm of each weighted term's gradient, as `gradient/…`,
         which costs a backward pass per term.
@@ -82,6 +83,7 @@ class ScalarEvents(EverySteps):
             parts = [v for tag, v in logs.items() if tag.startswith(f"{kind}/")]
             if parts:
                 logs[f"all/{kind}"] = sum(parts)
+        logs["all/total"] = logs["loss"]
         if "change" in logs:
             logs["step/change"] = logs.pop("change")
         logs["step/learning_rate"] = float(self.model.optimizer.learning_rate)
@@ -165,6 +167,7 @@ SCALAR_DESCRIPTIONS = {
     "its own targets, so the loss jumps where a scale begins: see `scale/begins`.",
     "all/content": "**Content loss**: the sum over the layers, times the weights.",
     "all/style": "**Style loss**: the sum over the layers, times the weights.",
+    "all/total": "**Total loss**, the same as `loss`.",
     "content": "**Content loss** of a layer, times its weight and `content_weight`.",
     "style": "**Style loss** of a layer, times its weight and `style_weight`.",
     "tv": "**Total variation**, times `tv_weight`.",
@@ -297,7 +300,7 @@ def chart_layout(terms: Sequence[LossTerm]) -> layout_pb2.Layout:
                 title="total loss and scales",
                 chart=[
                     chart("total loss", "^loss$"),
-                    chart("content and style", "^all/"),
+                    chart("content and style", "^all/(content|style)$"),
                     chart("scales", "^scale/"),
                 ],
             ),

@@ -6,9 +6,9 @@
 import { drawing, element } from "./elements.js";
 import { short } from "./runs.js";
 
-const WIDTH = 420;
-const HEIGHT = 250;
-const BOX = { left: 52, right: WIDTH - 10, top: 10, bottom: HEIGHT - 26 };
+const WIDTH = 350; // about that of a chart on the screen, so that its text has its size
+const HEIGHT = 220;
+const BOX = { left: 46, right: WIDTH - 6, top: 10, bottom: HEIGHT - 26 };
 const COLORS = 6;
 const DASHES = ["", "6 3", "2 3"];
 
@@ -173,7 +173,7 @@ function frame(title, x, y, marks, unit) {
     "aria-label": title,
   });
   for (const tick of y.ticks) {
-    const text = unit === "percent" ? percent(tick) : short(Number(tick.toPrecision(3)));
+    const text = unit === "percent" ? percent(tick) : tickText(tick);
     canvas.append(
       drawing("path", { class: "grid", d: `M${BOX.left} ${y(tick).toFixed(1)}H${BOX.right}` }),
       drawing("text", { x: BOX.left - 6, y: y(tick) + 3.5, "text-anchor": "end" }, text),
@@ -191,6 +191,12 @@ function frame(title, x, y, marks, unit) {
   });
   canvas.append(scaleMarks(x, marks));
   return canvas;
+}
+
+// The number of a tick, at most six characters.
+function tickText(tick) {
+  const value = Number(tick.toPrecision(3));
+  return Math.abs(value) >= 1e5 ? value.toExponential().replace("e+", "e") : short(value);
 }
 
 function scaleMarks(x, marks) {

@@ -7,6 +7,7 @@ import {
   END,
   fetchCurves,
   longTitle,
+  optionPair,
   pictureAt,
   runChoices,
   short,
@@ -27,6 +28,7 @@ const ZOOMS = [
   ["400", "4:1"],
 ];
 const GAINS = [1, 2, 4, 8, 16];
+const MAX_TAGGED = 2; // options on a picture
 
 // Draw the comparison into `place`. all: every run; runs: those of the filter.
 export function drawCompare(place, all, runs, state) {
@@ -40,7 +42,7 @@ export function drawCompare(place, all, runs, state) {
   const mode = MODES.some(([name]) => name === state.mode) ? state.mode : "divider";
   const zoom = ZOOMS.some(([name]) => name === state.zoom) ? state.zoom : "fit";
   const choices = runChoices([...new Set([...runs, first, second])]);
-  const stage = makeStage(mode, zoom, state, [first, second]);
+  const stage = makeStage(mode, zoom, state, [first, second], tagTexts(first, second));
   stage.show(stepOf(state));
   place.replaceChildren(
     element(
@@ -75,7 +77,24 @@ export function drawCompare(place, all, runs, state) {
   );
 }
 
-function makeStage(mode, zoom, state, runs) {
+// What the pictures are marked with: their letter and what they differ in, if that is short.
+function tagTexts(first, second) {
+  const keys = differingOptions(first, second);
+  const isShort = keys.length > 0 && keys.length <= MAX_TAGGED;
+  return [first, second].map((run, i) => {
+    const pairs = isShort ? keys.map((key) => optionPair(run, key)) : [];
+    return ["AB"[i], ...pairs].join(", ");
+  });
+}
+
+function differingOptions(first, second) {
+  const keys = ["labels", "options"].flatMap((part) =>
+    [first, second].flatMap((run) => Object.keys(run[part])),
+  );
+  return [...new Set(keys)].filter((key) => valueOf(first, key) !== valueOf(second, key));
+}
+
+function makeStage(mode, zoom, state, runs, tags) {
   const makers = { divider: dividerStage, beside: besideStage, difference: differenceStage };
   const images = runs.map((run, i) =>
     element("img", { alt: `${"AB"[i]}: ${longTitle(run)}`, draggable: false }),
@@ -88,7 +107,7 @@ function makeStage(mode, zoom, state, runs) {
       node.style.setProperty("--width", zoom === "fit" ? fit : `${(width * Number(zoom)) / 100}px`);
     }),
   );
-  const node = makers[mode](images, state);
+  const node = makers[mode](images, tags, state);
   node.classList.toggle("enlarged", Number(zoom) > 100);
   return {
     node,
@@ -101,7 +120,7 @@ function makeStage(mode, zoom, state, runs) {
   };
 }
 
-function dividerStage(images, state) {
+function dividerStage(images, tags, state) {
   const node = element("div", { className: "stage divider" });
   const move = (value) => {
     node.style.setProperty("--at", `${value}%`);
@@ -121,8 +140,8 @@ function dividerStage(images, state) {
     ...images,
     bar,
     input,
-    element("b", { className: "tag a" }, "A"),
-    element("b", { className: "tag b" }, "B"),
+    element("b", { className: "tag a" }, tags[0]),
+    element("b", { className: "tag b" }, tags[1]),
   );
   const follow = (event) => {
     const area = node.getBoundingClientRect();
@@ -143,7 +162,7 @@ function dividerStage(images, state) {
   return node;
 }
 
-function besideStage(images) {
+function besideStage(images, tags) {
   const pane = (image, name) =>
     element(
       "div",
@@ -151,7 +170,7 @@ function besideStage(images) {
       element("div", { className: "stage" }, image),
       element("b", { className: "tag" }, name),
     );
-  const panes = [pane(images[0], "A"), pane(images[1], "B")];
+  const panes = images.map((image, i) => pane(image, tags[i]));
   // Both show the same part of their picture.
   panes.forEach((each, i) =>
     each.addEventListener("scroll", () => {
@@ -164,7 +183,7 @@ function besideStage(images) {
 }
 
 // The absolute difference of the two pictures, times a gain, in a canvas.
-function differenceStage(images, state) {
+function differenceStage(images, _tags, state) {
   const canvas = element("canvas", { role: "img", "aria-label": "Difference of A and B" });
   const text = element("p", { className: "soft" });
   const gain = GAINS.includes(Number(state.gain)) ? Number(state.gain) : 2;
@@ -210,15 +229,8 @@ function paintDifference(canvas, images, gain) {
 }
 
 function optionTable(first, second) {
-  const keys = [
-    ...new Set(
-      ["labels", "options"].flatMap((part) =>
-        [first, second].flatMap((run) => Object.keys(run[part])),
-      ),
-    ),
-  ];
-  const differing = keys.filter((key) => valueOf(first, key) !== valueOf(second, key));
-  const rows = differing.map((key) => [key, valueOf(first, key), valueOf(second, key)]);
+  const keys = differingOptions(first, second);
+  const rows = keys.map((key) => [key, valueOf(first, key), valueOf(second, key)]);
   return table("Options that differ", rows, "All options are the same.");
 }
 
@@ -229,7 +241,7 @@ function lossTable(first, second) {
     (curves) => {
       const last = (found, tag) => found[tag]?.values.at(-1);
       const tags = [...new Set(curves.flatMap(Object.keys))].filter((tag) =>
-        /^(loss$|all\/|raw\/|score\/)/.test(tag),
+        /^(loss$|all\/(content|style)$|raw\/|score\/)/.test(tag),
       );
       const rows = tags
         .filter((tag) => curves.every((found) => last(found, tag) !== undefined))

@@ -46,8 +46,8 @@ export function drawLosses(place, runs, state) {
           logSteps ? "log" : "linear",
           (value) => changeState({ x: value }),
         ),
-        element("div", { className: "charts" }, totalCharts(found, logSteps)),
         legend(found.map(({ run, look }) => ({ name: longTitle(run), ...look }))),
+        element("div", { className: "charts" }, totalCharts(found, logSteps)),
       ),
       element(
         "section",
@@ -85,6 +85,7 @@ export function drawLayers(place, runs, state) {
             { className: "soft" },
             "By the weighted losses. Runs with --log-gradients also show how strongly each layer pulls at the picture.",
           ),
+      legend(uniqueLines(shown), { areas: true }),
       element(
         "div",
         { className: "charts" },
@@ -92,7 +93,6 @@ export function drawLayers(place, runs, state) {
           stackedChart(lines, { title: longTitle(run), marks: scaleBegins(curves) }),
         ),
       ),
-      legend(uniqueLines(shown), { areas: true }),
     ];
   });
 }
@@ -231,8 +231,8 @@ function layerCharts(found, measure, logSteps) {
   return element(
     "div",
     {},
-    element("div", { className: "charts" }, charts),
     legend(uniqueLines(shown)),
+    element("div", { className: "charts" }, charts),
   );
 }
 

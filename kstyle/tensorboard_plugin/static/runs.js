@@ -1,6 +1,10 @@
 // The runs: their labels, the options in which they differ, pictures and curves.
 
 export const END = Infinity; // the step of a run's result
+export const NAMED = ["content", "style", "styles", "net"]; // they make the name of a single run
+const MAX_NAMED = 3; // options in a title
+const TIMED = /^\d{8}-(\d\d)(\d\d)(\d\d)-(.+)$/;
+const KINDS_OF_PICTURES = { content: "photograph", style: "painting", regions: "regions" };
 const CURVES = new Map();
 const NUMBER = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, useGrouping: false });
 
@@ -14,9 +18,16 @@ export function short(value) {
     : NUMBER.format(value);
 }
 
-// An option's value as text, as on the command line: conv3_1:2, conv4_1:0.5.
+// An option's value as text, as on the command line: conv3_1:2, conv4_1:0.5. Of a style with
+// its own options the name and what is set: night (size 256).
 export function optionText(value) {
   if (value === null || value === undefined) return "none";
+  if (value.picture) {
+    const { picture, ...rest } = value;
+    const given = Object.entries(rest).filter(([, each]) => each !== null);
+    const texts = given.map(([key, each]) => `${key} ${optionText(each)}`).join(", ");
+    return stem(picture) + (texts && ` (${texts})`);
+  }
   if (Array.isArray(value)) return value.map(optionText).join(", ") || "none";
   if (typeof value === "object") {
     return (
@@ -33,7 +44,38 @@ export async function fetchRuns() {
   const answer = await fetch("runs", { cache: "no-store" });
   if (!answer.ok) throw new Error(`TensorBoard answers ${answer.status} for the runs.`);
   const order = (a, b) => a.experiment.localeCompare(b.experiment) || a.position - b.position;
-  return (await answer.json()).map(describe).sort(order); // else by name, as they came
+  const runs = (await answer.json()).map(describe).sort(order); // else by name, as they came
+  nameSingleRuns(runs.filter((run) => run.time));
+  return runs;
+}
+
+// Add to the titles of runs with the same pictures what they differ in, or else their time.
+function nameSingleRuns(runs) {
+  for (const group of groupBy(runs, (run) => run.title).values()) {
+    if (group.length === 1) continue;
+    const keys = differingKeys(group).options.filter((key) => !NAMED.includes(key));
+    for (const run of group) {
+      run.named = keys.slice(0, MAX_NAMED);
+      run.title = [run.title, ...run.named.map((key) => optionPair(run, key))].join(", ");
+    }
+    for (const equal of groupBy(group, (run) => run.title).values()) {
+      if (equal.length > 1) equal.forEach((run) => (run.title += `, ${run.time}`));
+    }
+  }
+}
+
+function groupBy(items, keyOf) {
+  const groups = new Map();
+  for (const item of items) {
+    const key = keyOf(item);
+    groups.set(key, [...(groups.get(key) ?? []), item]);
+  }
+  return groups;
+}
+
+// "pool = max"
+export function optionPair(run, key) {
+  return `${key} = ${valueOf(run, key)}`;
 }
 
 // Fetch the curves of a run, { tag: { steps, values } }; `fresh`: not from before.
@@ -72,34 +114,42 @@ function describe(run) {
     labels,
     options,
     title: pairs.join(", ") || runTitle(run.name, options),
+    time: pairs.length ? "" : runTime(run.name), // of a run that is named by its pictures
+    named: [], // options in the title
     originals: originalsOf(options, pictures),
     pictures,
     steps,
   };
 }
 
-// The pictures that a run was made from: [{ name, url }].
+// The pictures that a run was made from: [{ kind, name, url }].
 function originalsOf(options, pictures) {
   return Object.keys(pictures)
     .filter((tag) => tag.startsWith("source/") && pictures[tag].length)
     .sort()
     .map((tag) => {
-      const kind = tag.slice("source/".length); // "content", "style", "style 2", "regions"
-      const [word, number] = kind.split(" ");
+      // "content", "style", "style 2", "regions"
+      const [word, number] = tag.slice("source/".length).split(" ");
       const file = options.styles?.[(number ?? 1) - 1]?.picture ?? options.style;
-      const path = { content: options.content, style: file, regions: options.region }[word];
-      return { name: `${kind} ${optionText(path ?? "")}`.trim(), url: pictures[tag][0].url };
+      const path = { content: options.content, style: file, regions: options.content }[word];
+      return { kind: KINDS_OF_PICTURES[word], name: stem(path), url: pictures[tag][0].url };
     });
 }
 
-// "20261129-163403-coffee-night-vgg19" as "coffee-night-vgg19, 16:34:03".
+// "20261129-163403-coffee-night-vgg19" as "coffee-night-vgg19".
 function runTitle(name, options) {
   const folder = name.split("/").at(-1);
-  const found = /^\d{8}-(\d\d)(\d\d)(\d\d)-(.+)$/.exec(folder);
-  if (found) return `${found[4]}, ${found.slice(1, 4).join(":")}`;
+  const found = TIMED.exec(folder);
+  if (found) return found[4];
   return folder === "."
     ? [stem(options.content), stem(options.style), options.net].join("-")
     : folder;
+}
+
+// "20261129-163403-coffee-night-vgg19" as "16:34:03".
+function runTime(name) {
+  const found = TIMED.exec(name.split("/").at(-1));
+  return found ? found.slice(1, 4).join(":") : "";
 }
 
 // The run's name in a list of several experiments.

@@ -1,7 +1,17 @@
 // The contact sheet: results by two axes, with one slider over the steps for all.
 
 import { element, select } from "./elements.js";
-import { allSteps, differingKeys, END, longTitle, pictureAt, valueOf, valuesOf } from "./runs.js";
+import {
+  allSteps,
+  differingKeys,
+  END,
+  longTitle,
+  NAMED,
+  optionPair,
+  pictureAt,
+  valueOf,
+  valuesOf,
+} from "./runs.js";
 import { changeState } from "./state.js";
 
 const MAX_COLUMNS = 8; // of an axis that is chosen without being asked for
@@ -102,7 +112,8 @@ function axisChoices({ labels, options }) {
   return groups;
 }
 
-// The axes in the address, else the first two in which the runs differ.
+// The axes in the address, else the first two in which the runs differ; for single runs only if
+// they fill the grid.
 function chosenAxes(runs, { labels, options }, state) {
   const known = new Set(["none", "run", "experiment", ...labels, ...options]);
   const experiments = valuesOf(runs, "experiment");
@@ -111,8 +122,10 @@ function chosenAxes(runs, { labels, options }, state) {
     rows = "experiment";
   } else {
     const names = labels.length ? labels : options;
-    const few = names.filter((name) => valuesOf(runs, name).length <= MAX_COLUMNS);
-    if (few.length > 0 && labels.length) {
+    const count = (name) => valuesOf(runs, name).length;
+    const few = names.filter((name) => count(name) <= MAX_COLUMNS);
+    const cells = names.slice(0, 2).reduce((product, name) => product * count(name), 1);
+    if (few.length > 0 && (labels.length || cells <= runs.length)) {
       columns = few.at(-1);
       rows = names.find((name) => name !== columns) ?? "none";
     }
@@ -125,10 +138,12 @@ function chosenAxes(runs, { labels, options }, state) {
 // The photographs and paintings of the runs, each once.
 function originals(runs, enlarge) {
   const found = new Map();
-  for (const { name, url } of runs.flatMap((run) => run.originals)) {
-    if (!found.has(name)) found.set(name, { src: url, alt: name, caption: name });
+  for (const { kind, name, url } of runs.flatMap((run) => run.originals)) {
+    const text = `${kind}: ${name}`;
+    if (!found.has(text)) found.set(text, { kind, name, src: url, alt: text, caption: text });
   }
-  const list = [...found.values()].sort((a, b) => a.alt.localeCompare(b.alt));
+  const kinds = ["photograph", "regions", "painting"];
+  const list = [...found.values()].sort((a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind));
   return element(
     "div",
     { className: "originals" },
@@ -146,7 +161,7 @@ function originals(runs, enlarge) {
           },
           element("img", { src: each.src, alt: each.alt, loading: "lazy" }),
         ),
-        element("figcaption", {}, each.alt),
+        element("figcaption", {}, each.kind, element("b", {}, each.name)),
       ),
     ),
   );
@@ -209,11 +224,12 @@ function ownCaption(run, beside, shown) {
   if (shown.includes("run")) return "";
   const { labels, options } = differingKeys(beside);
   const pairs = (keys) =>
-    keys.filter((key) => !shown.includes(key)).map((key) => `${key} = ${valueOf(run, key)}`);
+    keys.filter((key) => !shown.includes(key)).map((key) => optionPair(run, key));
   if (labels.length) return pairs(labels).join(", ");
   const unusual = options.filter((key) => valueOf(run, key) !== usualValue(beside, key));
-  const name = run.experiment ? [] : [run.title];
-  return [...name, ...pairs(unusual)].join(", ");
+  if (run.experiment) return pairs(unusual).join(", ");
+  const named = [...run.named, ...(run.time ? NAMED : [])];
+  return [run.title, ...pairs(unusual.filter((key) => !named.includes(key)))].join(", ");
 }
 
 function usualValue(runs, key) {

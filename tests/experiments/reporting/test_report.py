@@ -404,6 +404,7 @@ def test_a_label_breaks_between_its_pairs_and_is_escaped():
         ({}, "none"),
         (None, "none"),
         ([1, 2.5], "1, 2.5"),
+        ([{"picture": "a.jpg", "size": 64, "crop": None}], "a.jpg (size 64)"),
         (True, "True"),
     ],
 )

@@ -27,11 +27,15 @@ def make_trial(axes, **options):
     return Trial("name", "", "", "picture", axes, {}, options, StyleConfig(**options))
 
 
-def test_a_trial_has_the_axes_of_its_experiment_only(pools, tmp_path):
+def test_a_trial_has_its_own_axes_and_five_metrics_first(pools, tmp_path):
     path = pools(axes={"pool": ["max"], "size": [24]})
     experiments.run(path, logdir=tmp_path / "logs")
     folder = tmp_path / "logs" / "pools"
-    assert hparams(folder / "pool=max,size=24") == {"pool": "max", "size": 24.0}
+    trial = folder / "pool=max,size=24"
+    assert hparams(trial) == {"pool": "max", "size": 24.0}
+    tags = sorted(EventAccumulator(str(trial)).Reload().PluginTagToContent("scalars"))
+    distances = ["all/content_distance", "all/style_distance"]
+    assert tags[:5] == sorted(["all/content", "all/style", "all/total", *distances])
     names = EventAccumulator(str(folder)).Reload().PluginTagToContent
     with pytest.raises(KeyError):  # no list of columns, which would hide all others
         names(metadata.PLUGIN_NAME)
