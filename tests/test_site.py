@@ -1,8 +1,13 @@
 """The documentation site: what its pages name exists, and its examples run."""
 
+import ast
+import contextlib
 import importlib.util
+import inspect
+import operator
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +20,7 @@ import kstyle.experiments
 from kstyle.cli.main import cli
 from kstyle.cli.options import STRUCTURED_OPTIONS, make_config, merge_options
 from kstyle.cli.stylize import stylize_command
+from kstyle.config.strict_yaml import read_options
 from kstyle.config.style_config import StyleConfig
 from kstyle.networks.registry import NETWORKS
 
@@ -25,25 +31,54 @@ PAGES |= {
     for page in ROOT.glob("docs/notebooks/*.md")
 }
 PAGES["README.md"] = (ROOT / "README.md").read_text("utf-8")
+OPEN_PART = re.compile(r"\$|\.\.\.|…|\[|<")  # of a command that is not to be run so
 NOTEBOOKS = sorted(path.name for path in ROOT.glob("docs/notebooks/*.ipynb"))
 
 
 def shell_commands(text):
-    """The words of each `kstyle ...` in the shell blocks of a page."""
-    for block in re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL):
+    """The words of each `kstyle ...` in the shell blocks of a page, and in indented
+    lines."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    blocks += re.findall(r"^    (kstyle .*)$", text, flags=re.MULTILINE)
+    for block in blocks:
         for line in block.replace("\\\n", " ").splitlines():
-            for part in re.split(r"&&|;", line.partition("#")[0]):
+            for part in re.split(r"&&|[;|]", line.partition("#")[0]):
                 words = shlex.split(part)
                 # What a variable of a loop stands for is not known here.
-                if words[:1] == ["kstyle"] and "$" not in part:
+                if words[:1] == ["kstyle"] and not OPEN_PART.search(part):
                     yield words[1:]
+
+
+def commands_in_sentences(text):
+    """The words of each `kstyle ...` in the sentences and tables of a page."""
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    for code in re.findall(r"`kstyle ([^`]+)`", prose):
+        if not OPEN_PART.search(code):
+            yield shlex.split(code.partition("|")[0])
+
+
+def python_blocks(page):
+    """The Python blocks of a page."""
+    return re.findall(r"```python\n(.*?)```", PAGES[page], flags=re.DOTALL)
+
+
+def calls_of_kstyle(code):
+    """`(name, keywords)` of each call of `kstyle.NAME` in Python code."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if re.fullmatch(r"kstyle(\.\w+)+", name):
+                keywords = [each.arg for each in node.keywords if each.arg]
+                yield name.removeprefix("kstyle."), keywords
 
 
 def parse(words):
     """Read a command line as `kstyle` does, without running it."""
     command, context = cli, click.Context(cli, info_name="kstyle")
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and words:
         name, command, words = command.resolve_command(context, list(words))
+    if isinstance(command, click.Group):
+        return
     context = command.make_context(name, list(words), parent=context)
     if command is stylize_command:
         file = context.params["config_file"]
@@ -66,6 +101,40 @@ def test_the_commands_of_a_page_can_be_parsed(page, monkeypatch):
     for words in shell_commands(PAGES[page]):
         if words not in ([], ["--version"]):
             parse(words)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_that_a_sentence_names_exist(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for words in commands_in_sentences(PAGES[page]):
+        # A sentence may leave the files out, or ask for help.
+        with contextlib.suppress(click.MissingParameter, click.exceptions.Exit):
+            parse(words)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)])
+def test_the_python_of_a_page_has_public_names_and_keywords(page):
+    for block in python_blocks(page):
+        for name, keywords in calls_of_kstyle(block):
+            parameters = inspect.signature(operator.attrgetter(name)(kstyle)).parameters
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+                assert set(keywords) <= set(parameters), name
+
+
+def test_the_options_in_yaml_of_the_manual_are_valid():
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGES["manual.md"], flags=re.DOTALL)
+    config = StyleConfig(**read_options(text))
+    assert [style.size for style in config.styles] == [None, 256]
+
+
+def test_the_experiment_in_yaml_of_its_page_is_valid(tmp_path):
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGES["experiments.md"], re.DOTALL)
+    path = tmp_path / "experiments" / "pooling.yaml"
+    path.parent.mkdir()
+    path.write_text(text)
+    shutil.copy(ROOT / "configs/reference.yaml", tmp_path)
+    (plan,) = kstyle.experiments.plan([path])
+    assert len(plan.experiment.trials) == 8  # two poolings, two parts, two seeds
 
 
 @pytest.mark.parametrize(("program", "options"), rows_of_programs())
@@ -104,7 +173,7 @@ def test_the_python_page_has_every_public_name():
 
 
 def test_an_example_for_keras_users_has_at_most_fifteen_lines():
-    blocks = re.findall(r"```python\n(.*?)```", PAGES["keras.md"], flags=re.DOTALL)
+    blocks = python_blocks("keras.md")
     assert len(blocks) >= 12
     for block in blocks:
         lines = [line for line in block.splitlines() if line.strip()]
@@ -133,12 +202,14 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     pytest.importorskip("pandas")
     monkeypatch.chdir(tmp_path)
     variables = {}
-    for block in re.findall(r"```python\n(.*?)```", PAGES[page], flags=re.DOTALL):
+    for block in python_blocks(page):
         exec(compile(block, page, "exec"), variables)  # noqa: S102
     if page == "keras.md":
         assert variables["error"] < 0.01
         assert variables["fitted"].history["loss"][-1] < 1e-3
         losses = variables["warm_history"].history["loss"]
+        assert losses[-1] < losses[0]
+        losses = variables["own_history"].history["loss"]
         assert losses[-1] < losses[0]
         assert Path("film.gif").is_file()
 

@@ -1,7 +1,8 @@
 """The app's queue: jobs that run one at a time in a worker process.
 
 The queue lives in the server, so a page that is closed or loaded again finds it as it
-was. A job that has begun is a run with its own folder, like those of the command line.
+was. A job that has begun is a run with its own folder, like those of the command line;
+those that have not are in a file, and the next start of the app goes on with them.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
+from kstyle.app.earlier_losses import read_progress
 from kstyle.app.messages import (
     Continue,
     Ended,
@@ -28,6 +30,7 @@ from kstyle.app.messages import (
     StartRun,
     Stop,
 )
+from kstyle.app.queue_file import QueueFile
 from kstyle.app.worker import serve_queue
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
@@ -127,15 +130,18 @@ def start_worker_process() -> WorkerHandle:
 class JobQueue:
     """Runs jobs one at a time, and keeps what is known of each.
 
-    start_worker: returns a connection to a worker and its process. Methods may be
-        called from any thread. `version` grows with every change, `machine` is `None`
+    start_worker: returns a connection to a worker and its process. file: of the jobs
+        that wait; `None`: they are lost with the queue. Methods may be called from any
+        thread. `version` grows with every change, `machine` is `None`
         until the worker has measured it. broken: why no worker can be started.
     """
 
     def __init__(
-        self, start_worker: Callable[[], WorkerHandle] = start_worker_process
+        self,
+        start_worker: Callable[[], WorkerHandle] = start_worker_process,
+        file: QueueFile | None = None,
     ) -> None:
-        self.start_worker = start_worker
+        self.start_worker, self.file = start_worker, file
         self.jobs: list[AppJob] = []
         self.machine: Ready | None = None
         self.version = 0
@@ -145,6 +151,11 @@ class JobQueue:
         self._connection: Connection | None = None
         self._closing = False
         self._numbers = itertools.count(1)
+        for config, folder in file.read() if file is not None else ():
+            job = AppJob(next(self._numbers), config, folder is not None)
+            job.folder = folder
+            self.jobs.append(job)
+        self._written = self._without_folder()
         self._thread = threading.Thread(
             target=self._work, name="kstyle-app-queue", daemon=True
         )
@@ -214,7 +225,15 @@ class JobQueue:
             self._touch()
         return job
 
+    def _without_folder(self) -> list[AppJob]:
+        """List the jobs that would be lost with the process."""
+        return [job for job in self.jobs if job.status in ("waiting", "preparing")]
+
     def _touch(self) -> None:
+        jobs = self._without_folder()
+        if self.file is not None and jobs != self._written:
+            self.file.write((job.config, job.folder) for job in jobs)
+            self._written = jobs
         self.version += 1
         self._changed.notify_all()
 
@@ -291,6 +310,8 @@ class JobQueue:
         if isinstance(message, Started):
             job.status, job.folder = "running", message.folder
             job.step, job.steps = message.step, message.steps
+            if job.resumed:
+                job.curve = read_progress(message.folder, message.step)
         elif isinstance(message, Progress):
             job.add_progress(message)
         elif isinstance(message, LivePicture):

@@ -9,12 +9,18 @@ from nicegui import ui
 
 from kstyle.app.job_queue import AppJob
 from kstyle.app.page_tools import Divider, attempt, short_button
-from kstyle.app.settings import PaintSettings
+from kstyle.app.settings import FIRST_SIZE, PaintSettings, sample_settings
 from kstyle.app.state import AppState
 from kstyle.runs.progress import format_time
 
 STATUS_TEXTS = {"interrupted": "stopped, kept", "pausing": "pausing …"}
 STATUS_TEXTS |= {"stopping": "stopping …", "preparing": "preparing …"}
+EMPTY_TEXT = (
+    "<b>Your picture appears here</b>"
+    "<ol><li>Choose a photograph and a painting.</li>"
+    "<li>Press Paint.</li>"
+    "<li>Watch it, and download it.</li></ol>"
+)
 CURVES = {"loss": "total", "content": "content", "style": "style"}
 CURVE_COLORS = {"loss": "#4b8dff", "content": "#c07a00", "style": "#2fa57c"}
 
@@ -46,6 +52,9 @@ class JobView:
         with ui.element("div").classes("view"):
             with ui.element("div").classes("empty") as self.empty:
                 self.empty_text = ui.html("", sanitize=False)
+                self.sample = short_button(
+                    f"Try it with two samples, {FIRST_SIZE} px", self.paint_samples
+                )
             with ui.element("div").style("display: contents") as self.picture:
                 self.divider = Divider()
         self.bar = ui.linear_progress(value=0, show_value=False)
@@ -74,10 +83,9 @@ class JobView:
         self.picture.set_visibility(has_picture)
         self.empty.set_visibility(not has_picture)
         self.show_buttons(job)
+        self.sample.set_visibility(job is None)
         if job is None:
-            self.empty_text.set_content(
-                "<b>Your picture appears here</b><br>while it is painted."
-            )
+            self.empty_text.set_content(EMPTY_TEXT)
             return
         self.empty_text.set_content(waiting_text(job))
         self.title.set_content(f"<h2>{escape(job.title)}</h2>")
@@ -134,6 +142,11 @@ class JobView:
             if job.ended:
                 settings = PaintSettings.from_config(job.config)
                 short_button("Change and repeat", lambda: self.edit(settings))
+
+    def paint_samples(self) -> None:
+        """Paint a first picture."""
+        self.edit(sample_settings())
+        attempt(self.state.paint)
 
     def resume(self, job: AppJob) -> None:
         """Add the rest of a job to the queue."""

@@ -270,7 +270,10 @@ class PaintForm:
     def paint(self) -> None:
         """Add a job of the settings."""
         busy = self.state.queue.current is not None
-        if attempt(self.state.paint) and busy:
+        if not attempt(self.state.paint):
+            return
+        ui.run_javascript("kstyleShowPicture()")
+        if busy:
             ui.notify("Added to the queue.", position="top")
 
     async def refresh(self) -> None:

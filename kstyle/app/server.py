@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from kstyle.app.access import AccessGuard, is_loopback
 from kstyle.app.job_queue import JobQueue
 from kstyle.app.page import show_page
+from kstyle.app.queue_file import QueueFile
 from kstyle.app.state import FILM_FILE, SLOTS, VIEW_EDGE, AppState
 from kstyle.errors import ConfigError, KStyleError
 from kstyle.gallery.run_list import picture_name
@@ -52,7 +53,7 @@ def serve(
     """
     if token is None and not is_loopback(host):
         raise ConfigError(f"A server on {host} needs a token.")
-    state = AppState(logdir, JobQueue())
+    state = AppState(logdir, JobQueue(file=QueueFile(logdir)))
     try:
         app = make_application(state, host=host, token=token)
         config = uvicorn.Config(

@@ -29,6 +29,7 @@ APP_SIZES = (192, 256, 384, 512, 768, 1024, 1536, 2048)  # long edges offered, p
 # Options that the places of the page stand for.
 STYLE_OPTIONS = ("style", "styles", "blend", "region", "content_map", "style_map")
 OWN_STEPS = "own"  # the effort of a run with other steps
+FIRST_SIZE = 256  # of the picture for somebody who wants to see one first, px
 # Options that belong to the page or the machine, not to a picture.
 APP_OPTIONS = ("logdir", "output", "device", "all_losses")
 
@@ -147,6 +148,13 @@ class PaintSettings:
         if options:
             found.more = yaml.safe_dump(options, sort_keys=False)
         return found
+
+
+def sample_settings() -> PaintSettings:
+    """Return the choices for a first picture: two samples, small."""
+    pictures = (StyleConfig.model_fields[name].default for name in ("content", "style"))
+    content, style = pictures
+    return PaintSettings(content=content, style=style, size=FIRST_SIZE)
 
 
 def has_default_layers(config: StyleConfig) -> bool:

@@ -10,7 +10,7 @@ from PIL import Image
 from kstyle.errors import ConfigError, ImageError
 from kstyle.experiments.reporting.contact_sheet import data_uri
 from kstyle.files import write_text
-from kstyle.gallery.run_list import RunEntry, find_runs, picture_name
+from kstyle.gallery.run_list import RunEntry, find_runs, picture_name, style_names
 from kstyle.gallery.timelapse import levels_over_white
 from kstyle.images.picture import fit_long_edge
 from kstyle.images.reading import load_picture
@@ -103,7 +103,7 @@ def gallery_entry(
     return {
         "title": entry.title,
         "content": picture_name(config.content),
-        "style": " and ".join(picture_name(s.picture) for s in config.style_sources()),
+        "style": style_names(config),
         "name": entry.folder.name,
         "exit": record["exit"],
         "error": record["error"],

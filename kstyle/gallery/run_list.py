@@ -26,6 +26,8 @@ DESCRIBED_OPTIONS = (
     "style_loss",
     "content_loss",
     "color",
+    "blend",
+    "finish",
     "init",
     "optimizer",
     "parameterization",
@@ -98,13 +100,25 @@ class RunEntry:
         for name in DESCRIBED_OPTIONS:
             if config[name] != StyleConfig.model_fields[name].default:
                 found[name] = config[name]
+        masks = [style.region for style in self.config.style_sources()]
+        regions = [picture_name(mask) for mask in masks if mask is not None]
+        if self.config.content_map is not None:
+            regions = [picture_name(self.config.content_map)]
+        if regions:
+            found["region"] = regions
         return {name: shown_value(value) for name, value in found.items()}
 
 
 def run_title(config: StyleConfig) -> str:
     """Return the names of the pictures of a run, without folders and suffixes."""
-    styles = [picture_name(style.picture) for style in config.style_sources()]
-    return f"{picture_name(config.content)} in the style of {' and '.join(styles)}"
+    return f"{picture_name(config.content)} in the style of {style_names(config)}"
+
+
+def style_names(config: StyleConfig) -> str:
+    """Return the names of the paintings of a run: `night, window and meadow`."""
+    names = [picture_name(style.picture) for style in config.style_sources()]
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def shown_value(value: Any) -> str:

@@ -20,6 +20,7 @@ from kstyle.app.messages import (
     StartRun,
     Stop,
 )
+from kstyle.app.queue_file import QUEUE_FILE, QueueFile
 from kstyle.errors import ConfigError
 
 READY = Ready("float32", {"float32": 0.1}, 10**9)
@@ -137,6 +138,47 @@ def test_an_unfinished_run_is_resumed_once(queue, worker, config, tmp_path):
         queue.resume(tmp_path, config)
     worker.send(READY)
     assert worker.receive() == StartRun(None, tmp_path)
+
+
+def test_a_resumed_job_has_its_earlier_losses(queue, worker, config, tmp_path):
+    rows = ["step,loss,content/a,style/a,style/b,raw/style/a,tv"]
+    rows += ["0,9.0,2.0,3.0,4.0,70.0,0.0", "10,6.0,1.0,2.0,3.0,50.0,0.0", "20,3"]
+    (tmp_path / "losses.csv").write_text("\r\n".join(rows))
+    job = queue.resume(tmp_path, config)
+    worker.send(READY, Started(tmp_path, 60, 15))
+    wait_until(lambda: job.status == "running")
+    shown = [(each.step, each.loss, each.content, each.style) for each in job.curve]
+    assert shown == [(0, 9.0, 2.0, 7.0), (10, 6.0, 1.0, 5.0)]
+
+
+def test_jobs_that_wait_survive_the_app(worker, config, tmp_path):
+    logs = tmp_path / "logs"
+    queue = JobQueue(worker.start, QueueFile(logs))
+    for size in (64, 65):
+        queue.add(config.replace(size=size))
+    queue.resume(tmp_path, config)
+    worker.send(READY)
+    assert worker.receive().config["size"] == 64
+    worker.send(Started(tmp_path / "run", 60, 0))  # it has a folder, so it is no loss
+    wait_until(lambda: queue.current.status == "running")
+    worker.send(Ended("interrupted"))
+    queue.close()
+
+    entries = (logs / QUEUE_FILE).read_text().replace('"size":65', '"size":-1', 1)
+    assert entries != (logs / QUEUE_FILE).read_text()
+    later = JobQueue(worker.start, QueueFile(logs))
+    assert [job.config.size for job in later.jobs] == [65, 512]
+    assert later.jobs[1].folder == tmp_path and later.jobs[1].resumed
+    for job in list(later.jobs):
+        assert job.config.logdir == str(logs)
+        later.remove(job)
+    assert not (logs / QUEUE_FILE).exists()
+    later.close()
+
+    (logs / QUEUE_FILE).write_text(entries)
+    assert len(QueueFile(logs).read()) == 1  # what is not valid is left out
+    (logs / QUEUE_FILE).write_text("{")
+    assert QueueFile(logs).read() == []
 
 
 def test_a_waiting_job_can_be_removed_but_no_running_one(queue, worker, config):

@@ -1,6 +1,7 @@
 """The app in a headless Chromium, with a real run at small size."""
 
 import contextlib
+import io
 import os
 import re
 import signal
@@ -10,8 +11,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import chromium
+from PIL import Image
 
 import kstyle
 
@@ -70,6 +73,24 @@ def button(page, name):
     return page.get_by_role("button", name=name, exact=True)
 
 
+def paint_region(page):
+    """Paint a stroke over the middle of the photograph; return the mask's levels."""
+    page.get_by_text("Second painting, regions").click()
+    button(page, "Paint a region").click()
+    canvas = page.locator(".easel canvas")
+    page.wait_for_function("document.querySelector('.easel canvas').dataset.ready")
+    box = canvas.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.3 * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], middle, steps=5)
+    page.mouse.up()
+    button(page, "Use").click()
+    address = page.locator(".region img").get_attribute("src")
+    data = page.request.get(page.url.rstrip("/") + address).body()
+    return np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+
+
 def test_a_picture_is_painted_paused_kept_and_found_again(open_page, tmp_path):
     show, outside = open_page
     logs, photo = tmp_path / "logs", tmp_path / "my photo.png"
@@ -81,6 +102,11 @@ def test_a_picture_is_painted_paused_kept_and_found_again(open_page, tmp_path):
             page.locator(".drop").first.click()
         chooser.value.set_files(photo)
         page.locator(".drop img[alt=Photograph]").wait_for()
+        mask = paint_region(page)
+        height, width = mask.shape
+        assert mask[height // 2, width // 2] > 250 and mask[0, 0] < 5
+        assert 0.03 < (mask > 127).mean() < 0.15  # a tenth of the width, and round ends
+        button(page, "No region").click()
         page.get_by_label("painting: sample night", exact=True).click()
         page.get_by_text("More options").click()
         more = page.get_by_label("More options, as in config.yaml")

@@ -36,6 +36,17 @@ def test_options_are_described_where_they_differ_from_the_defaults(logs, finishe
     }
 
 
+def test_regions_and_shares_are_described(logs, finished_run, tmp_path):
+    blue = str(tmp_path / "blue.png")
+    sources = [{"picture": blue, "region": "rest"}]
+    sources += [{"picture": "sample:window", "region": "sky.png"}]
+    finished_run("regions", styles=sources, begun="2026-01-03T00:00:00+00:00")
+    finished_run("mixed", styles=[blue, "sample:window"], blend=[2, 1])
+    regions, mixed = (entry.described_options() for entry in find_runs(logs))
+    assert regions["region"] == "rest, sky"
+    assert mixed["blend"] == "2, 1"
+
+
 def test_a_weight_of_no_look_is_described_as_a_weight(logs, finished_run):
     finished_run(style_weight=70)
     assert find_runs(logs)[0].described_options() == {"style_weight": "70"}

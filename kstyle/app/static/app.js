@@ -75,6 +75,12 @@ document.addEventListener("load", (event) => {
   picture.closest(".divider").style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight);
 }, true);
 
+// On a narrow page the picture is below the form: show it.
+function kstyleShowPicture() {
+  const stage = document.querySelector(".paint > .stage");
+  if (stage.getBoundingClientRect().top > innerHeight / 4) stage.scrollIntoView({ behavior: "smooth" });
+}
+
 // The brush of a region: strokes on a canvas over the photograph, saved as white on black.
 const kstyleBrush = {
   erasing: false,
