@@ -10,6 +10,7 @@ from pathlib import Path
 import click.testing
 import numpy as np
 import pytest
+import shared_models
 import yaml
 
 import kstyle
@@ -26,7 +27,7 @@ from kstyle.runs import checkpoint_file
 
 
 def run(path, tmp_path, **choices):
-    return experiments.run(path, logdir=tmp_path / "logs", **choices)
+    return shared_models.run_experiment(path, logdir=tmp_path / "logs", **choices)
 
 
 def invoke(*words):

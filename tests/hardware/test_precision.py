@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
+from shared_models import run_job, stylize
 
-from kstyle import StyleConfig, stylize
+from kstyle import StyleConfig
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError
 from kstyle.hardware import host
@@ -24,7 +25,6 @@ from kstyle.optimizers.factory import make_optimizer
 from kstyle.optimizers.lbfgs import LBFGS
 from kstyle.optimizers.state import warm_start
 from kstyle.planning.scales import MIXED_FINAL_STEPS
-from kstyle.runs import pipeline
 from kstyle.runs.job import prepare, reopen_run
 from kstyle.transfer.style_transfer import StyleTransfer
 
@@ -311,7 +311,7 @@ def test_a_mixed_run_that_was_killed_ends_with_the_same_pixels(mixed, end, tmp_p
     (folder,) = (tmp_path / "logs").iterdir()
     job, state = reopen_run(folder)
     assert state.step == end - 1
-    result = pipeline.run_job(job, state=state)
+    result = run_job(job, state=state)
     np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
     assert result.losses == whole.losses
 

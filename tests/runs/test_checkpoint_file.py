@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from shared_models import run_job, stylize
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kstyle import StyleConfig, load_picture, save_picture
@@ -56,7 +57,7 @@ def killed(options, step, error=Killed):
     """The folder of a run that ended at `step`."""
     before = set(folders(options))
     with pytest.raises(error):
-        pipeline.stylize(StyleConfig(**options), [KillAt(step, error)])
+        stylize(StyleConfig(**options), [KillAt(step, error)])
     (folder,) = set(folders(options)) - before
     return folder
 
@@ -68,7 +69,7 @@ def folders(options):
 
 def go_on(folder, **choices):
     job, state = reopen_run(folder, **choices)
-    return pipeline.run_job(job, state=state)
+    return run_job(job, state=state)
 
 
 def rows_of(folder):
@@ -85,14 +86,14 @@ def steps_of(folder, tag):
 def interrupted(options, step):
     """The result of a run in which Ctrl-C came at `step`."""
     config = StyleConfig(**options)
-    result = pipeline.stylize(config, [KillAt(step, KeyboardInterrupt)])
+    result = stylize(config, [KillAt(step, KeyboardInterrupt)])
     assert result.interrupted
     return result
 
 
 def test_a_resumed_run_replaces_the_file_that_it_has_written(options, tmp_path):
     output = tmp_path / "out.png"
-    whole = pipeline.stylize(StyleConfig(**options))
+    whole = stylize(StyleConfig(**options))
     result = interrupted(options | {"output": str(output)}, 7)
     again = go_on(result.folder)
     assert again.path == output and not again.interrupted
@@ -104,7 +105,7 @@ def test_a_run_resumed_twice_knows_its_file(options, tmp_path):
     result = interrupted(options | {"output": str(output)}, 3)
     job, state = reopen_run(result.folder)
     with pytest.raises(Killed):  # before it has written anything
-        pipeline.run_job(job, [KillAt(7)], state=state)
+        run_job(job, [KillAt(7)], state)
     assert go_on(result.folder).path == output
 
 
@@ -124,12 +125,13 @@ def test_a_resumed_run_does_not_replace_another_file(options, tmp_path, random_p
 )
 def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(options, optimizer, moments):
     options |= {"optimizer": optimizer}
-    whole = pipeline.stylize(StyleConfig(**options))
+    whole = stylize(StyleConfig(**options))
     assert not (whole.folder / "state.npz").exists()
     for step, kept in moments:
         folder = killed(options, step)
         assert checkpoint_file.read_checkpoint(folder).step == kept
-        result = go_on(folder)
+        job, state = reopen_run(folder)
+        result = pipeline.run_job(job, state=state)  # as a new process does
         np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
         assert result.losses == whole.losses
         assert (result.steps, str(result.folder)) == (11, folder)
@@ -140,7 +142,7 @@ def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(options, optimizer, m
 
 def test_a_run_is_resumed_in_its_finish(options):
     options |= {"finish": "nearest:4"}
-    whole = pipeline.stylize(StyleConfig(**options))
+    whole = stylize(StyleConfig(**options))
     folder = killed(options, 14)
     state = checkpoint_file.read_checkpoint(folder)
     assert (state.scale, state.step, state.left) == (2, 12, 3)
@@ -174,7 +176,7 @@ def test_scipy_begins_again_from_a_checkpoint(options, caplog):
 def test_a_scale_that_ended_early_stays_ended(options):
     options |= {"scale_steps": 60, "steps": 60, "checkpoint_every": "4"}
     options |= {"stop_when_still": 255}  # always: each scale ends when 50 can be told
-    whole = pipeline.stylize(StyleConfig(**options))
+    whole = stylize(StyleConfig(**options))
     result = go_on(killed(options, 52))
     assert result.steps == whole.steps == 100
     np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
@@ -187,12 +189,12 @@ def test_a_resumed_run_that_took_tiles_can_be_killed_again(options, machine_for)
     assert job.config.tile == "whole"  # and the process ends before it is kept
     job, state = reopen_run(folder)
     assert (job.config.tile, job.requested_config.tile) == ("whole", "off")
-    assert pipeline.run_job(job, state=state).steps == 11
+    assert run_job(job, state=state).steps == 11
 
 
 def test_a_run_without_a_checkpoint_starts_again_in_its_folder(options):
     options |= {"checkpoint_every": "0", "scales": 1}
-    whole = pipeline.stylize(StyleConfig(**options))
+    whole = stylize(StyleConfig(**options))
     folder = killed(options, 4)
     result = go_on(folder)
     np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
@@ -201,7 +203,7 @@ def test_a_run_without_a_checkpoint_starts_again_in_its_folder(options):
 
 
 def test_ctrl_c_leaves_a_state_of_its_last_step(options):
-    whole = pipeline.stylize(StyleConfig(**options))
+    whole = stylize(StyleConfig(**options))
     options |= {"checkpoint_every": "3600s"}
 
     class Press(keras.callbacks.Callback):
@@ -209,7 +211,7 @@ def test_ctrl_c_leaves_a_state_of_its_last_step(options):
             if int(self.model.global_step) == 7:
                 raise KeyboardInterrupt
 
-    result = pipeline.stylize(StyleConfig(**options), [Press()])
+    result = stylize(StyleConfig(**options), [Press()])
     assert (
         result.interrupted and checkpoint_file.read_checkpoint(result.folder).step == 7
     )
@@ -218,7 +220,7 @@ def test_ctrl_c_leaves_a_state_of_its_last_step(options):
 
 
 def test_a_finished_run_is_left_alone(options):
-    folder = pipeline.stylize(StyleConfig(**options | {"steps": 1})).folder
+    folder = stylize(StyleConfig(**options | {"steps": 1})).folder
     before = {path: path.read_bytes() for path in folder.glob("*.*")}
     result = CliRunner().invoke(cli, ["resume", str(folder)])
     assert (result.exit_code, "finished" in result.output) == (0, True)
@@ -362,13 +364,18 @@ def start():
         yield call
 
 
-def stylize_words(options, logs):
-    words = [options["content"], options["style"], "--logdir", logs]
-    for name in ("weights", "content_layers", "style_layers", "size"):
-        words += [f"--{name.replace('_', '-')}", options[name]]
-    # Long enough to be met in the second scale, however late this process looks.
-    words += ["--scales", "12,18", "--scale-steps", "40", "--steps", "400"]
-    return ["stylize", *words, "--checkpoint-every", "1", "--report-every", "10"]
+def long_run(options, logdir):
+    """A config of a run long enough to be met in its second scale, however late."""
+    more = {"scale_steps": 40, "steps": 200, "checkpoint_every": "1"}
+    more |= {"report_every": 10, "logdir": str(logdir)}
+    return StyleConfig(**options | more)
+
+
+def stylize_words(options, logdir):
+    """The arguments of the command that runs `long_run`."""
+    path = Path(f"{logdir}.yaml")
+    path.write_text(long_run(options, logdir).to_yaml())
+    return ["stylize", "--config", path]
 
 
 def kill_when(process, ready):
@@ -376,29 +383,29 @@ def kill_when(process, ready):
     end = time.monotonic() + 240
     while not ready():
         assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.002)
+        time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
 
 
 def test_a_process_killed_twice_ends_with_the_same_pixels(options, start, tmp_path):
-    logs, whole = tmp_path / "killed", tmp_path / "whole"
+    logs = tmp_path / "killed"
+    whole = pipeline.stylize(long_run(options, tmp_path / "whole")).folder
 
     def step():
         found = [checkpoint_file.read_checkpoint(folder) for folder in logs.glob("*")]
         return found[0].step if found and found[0] else 0
 
-    unbroken = start(*stylize_words(options, whole))
     kill_when(start(*stylize_words(options, logs)), lambda: step() >= 5)
-    (folder,), (whole,) = logs.iterdir(), whole.iterdir()
+    (folder,) = logs.iterdir()
     first = step()
     (folder / ".12345678.part.npz").write_bytes(b"half a state")
     kill_when(start("resume", folder), lambda: step() >= max(first, 39) + 3)
     assert not (folder / ".12345678.part.npz").exists()
-    for process in (start("resume", folder), unbroken):
-        _, errors = process.communicate(timeout=240)
-        assert process.returncode == 0, errors
+    process = start("resume", folder)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
     assert not (folder / "state.npz").exists()
     np.testing.assert_array_equal(
         load_picture(folder / "result.png").pixels,
@@ -417,9 +424,9 @@ class KillAtScale(keras.callbacks.Callback):
 
 
 def test_a_run_killed_between_two_scales_loses_nothing(options):
-    whole = pipeline.stylize(StyleConfig(**options))
+    whole = stylize(StyleConfig(**options))
     with pytest.raises(Killed):
-        pipeline.stylize(StyleConfig(**options), [KillAtScale()])
+        stylize(StyleConfig(**options), [KillAtScale()])
     (folder,) = set(folders(options)) - {str(whole.folder)}
     assert checkpoint_file.read_checkpoint(folder).step == 5
     result = go_on(folder)
@@ -468,9 +475,9 @@ def write_format_3(folder):
 
 def test_a_checkpoint_of_the_old_format_is_resumed(options):
     options |= {"stop_when_still": 1e-3, "time_limit": 1000, "steps": 6}
-    whole, curve = pipeline.stylize(StyleConfig(**options)), LossCurve()
+    whole, curve = stylize(StyleConfig(**options)), LossCurve()
     with pytest.raises(Killed):
-        pipeline.stylize(StyleConfig(**options), [LossCurve(), KillAt(10)])
+        stylize(StyleConfig(**options), [LossCurve(), KillAt(10)])
     (folder,) = set(folders(options)) - {str(whole.folder)}
     new = checkpoint_file.read_checkpoint(folder)
     write_format_3(folder)

@@ -10,10 +10,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from shared_models import stylize
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import kstyle
-from kstyle import StyleConfig, load_picture, save_picture, stylize
+from kstyle import StyleConfig, load_picture, save_picture
 from kstyle.config.style_config import PATH_OPTIONS
 from kstyle.images.picture import Picture, resize
 from kstyle.images.writing import read_metadata

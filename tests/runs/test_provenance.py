@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from shared_models import stylize
 
-from kstyle import StyleConfig, load_picture, save_picture, stylize
+from kstyle import StyleConfig, load_picture, save_picture
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError
 from kstyle.files import file_hash

@@ -63,14 +63,15 @@ def when(ready):
     end = time.monotonic() + LONGEST
     while not (found := ready()):
         assert time.monotonic() < end
-        time.sleep(0.002)
+        time.sleep(0.02)
     return found
 
 
 def at_work(folder, past=0):
     """The process at work in a trial's folder, once its checkpoint is past a step."""
-    state = checkpoint_file.read_checkpoint(folder)
-    return state is not None and state.step > past and holder(folder)
+    worker = holder(folder)  # first: it is quicker than to read a checkpoint
+    state = worker and checkpoint_file.read_checkpoint(folder)
+    return worker if state and state.step > past else None
 
 
 def kill_one(folder, left):

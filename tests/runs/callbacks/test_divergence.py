@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import shared_models
 from click.testing import CliRunner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -90,7 +91,7 @@ class Rates(keras.callbacks.Callback):
 
 
 def run(options, *callbacks, **more):
-    return pipeline.stylize(StyleConfig(**options | more), callbacks)
+    return shared_models.stylize(StyleConfig(**options | more), callbacks)
 
 
 def lost(options, *callbacks, **more):
@@ -207,7 +208,7 @@ def test_a_tiled_run_killed_after_a_restart_has_the_same_bits(wide):
     (folder,) = set(logs.iterdir()) - {whole.folder}
     job, state = reopen_run(folder)
     assert state.step == 4 and len(state.callbacks["divergence_guard"]["events"]) == 1
-    result = pipeline.run_job(job, [Poison(2)], state=state)
+    result = shared_models.run_job(job, [Poison(2)], state)
     np.testing.assert_array_equal(result.picture.pixels, whole.picture.pixels)
     assert record_of(folder)["guard"] == record_of(whole.folder)["guard"]
 

@@ -5,12 +5,12 @@ import types
 import keras
 import numpy as np
 import pytest
+from shared_models import stylize
 
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.planning.scales import Scale
 from kstyle.runs.callbacks.stopping import StopWhenStill, TimeLimit, make_stoppers
-from kstyle.runs.pipeline import stylize
 
 
 def fake_model():
