@@ -11,6 +11,7 @@ from kstyle.app.job_queue import AppJob
 from kstyle.app.page_tools import Divider, attempt, short_button
 from kstyle.app.settings import FIRST_SIZE, PaintSettings, sample_settings
 from kstyle.app.state import AppState
+from kstyle.config.style_config import StyleConfig
 from kstyle.runs.progress import format_time
 
 STATUS_TEXTS = {"interrupted": "stopped, kept", "pausing": "pausing …"}
@@ -177,9 +178,9 @@ class JobView:
             self.refresh()
 
         with ui.element("div").classes("job"):
-            ui.label(job.title).classes("grow").style(
-                "font-weight: 650" if is_shown else ""
-            )
+            title = ui.label(job.title).classes("grow")
+            title.style("font-weight: 650" if is_shown else "")
+            ui.label(choices_text(job.config)).classes("soft")
             status = STATUS_TEXTS.get(job.status, job.status)
             ui.label(status).classes(f"status {job.status}")
             if job.status == "waiting":
@@ -192,6 +193,13 @@ def row_button(text: str, action: Callable[[], None]) -> None:
     """Add a button to the row of a job."""
     button = ui.button(text, on_click=action, color=None).classes("plain")
     button.props("flat dense no-caps size=sm")
+
+
+def choices_text(config: StyleConfig) -> str:
+    """Return what tells jobs of the same pictures apart: `painterly, 512 px`."""
+    strength = config.strength
+    look = config.look if strength is None else f"strength {strength:g}"
+    return f"{look}, {config.size} px"
 
 
 def waiting_text(job: AppJob) -> str:

@@ -14,6 +14,7 @@ from kstyle.app.settings import PaintSettings
 from kstyle.app.state import AppState
 from kstyle.errors import KStyleError
 from kstyle.gallery.run_list import RunEntry
+from kstyle.tensorboard_plugin.names import PLUGIN_NAME
 
 REFRESH_SECONDS = 0.5
 HEAD = """
@@ -76,4 +77,5 @@ async def open_tensorboard(state: AppState) -> None:
         return
     with ui.dialog(value=True), ui.card():
         ui.label("TensorBoard is running on this machine, until the app ends.")
-        ui.link(address, address, new_tab=True).classes("tensorboard")
+        tab = f"{address}#{PLUGIN_NAME}"  # kstyle's, where the pictures are
+        ui.link(address, tab, new_tab=True).classes("tensorboard")

@@ -67,7 +67,7 @@ def test_the_sheet_has_two_axes_and_one_slider(show, browser_page):
 def test_single_runs_are_named_by_what_they_differ_in(show):
     frame = show("&k.filter=coffee-night-vgg19")
     captions = frame.locator(".cell figcaption").all_inner_texts()
-    assert captions[0].endswith("coffee-night-vgg19, blend = none")
+    assert captions[0].endswith("coffee-night-vgg19")
     assert captions[1].endswith("coffee-night-vgg19, blend = 2, 1")
     assert frame.locator(".columnhead").count() == 0  # two options, and two runs
     frame.get_by_label("Columns").select_option("styles")

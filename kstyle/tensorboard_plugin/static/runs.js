@@ -2,6 +2,7 @@
 
 export const END = Infinity; // the step of a run's result
 export const NAMED = ["content", "style", "styles", "net"]; // they make the name of a single run
+const UNSET = ["none", "–"]; // values of an option that a title leaves out
 const MAX_NAMED = 3; // options in a title
 const TIMED = /^\d{8}-(\d\d)(\d\d)(\d\d)-(.+)$/;
 const KINDS_OF_PICTURES = { content: "photograph", style: "painting", regions: "regions" };
@@ -56,7 +57,8 @@ function nameSingleRuns(runs) {
     const keys = differingKeys(group).options.filter((key) => !NAMED.includes(key));
     for (const run of group) {
       run.named = keys.slice(0, MAX_NAMED);
-      run.title = [run.title, ...run.named.map((key) => optionPair(run, key))].join(", ");
+      const given = run.named.filter((key) => !UNSET.includes(valueOf(run, key)));
+      run.title = [run.title, ...given.map((key) => optionPair(run, key))].join(", ");
     }
     for (const equal of groupBy(group, (run) => run.title).values()) {
       if (equal.length > 1) equal.forEach((run) => (run.title += `, ${run.time}`));
