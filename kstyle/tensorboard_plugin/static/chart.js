@@ -1,6 +1,6 @@
 // Charts of curves over the steps, as SVG: lines on a logarithmic axis, and stacked areas.
 //
-// A line is { name, color, dashes, steps, values }; values that are null, NaN or, on a
+// A line is { name, color, dashes, opacity, steps, values }; values that are null, NaN or, on a
 // logarithmic axis, not positive are not drawn.
 
 import { drawing, element } from "./elements.js";
@@ -10,13 +10,16 @@ const WIDTH = 350; // about that of a chart on the screen, so that its text has 
 const HEIGHT = 220;
 const BOX = { left: 46, right: WIDTH - 6, top: 10, bottom: HEIGHT - 26 };
 const COLORS = 6;
-const DASHES = ["", "6 3", "2 3"];
+const DASHES = ["", "6 3", "2 3", "8 3 2 3"];
+const OPACITIES = [1, 0.65, 0.4, 0.2]; // of areas, in place of dashes
 
-// The look of the n-th line; a look repeats after 18 lines.
-export function lineLook(index) {
+// The look of the n-th line, or of its `variant`; a look repeats after 24 lines.
+export function lineLook(index, variant = 0) {
+  const number = (Math.floor(index / COLORS) + variant) % DASHES.length;
   return {
     color: `var(--line-${index % COLORS})`,
-    dashes: DASHES[Math.floor(index / COLORS) % DASHES.length],
+    dashes: DASHES[number],
+    opacity: OPACITIES[number],
   };
 }
 
@@ -64,7 +67,7 @@ export function stackedChart(lines, { title, marks = [] }) {
       drawing("polygon", {
         points: outline,
         style: `fill: ${line.color}`,
-        "fill-opacity": line.dashes ? 0.55 : null,
+        "fill-opacity": line.opacity,
       }),
     );
     below = above;
@@ -88,13 +91,13 @@ export function valueRange(lines, log) {
 
 // A list of names beside their lines, or beside the colours of stacked areas.
 export function legend(lines, { areas = false } = {}) {
-  const swatch = ({ color, dashes }) =>
+  const swatch = ({ color, dashes, opacity }) =>
     areas
       ? drawing("rect", {
           width: 40,
           height: 12,
           style: `fill: ${color}`,
-          "fill-opacity": dashes ? 0.55 : null,
+          "fill-opacity": opacity,
         })
       : drawing("path", {
           d: "M1 6H39",

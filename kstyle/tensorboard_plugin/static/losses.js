@@ -265,13 +265,16 @@ function layerLines(curves, prefix, share = false) {
   }));
 }
 
-// The look of a term of the loss: the same layer has the same one in every chart.
-const LOOKS = new Map();
+// The look of a term of the loss, such as "style/conv1_1" or, with regions,
+// "style/conv1_1/sky": the same layer has the same colour in every chart.
+const LAYERS = new Map();
+const REGIONS = new Map([[undefined, 0]]);
 
 function layerLook(name) {
-  if (name === "tv") return { color: "var(--soft)", dashes: "" };
-  if (!LOOKS.has(name)) LOOKS.set(name, lineLook(LOOKS.size));
-  return LOOKS.get(name);
+  if (name === "tv") return { color: "var(--soft)", dashes: "", opacity: 1 };
+  const [kind, layer, region] = name.split("/");
+  const number = (map, key) => map.set(key, map.get(key) ?? map.size).get(key);
+  return lineLook(number(LAYERS, `${kind}/${layer}`), number(REGIONS, region));
 }
 
 function uniqueLines(shown) {
