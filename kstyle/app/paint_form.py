@@ -54,7 +54,7 @@ class PaintForm:
                 )
                 self.more.props("borderless autogrow debounce=500 dense")
                 self.more.props('aria-label="More options, as in config.yaml"')
-                ui.label("As in config.yaml; docs/manual.md lists them.").classes(
+                ui.label("As in config.yaml: see kstyle stylize --help-all.").classes(
                     "hint"
                 )
             self.line = ui.html("", sanitize=False).classes("forecast")
