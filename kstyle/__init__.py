@@ -24,6 +24,7 @@ _HOMES = {
     "LossTerm": "losses.base",
     "MeanStdLoss": "losses.moments",
     "NearestLoss": "losses.nearest",
+    "PaletteLoss": "losses.palette",
     "Picture": "images.picture",
     "RelaxedEMDLoss": "losses.optimal_transport",
     "SelfSimilarityLoss": "losses.self_similarity",

@@ -39,7 +39,7 @@ API_SECTIONS = {
     "Losses": ("loss_terms", "LossTerm", "TermLoss", "gram_matrix", "total_variation"),
     "Losses by name": ("StatisticLoss", "GramLoss", "CovarianceLoss", "MeanStdLoss")
     + ("WassersteinLoss", "SlicedWassersteinLoss", "RelaxedEMDLoss", "NearestLoss")
-    + ("ContentLoss", "SelfSimilarityLoss"),
+    + ("PaletteLoss", "ContentLoss", "SelfSimilarityLoss"),
     "The model and its optimisers": ("StyleTransfer", "LBFGS", "make_optimizer"),
 }
 # Classes whose methods are part of what is documented.

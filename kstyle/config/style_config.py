@@ -305,6 +305,13 @@ class StyleConfig(pydantic.BaseModel):
     tv_weight: Weight = option(
         120.0, "weight of the total variation loss", group="Loss"
     )
+    palette_weight: Weight = option(
+        0.0,
+        "weight of the palette: pulls colours of the picture towards those of the "
+        "style; 0: only the style layers do",
+        group="Loss",
+        is_later=True,
+    )
     color: Literal["style", "keep", "match", "exact"] = option(
         "style",
         "colours of the result: style (as the loss makes them), keep (hue and chroma "
@@ -583,7 +590,7 @@ class StyleConfig(pydantic.BaseModel):
         """Return whether some loss has a weight that is not 0."""
         content = self.content_weight * max(self.content_layers.values(), default=0)
         style = self.style_weight * max(self.style_layers.values(), default=0)
-        return max(content, style, self.tv_weight) > 0
+        return max(content, style, self.palette_weight, self.tv_weight) > 0
 
     def has_weights_to_solve(self) -> bool:
         """Return whether weights of layers are to be solved at the start of the run."""

@@ -9,8 +9,6 @@ from keras import ops
 
 from kstyle.errors import ConfigError
 
-IMAGE = "image"  # key of the picture itself among the features
-
 
 def check_axes(name: str, x: Any) -> None:
     """Refuse what is not `(batch, height, width, channels)`. Raises: ConfigError.

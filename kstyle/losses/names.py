@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from kstyle.errors import ConfigError
 
+IMAGE = "image"  # the picture itself, among layers and features
+
 # The style losses, each with the factor on its formula with which a look keeps about as
 # much of the photograph as with Gram matrices: by the cosine of conv4_3 and by eye on
 # four pairs (docs/gallery.md).

@@ -13,12 +13,13 @@ from typing import Any
 
 from keras import ops
 
-from kstyle.losses.base import IMAGE, LossTerm, TermLoss
+from kstyle.losses.base import LossTerm, TermLoss
 from kstyle.losses.content import ContentLoss
 from kstyle.losses.moments import CovarianceLoss, GramLoss, MeanStdLoss
-from kstyle.losses.names import choose_losses
+from kstyle.losses.names import IMAGE, choose_losses
 from kstyle.losses.nearest import NearestLoss
 from kstyle.losses.optimal_transport import RelaxedEMDLoss, SlicedWassersteinLoss
+from kstyle.losses.palette import PaletteLoss
 from kstyle.losses.regularization import TotalVariationLoss
 from kstyle.losses.self_similarity import SelfSimilarityLoss
 from kstyle.losses.statistics import PositionSelection, StatisticLoss
@@ -48,14 +49,17 @@ def loss_terms(
     *,
     style_loss: str = "gram",
     content_loss: str = "mse",
+    palette: float = 0.0,
     regions: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[LossTerm, ...]:
     """Make the terms for `{layer: weight}` of content and of style.
 
     tv: weight of the total variation. style_loss, content_loss: the name of a loss, or
         of those of single layers, as "wasserstein,conv1_1=gram": `choose_losses`.
+    palette: weight of the palette of the style; 0: no such term.
     regions: `{name: {layer: weight}}` of regions that have a style, in place of
-        terms for the whole picture; the layers are among those of `style`.
+        terms for the whole picture. The layers are among those of `style`, or `IMAGE`
+        for the palette of a region, in place of `palette`.
     Raises: ConfigError: there is no such loss or layer.
 
     `loss_terms({"conv2_2": 8}, {"conv3_1": 200}, tv=200)` is the loss of the article.
@@ -72,13 +76,14 @@ def loss_terms(
         for layer, name in names.items()
     ]
     names = choose_losses(style_loss, style, tuple(STYLE_LOSSES))
-    for region, layers in ({"": style} if regions is None else regions).items():
+    whole = {**style, IMAGE: palette} if palette else style
+    for region, layers in ({"": whole} if regions is None else regions).items():
         place = f"/{region}" if region else ""
         terms += [
             LossTerm(
                 f"style/{layer}{place}",
                 layer,
-                STYLE_LOSSES[names[layer]](),
+                PaletteLoss() if layer == IMAGE else STYLE_LOSSES[names[layer]](),
                 float(weight),
                 f"style{place}",
             )

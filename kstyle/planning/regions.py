@@ -14,6 +14,7 @@ import numpy as np
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.images.masks import LEAST_WEIGHT, box_averages, resize_mask
+from kstyle.losses.names import IMAGE
 from kstyle.networks.architecture import PositionGrid, even_grids, position_grids
 from kstyle.networks.registry import get_architecture, get_chain, is_built_in
 from kstyle.planning.scales import ScalePlan, Size
@@ -47,7 +48,8 @@ class RegionAtScale:
     """A region at one scale.
 
     share: of the picture that it covers. weights: `{layer: (height, width)}` of the
-        picture's positions, without the layers that have too few. style_weights: for
+        picture's positions, `IMAGE` for its pixels, without the layers that have too
+        few. style_weights: for
         each of the region's styles, the same of its positions; empty if all count.
     few: `{layer: positions}` of the layers that are left out.
     """
@@ -97,13 +99,13 @@ def region_at_scale(
         width) of its positions}}` of the content and the styles at this scale.
     """
     mask = resize_mask(region.mask, scale.content_size)
-    weights: dict[str, np.ndarray] = {}
-    style_weights: list[dict[str, np.ndarray]] = [{} for _ in region.styles]
+    weights = {IMAGE: mask}
     few: dict[str, float] = {}
     style_masks = [
         None if own is None else resize_mask(own, scale.style_sizes[number])
         for number, own in zip(region.styles, region.style_masks, strict=True)
     ]
+    style_weights = [{} if own is None else {IMAGE: own} for own in style_masks]
     for layer in layers:
         grid = grids[layer]
         own = layer_weights(mask, grid, sizes[scale.content_size][layer])
@@ -204,7 +206,7 @@ def skipped_layers(
             (scale.edge, found[number])
             for scale, found in zip(scales, at_scales, strict=True)
         ]
-        if not any(each.weights for _, each in places):
+        if not any(each.weights.keys() - {IMAGE} for _, each in places):
             positions = max(max(each.few.values(), default=0) for _, each in places)
             raise ConfigError(
                 f"region {name} has too few positions at every layer of the style, "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kstyle.losses.base import LossTerm
+from kstyle.losses.names import IMAGE
 from kstyle.losses.nearest import NearestLoss
 from kstyle.planning.scales import ScalePlan
 from kstyle.runs.job import Job
@@ -14,6 +15,11 @@ from kstyle.runs.model_cache import ModelCache, job_targets
 # Weight of the style in a finish next to that of a run with `--style-loss nearest`. By
 # eye on three pairs: with 2 the eyes of a cat dissolved, with 0.5 strokes were few.
 FINISH_SHARE = 0.7
+
+
+def is_pulled(term: LossTerm) -> bool:
+    """Return whether a term compares the style at a layer of the network."""
+    return term.is_style and term.layer != IMAGE
 
 
 def finish_terms(
@@ -29,7 +35,7 @@ def finish_terms(
     weights have a similar effect with all pictures.
     """
     pulled = [
-        dataclasses.replace(term, loss=NearestLoss()) if term.is_style else term
+        dataclasses.replace(term, loss=NearestLoss()) if is_pulled(term) else term
         for term in terms
     ]
     targets, pulled_targets = (
@@ -37,7 +43,7 @@ def finish_terms(
     )
     found = []
     for before, term in zip(terms, pulled, strict=True):
-        if term.is_style and term.weight:
+        if is_pulled(term) and term.weight:
             normal = before.loss.normal_loss(targets[term.tag])
             pulled_normal = term.loss.normal_loss(pulled_targets[term.tag])
             ratio = float(np.sum(normal)) / max(float(np.sum(pulled_normal)), 1e-30)

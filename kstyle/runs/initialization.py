@@ -10,6 +10,7 @@ from kstyle.config import layer_balance
 from kstyle.config.layer_balance import BalanceMethod
 from kstyle.files import write_text
 from kstyle.images.picture import resize
+from kstyle.losses.names import IMAGE
 from kstyle.losses.terms import loss_terms
 from kstyle.networks.registry import get_architecture
 from kstyle.planning.scales import Size
@@ -159,7 +160,9 @@ def normal_losses(job: Job, models: ModelCache) -> dict[str, dict[str, float]]:
         terms = [
             term
             for term in job_terms(job, scale)
-            if term.source and term.layer not in values[term.source]
+            if term.source
+            and term.layer != IMAGE
+            and term.layer not in values[term.source]
         ]
         if terms:
             targets = job_targets(job, scale, models, terms)[1]

@@ -19,6 +19,7 @@ import tensorflow as tf
 from kstyle.errors import OutOfMemoryError
 from kstyle.hardware.devices import use_device
 from kstyle.losses.base import TermLoss
+from kstyle.losses.names import IMAGE
 from kstyle.lru_cache import LRUCache
 from kstyle.networks.extractor import build_extractor
 from kstyle.optimizers.factory import make_optimizer
@@ -94,10 +95,12 @@ def build_model(
     """
     network = network_options(job, scale.precision)
     extractor, targets = job_targets(job, scale, models, terms)
+    tags = {term.tag for term in terms}
     position_weights = {
-        f"style/{layer}/{each.region.name}": weights
+        tag: weights
         for each in job.regions_at(scale)
         for layer, weights in each.weights.items()
+        if (tag := f"style/{layer}/{each.region.name}") in tags
     }
     limits = job.pixel_limits(scale.content_size)
     # Only their sizes are used, and a large one's pixels take memory.
@@ -180,7 +183,7 @@ def job_targets(
                 strict=True,
             )
         ]
-    layers = tuple(dict.fromkeys(term.layer for term in terms if term.source))
+    layers = tuple(dict.fromkeys(t.layer for t in terms if t.layer != IMAGE))
     extractor = models.get_extractor(network, layers)
     return extractor, models.get_targets(
         network, extractor, terms, pictures, scale.tile

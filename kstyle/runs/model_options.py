@@ -10,6 +10,7 @@ from typing import Any
 
 from kstyle.config.style_config import StyleConfig
 from kstyle.losses.base import LossTerm
+from kstyle.losses.names import IMAGE
 from kstyle.losses.terms import loss_terms
 from kstyle.networks.weights import NetWeights
 from kstyle.planning.regions import RegionAtScale
@@ -68,10 +69,11 @@ def build_terms(
         config.tv_weight,
         style_loss=config.style_loss,
         content_loss=config.content_loss,
+        palette=config.palette_weight,
         regions={
             each.region.name: {
-                layer: weight * style_weight * each.share
-                for layer, weight in region_layers(config, each).items()
+                layer: weight * each.share
+                for layer, weight in region_weights(config, each, style_weight).items()
             }
             for each in regions
         }
@@ -79,10 +81,17 @@ def build_terms(
     )
 
 
-def region_layers(config: StyleConfig, region: RegionAtScale) -> dict[str, float]:
-    """Return `{layer: weight}` of the style layers that count for a region."""
+def region_weights(
+    config: StyleConfig, region: RegionAtScale, style_weight: float
+) -> dict[str, float]:
+    """Return `{layer: weight}` of the style layers and the palette of a region."""
     layers = config.region_layers.get(region.region.name, config.style_layers)
-    return {k: weight for k, weight in layers.items() if k in region.weights}
+    weights = {
+        k: weight * style_weight for k, weight in layers.items() if k in region.weights
+    }
+    if config.palette_weight:
+        weights[IMAGE] = config.palette_weight
+    return weights
 
 
 def job_terms(

@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from kstyle.errors import ConfigError
-from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.base import LossTerm
 from kstyle.losses.content import ContentLoss
+from kstyle.losses.names import IMAGE
 from kstyle.losses.regularization import TotalVariationLoss
 from kstyle.losses.statistics import StatisticLoss
 from kstyle.networks.extractor import has_chain

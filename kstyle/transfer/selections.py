@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 import keras
 import numpy as np
 
-from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.base import LossTerm
+from kstyle.losses.names import IMAGE
 from kstyle.losses.samples import SampleLoss
 from kstyle.losses.statistics import StatisticLoss
 

@@ -12,7 +12,8 @@ from keras import ops
 from kstyle.errors import ConfigError
 from kstyle.hardware.keras_setup import check_float_type
 from kstyle.images.arrays import as_picture
-from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.base import LossTerm
+from kstyle.losses.names import IMAGE
 from kstyle.networks.extractor import extractor_precision
 from kstyle.ops.tf_utils import (
     model_function,

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from kstyle.images.arrays import as_picture
-from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.base import LossTerm
+from kstyle.losses.names import IMAGE
 from kstyle.losses.statistics import StatisticLoss
 from kstyle.transfer.selections import make_selections
 from kstyle.transfer.tiled_evaluator import tiled_features

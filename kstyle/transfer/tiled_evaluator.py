@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.base import LossTerm
+from kstyle.losses.names import IMAGE
 from kstyle.losses.statistics import PositionSelection, StatisticLoss
 from kstyle.losses.terms import weight_losses
 from kstyle.ops.tf_utils import model_function, pixel_spec

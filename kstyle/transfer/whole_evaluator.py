@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kstyle.losses.base import IMAGE, LossTerm
+from kstyle.losses.base import LossTerm
+from kstyle.losses.names import IMAGE
 from kstyle.losses.statistics import PositionSelection
 from kstyle.losses.terms import compute_losses
 from kstyle.lru_cache import LRUCache

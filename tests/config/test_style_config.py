@@ -240,6 +240,7 @@ CHANGED = {
     "style_weight": 0.0,
     "style_growth": 2.0,
     "tv_weight": 0.1,
+    "palette_weight": 0.2,
     "init": "noise",
     "color": "match",
     "optimizer": "adam",

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from kstyle.errors import ConfigError
-from kstyle.losses.base import IMAGE
 from kstyle.losses.content import ContentLoss
 from kstyle.losses.moments import GramLoss
+from kstyle.losses.names import IMAGE
 from kstyle.losses.regularization import TotalVariationLoss, total_variation
 from kstyle.losses.style import gram_matrix
 from kstyle.losses.terms import compute_losses, loss_terms

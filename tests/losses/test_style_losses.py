@@ -185,8 +185,19 @@ def test_self_similarity_ignores_what_the_features_are():
     alike = features([[[1.0, 0.0], [1.0, 0.0]]])
     loss = SelfSimilarityLoss()
     assert loss_of(loss, content, turned) == pytest.approx(0, abs=2e-3)
-    # Two of four distances are 0, not 1; mean square 2: 2 / 2 * 1 / 2, times 16.
-    assert loss_of(loss, content, alike) == pytest.approx(8.0, rel=1e-3)
+    # Two of four distances are 0, not 1; mean square 2: 2 / 2 * 1 / 2, times 16 and
+    # sqrt(1 + 0.05^2) - 0.05.
+    assert loss_of(loss, content, alike) == pytest.approx(8 * 0.95125, rel=1e-3)
+
+
+def test_self_similarity_is_smooth_at_the_content():
+    x = tf.constant(random_layer(0) + 0.1)
+    loss = SelfSimilarityLoss()
+    target = target_of(loss, x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = loss.compare(target, loss.represent(x))
+    assert float(tf.reduce_max(tf.abs(tape.gradient(value, x)))) < 1e-3
 
 
 @pytest.mark.parametrize("name", STYLE_LOSS_NAMES)
@@ -246,7 +257,11 @@ def test_tiles_give_the_losses_of_the_whole(random_picture, style_loss, content_
     style = {"conv1_1": 9, "conv1_2": 5, "conv2_1": 20}
     extractor = build_extractor("vgg16", list(style), padding="replicate")
     terms = loss_terms(
-        {"conv2_1": 8}, style, style_loss=style_loss, content_loss=content_loss
+        {"conv2_1": 8},
+        style,
+        style_loss=style_loss,
+        content_loss=content_loss,
+        palette=3.0,
     )
     pictures = (random_picture(40, 33), random_picture(35, 42, seed=1) ** 2)
     found = []
