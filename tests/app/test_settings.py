@@ -6,7 +6,7 @@ import pytest
 
 import kstyle
 from kstyle.app.messages import Ready
-from kstyle.app.settings import PaintSettings, forecast
+from kstyle.app.settings import PaintSettings, forecast, sample_settings
 from kstyle.errors import ConfigError
 
 PAIR = {"content": "sample:coffee", "style": "sample:night"}
@@ -67,6 +67,12 @@ def test_two_paintings_are_mixed_or_have_regions(tmp_path):
 def test_one_painting_may_have_a_region(tmp_path):
     config = PaintSettings(**PAIR, mask="m.png").config(tmp_path)
     assert (config.style, config.region) == ("sample:night", "m.png")
+
+
+def test_the_first_picture_is_small_and_of_samples(tmp_path):
+    config = sample_settings().config(tmp_path)
+    assert (config.content, config.style) == ("sample:coffee", "sample:night")
+    assert config.size == 256
 
 
 WINDOW = {"picture": "sample:window"}
