@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from kstyle.errors import OutOfMemoryError
 from kstyle.hardware.devices import use_device
-from kstyle.losses.base import TermLoss
+from kstyle.losses.base import LossTerm, TermLoss
 from kstyle.losses.names import IMAGE
 from kstyle.lru_cache import LRUCache
 from kstyle.networks.extractor import build_extractor
@@ -138,17 +138,14 @@ def build_model(
 
     if not optimise:
         return build()
-    shape, device = start.shape, job.config.device
-    parts = tuple(
-        (t.tag, t.layer, loss_key(t.loss), bool(t.weight), t.source) for t in terms
-    )
-    # Samples of a style may be fewer than those of another, as a small layer has fewer.
-    # Sorted: the targets that are known already come first in `targets`.
-    sizes = tuple(sorted((tag, tuple(x.shape)) for tag, x in targets.items()))
-    masks = tuple(array_digest(weights) for weights in position_weights.values())
-    limited = limits is not None
     key = (
-        *(network.key, scale.tile, shape, device, parts, sizes, masks, limited),
+        network.key,
+        job.config.device,
+        scale.tile,
+        start.shape,
+        terms_key(terms, targets),
+        tuple(array_digest(weights) for weights in position_weights.values()),
+        limits is not None,
         *optimizer.items(),
     )
     return models.get_model(key, build, reset)
@@ -274,6 +271,16 @@ class ModelCache:
         if kept:
             reset(model)
         return model
+
+
+def terms_key(terms: Sequence[LossTerm], targets: Mapping[str, Any]) -> Hashable:
+    """Return what of the terms and their targets is part of a model's graphs."""
+    parts = tuple(
+        (t.tag, t.layer, loss_key(t.loss), bool(t.weight), t.source) for t in terms
+    )
+    # Samples of a style may be fewer than those of another, as a small layer has fewer.
+    # Sorted: the targets that are known already come first in `targets`.
+    return parts, tuple(sorted((tag, tuple(x.shape)) for tag, x in targets.items()))
 
 
 def loss_key(loss: TermLoss) -> tuple[str, str]:
