@@ -19,6 +19,7 @@ from kstyle.hardware import devices
 from kstyle.hardware.host import cpu_cores, cpu_name
 from kstyle.images.picture import fit_long_edge, resize
 from kstyle.losses.statistics import STYLE_FACTOR
+from kstyle.losses.terms import TV_THRESHOLDS
 from kstyle.networks.extractor import MEAN_RGB
 from kstyle.networks.registry import get_architecture
 from kstyle.planning import estimates
@@ -107,6 +108,7 @@ def write_problem(path, job):
         "style_weights": style,
         "style_factor": STYLE_FACTOR,
         "tv_weight": config.tv_weight,
+        "tv_threshold": TV_THRESHOLDS[config.tv_loss],
     }
     arrays = {
         "content": job.content_at(job.scales[-1].content_size),

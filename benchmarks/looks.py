@@ -6,9 +6,14 @@ A row is a pair: the photograph, the painting, kstyle's default, its earlier def
 (`--style-weights none`), the layer weights of the code of Gatys and others, and
 `pastiche` (300 steps, its own defaults) where it is installed. Each picture is made by
 a command in a new process; the seconds and scores of all are printed.
+
+The pictures lie in a folder beside the sheet. With `--reuse earlier gatys pastiche`
+those of an earlier call are taken for these ways, and only the default is painted.
 """
 
 import argparse
+import json
+import os
 import shutil
 import statistics
 import sys
@@ -35,20 +40,42 @@ PAIRS = (
 GAP = 8  # px of white between the pictures
 
 
-def paint(pair, way, size, folder):
-    """Paint a pair in one way; return the path of the result and the seconds."""
-    content, style = pair
-    name = "-".join(Path(word.removeprefix("sample:")).stem for word in (*pair, way))
-    out = folder / f"{name}-{size}.png"
+def picture_path(pair, way, size, folder):
+    """Return where the picture of a pair, painted in one way, lies in `folder`."""
+    name = "-".join(Path(word).stem for word in (*pair, way))
+    return folder / f"{name}-{size}.png"
+
+
+def command_of(pair, way, size, out):
+    """Return the command that paints a pair in one way."""
     if way == "pastiche":
+        content, style = pair
         command = ["pastiche", "-c", content, "-s", style, "-o", out, "--no-verbose"]
         command += ["--device", "cpu", "--num-steps", 300]
-        command += ["--size", size, "--style-size", size]
-    else:
-        command = [sys.executable, "-m", "kstyle", "stylize", *pair, *WAYS[way]]
-        command += ["--size", size, "-o", out, "--overwrite", "--quiet"]
-        command += ["--logdir", folder / "logs", "--snapshot-every", 0]
-    return out, common.process_seconds(*command)
+        return [*command, "--size", size, "--style-size", size]
+    command = [sys.executable, "-m", "kstyle", "stylize", *pair, *WAYS[way]]
+    command += ["--size", size, "-o", out, "--overwrite", "--quiet"]
+    return [*command, "--logdir", out.parent / "logs", "--snapshot-every", 0]
+
+
+def paint(pair, way, size, folder, reuse):
+    """Paint a pair in one way, or with `reuse` take the picture of an earlier call.
+
+    Returns: the path of the picture, and `{"seconds", "cpu_seconds"}` of the command:
+    on the clock, and of the processor.
+    """
+    out = picture_path(pair, way, size, folder)
+    kept = out.with_suffix(".json")
+    if reuse and out.exists() and kept.exists():
+        return out, json.loads(kept.read_text())
+    before = os.times()
+    seconds = common.process_seconds(*command_of(pair, way, size, out))
+    after = os.times()
+    processor = after.children_user - before.children_user
+    processor += after.children_system - before.children_system
+    measured = {"seconds": seconds, "cpu_seconds": processor}
+    kept.write_text(json.dumps(measured))
+    return out, measured
 
 
 def as_files(pair, folder):
@@ -75,26 +102,30 @@ def sheet_row(paths, edge):
 
 
 def main():
+    known = [*WAYS, "pastiche"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sheet", type=Path)
     parser.add_argument("--size", type=int, default=256, help="long edge, px")
     parser.add_argument("--edge", type=int, default=256, help="on the sheet, px")
     parser.add_argument("--pair", nargs=2, action="append")
+    parser.add_argument("--ways", nargs="+", choices=known, help="all by default")
+    parser.add_argument("--reuse", nargs="+", choices=known, default=[])
     options = parser.parse_args()
     folder = options.sheet.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    ways = [*WAYS, "pastiche"] if shutil.which("pastiche") else [*WAYS]
+    ways = options.ways or (known if shutil.which("pastiche") else [*WAYS])
     rows, figures = [], {}
     for names in options.pair or PAIRS:
-        pair = as_files(names, folder)
-        painted = {way: paint(pair, way, options.size, folder) for way in ways}
-        for way, (path, seconds) in painted.items():
+        pair, paths = as_files(names, folder), []
+        for way in ways:
+            path, values = paint(pair, way, options.size, folder, way in options.reuse)
             scores = kstyle.score(path, content=pair[0], style=pair[1])
-            values = {"seconds": seconds} | {name: scores[name] for name in SCORES}
+            values |= {name: scores[name] for name in SCORES}
             print(path.name, *(f"{k} {v:.3g}" for k, v in values.items()), flush=True)
             for name, value in values.items():
                 figures.setdefault(f"{way} {name}", []).append(value)
-        rows.append(sheet_row([*pair, *(p for p, _ in painted.values())], options.edge))
+            paths.append(path)
+        rows.append(sheet_row([*pair, *paths], options.edge))
         kstyle.save_picture(options.sheet, np.concatenate(rows), quality=85)
     common.report("looks", {k: statistics.median(v) for k, v in figures.items()})
 

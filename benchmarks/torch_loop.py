@@ -67,8 +67,8 @@ class Problem:
         """Return the weighted sum of content, style and total variation."""
         options, features = self.options, self.features(image)
         loss = options["tv_weight"] * (
-            half_mean_square(image[:, :, 1:] - image[:, :, :-1])
-            + half_mean_square(image[..., 1:] - image[..., :-1])
+            mean_penalty(image[:, :, 1:] - image[:, :, :-1], options["tv_threshold"])
+            + mean_penalty(image[..., 1:] - image[..., :-1], options["tv_threshold"])
         )
         for name, weight in options["content_weights"].items():
             error = half_mean_square(features[name] - self.content_targets[name])
@@ -93,6 +93,14 @@ def gram(features):
 
 def half_mean_square(values):
     return values.square().mean() / 2
+
+
+def mean_penalty(differences, threshold):
+    """Return the mean of `d^2 / 2`, or with a threshold of Charbonnier's penalty."""
+    if threshold is None:
+        return half_mean_square(differences)
+    roots = (1 + (differences / threshold).square()).sqrt()
+    return threshold**2 * (roots - 1).mean()
 
 
 def optimize(path, steps, every):

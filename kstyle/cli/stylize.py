@@ -180,6 +180,7 @@ def stylize_one_picture(
             names += ["style_layers", "content_weight"]
             # Not 0: with layer weights that are given it would be.
             names += ["style_growth"] * bool(solved.style_growth)
+            names += ["tv_loss", "tv_weight"] * (solved.tv_loss != "squared")
         console.print_solved_weights({name: getattr(solved, name) for name in names})
         console.print_region_weights(solved.region_layers)
 

@@ -51,6 +51,9 @@ ALEXNET_STYLE_LAYERS = {
 # sees smaller parts of a larger picture, which with a constant weight is less painted;
 # and a constant weight that is right at 512 px loses a face at 128 px.
 NORMALIZED_GROWTH = 1.0
+# Weight of each kind of total variation. The first is part of normalized weights, the
+# second of plain ones, as it was before the first was there.
+TV_WEIGHTS = {"charbonnier": 2000.0, "squared": 120.0}
 # Weights of losses that are not normalized, for the other methods of `style_weights`
 # and for none. With equal weights conv4_1 is 95 % of the initial loss of the samples at
 # 128 px, and their colours were wrong.
@@ -131,7 +134,21 @@ def implied_options(options: Mapping[str, Any]) -> dict[str, Any]:
         "style_weights": default_method,
         "style_layers": layers,
         "style_growth": NORMALIZED_GROWTH if normalized else 0.0,
+        **implied_total_variation(options, normalized),
     }
+
+
+def implied_total_variation(
+    options: Mapping[str, Any], normalized: bool
+) -> dict[str, Any]:
+    """Return the kind and the weight of the total variation that `options` imply.
+
+    A weight that is given without a kind is that of squares, the only kind before.
+    """
+    is_new = normalized and "tv_weight" not in options
+    kind = options.get("tv_loss", "charbonnier" if is_new else "squared")
+    weight = TV_WEIGHTS.get(str(kind), TV_WEIGHTS["squared"])
+    return {"tv_loss": kind, "tv_weight": weight}
 
 
 def check_foreign_weights(options: Mapping[str, Any]) -> None:
@@ -175,7 +192,7 @@ def override_options(
     Other styles replace all that the options have about the styles.
     """
     options = without_replaced_styles(options, changes)
-    replaced = set()
+    replaced: set[str] = set()
     net = options.get("net", DEFAULT_NET)
     if changes.get("net", net) != net:
         replaced |= {
@@ -187,6 +204,10 @@ def override_options(
         replaced |= {"look", "strength", "style_weight"}
     if {"style_layers", "style_weights"} & set(changes):
         replaced.add("style_growth")
+    is_default = options.get("tv_weight") == TV_WEIGHTS.get(str(options.get("tv_loss")))
+    depends_on = {"style_layers", "style_weights", "tv_loss", "tv_weight"}
+    if is_default and depends_on & set(changes):
+        replaced |= {"tv_loss", "tv_weight"}
     if "style_layers" in changes:
         replaced.add("style_weights")
     elif "style_weights" in changes and (

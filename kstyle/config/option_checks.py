@@ -41,6 +41,7 @@ def check_losses(
     style_layers: Mapping[str, float],
     content_loss: str,
     content_layers: Mapping[str, float],
+    tv_loss: str,
     convention: str,
 ) -> None:
     """Refuse losses of layers that have none, and factors that are of other losses."""
@@ -50,10 +51,11 @@ def check_losses(
     ):
         with named_option(name):
             choose_losses(losses, layers, names)
-    if convention != "reference" and (style_loss, content_loss) != ("gram", "mse"):
+    losses = style_loss, content_loss, tv_loss
+    if convention != "reference" and losses != ("gram", "mse", "squared"):
         raise ConfigError(
-            f"convention {convention} has factors for style_loss gram and "
-            "content_loss mse only. Leave one or the other out.",
+            f"convention {convention} has factors for style_loss gram, content_loss "
+            "mse and tv_loss squared only. Leave one or the other out.",
             option="convention",
         )
 

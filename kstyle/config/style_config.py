@@ -22,6 +22,7 @@ from kstyle.config.looks import (
     DEFAULT_NET,
     LOOKS,
     NORMALIZED_STYLE_LAYERS,
+    TV_WEIGHTS,
     VGG_CONTENT_LAYERS,
     LookName,
     implied_options,
@@ -303,7 +304,15 @@ class StyleConfig(pydantic.BaseModel):
         is_later=True,
     )
     tv_weight: Weight = option(
-        120.0, "weight of the total variation loss", group="Loss"
+        TV_WEIGHTS["squared"], "weight of the total variation loss", group="Loss"
+    )
+    tv_loss: Literal["squared", "charbonnier"] = option(
+        "squared",
+        "what the total variation sums of the differences of neighbouring pixels: "
+        "squared, or charbonnier, which smooths dots and spares contours; squared "
+        "where a tv_weight is given without it",
+        group="Loss",
+        is_later=True,
     )
     palette_weight: Weight = option(
         0.0,
@@ -541,6 +550,7 @@ class StyleConfig(pydantic.BaseModel):
             self.style_layers,
             self.content_loss,
             self.content_layers,
+            self.tv_loss,
             self.convention,
         )
         if not self.has_weight():

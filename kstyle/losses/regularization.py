@@ -9,20 +9,26 @@ from keras import ops
 from kstyle.losses.base import TermLoss, check_axes, half_square_sum
 from kstyle.ops.tf_utils import fan_out
 
+# Grey levels. Fine dots in flat areas are below it, contours above.
+CHARBONNIER_THRESHOLD = 4.0
+
 
 def total_variation(
     image: tf.Tensor,
     row_below: tf.Tensor | None = None,
     size: tuple[int, int] | None = None,
+    threshold: float | None = None,
 ) -> tf.Tensor:
     """Compute the total variation of `(batch, H, W, 3)` pixels in [0, 1]: `(batch,)`.
 
-    `sum(d^2) / 2 / size(d)` for the vertical and the horizontal differences d of
-    neighbours, in 0..255, added. A direction with one pixel adds 0.
+    `sum(p(d)) / size(d)` for the vertical and the horizontal differences d of
+    neighbours, in 0..255, added; p is `d^2 / 2` or, with a threshold, that of
+    `charbonnier_sum`. A direction with one pixel adds 0.
 
     row_below, size: for an `image` that is some rows of a picture of (height, width)
         `size`: the next row `(batch, 1, W, 3)`, with no rows or `None` at the end. The
         result is then what these rows add to that of the picture.
+    threshold: in grey levels; `None`: squares.
     Raises: ConfigError: `image` has fewer or more axes.
     """
     check_axes("total_variation", image)
@@ -33,10 +39,29 @@ def total_variation(
     else:
         upper = lower = ops.concatenate([image, row_below], axis=1)
         right = left = image
-    vertical = half_square_sum(255 * differences(upper, lower, 1))
-    horizontal = half_square_sum(255 * differences(left, right, 2))
+    vertical = penalty_sum(255 * differences(upper, lower, 1), threshold)
+    horizontal = penalty_sum(255 * differences(left, right, 2), threshold)
     vertical /= max(1, (height - 1) * width * channels)
     return vertical + horizontal / max(1, height * (width - 1) * channels)
+
+
+def penalty_sum(difference: tf.Tensor, threshold: float | None) -> tf.Tensor:
+    """Sum `d^2 / 2`, or with a threshold `charbonnier_sum`: `(batch,)`."""
+    if threshold is None:
+        return half_square_sum(difference)
+    return charbonnier_sum(difference, threshold)
+
+
+def charbonnier_sum(difference: tf.Tensor, threshold: float) -> tf.Tensor:
+    """Compute `sum(t^2 (sqrt(1 + (d / t)^2) - 1))` with the threshold t: `(batch,)`.
+
+    Charbonnier et al. 1994, "Two deterministic half-quadratic regularization algorithms
+    for computed imaging". Far below the threshold it is `d^2 / 2`, far above it
+    `t |d|`: a contour costs less than with squares, next to small differences.
+    """
+    axes = tuple(range(1, len(difference.shape)))
+    roots = ops.sqrt(1 + ops.square(difference / threshold))
+    return threshold**2 * ops.sum(roots - 1, axis=axes)
 
 
 def differences(first: tf.Tensor, second: tf.Tensor, axis: int) -> tf.Tensor:
@@ -53,18 +78,28 @@ def differences(first: tf.Tensor, second: tf.Tensor, axis: int) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable("kstyle")
 class TotalVariationLoss(TermLoss):
-    """`total_variation` of the picture; there is no target."""
+    """`total_variation` of the picture; there is no target.
 
-    def __init__(self, name: str = "tv", **kwargs: Any) -> None:
+    threshold: as for `total_variation`.
+    """
+
+    def __init__(
+        self, name: str = "tv", threshold: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(name, **kwargs)
+        self.threshold = threshold
 
     def call(self, target: Any, features: tf.Tensor) -> tf.Tensor:
         """Compute `total_variation` of the picture; `target` is not used."""
         del target
-        return total_variation(features)
+        return total_variation(features, threshold=self.threshold)
 
     def loss_of_rows(
         self, rows: tf.Tensor, row_below: tf.Tensor, size: tuple[int, int]
     ) -> tf.Tensor:
         """Compute what some rows add to the loss of a picture: `total_variation`."""
-        return total_variation(rows, row_below, size)
+        return total_variation(rows, row_below, size, self.threshold)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, for Keras's serialisation."""
+        return {**super().get_config(), "threshold": self.threshold}

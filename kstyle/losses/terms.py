@@ -13,6 +13,7 @@ from typing import Any
 
 from keras import ops
 
+from kstyle.errors import ConfigError
 from kstyle.losses.base import LossTerm, TermLoss
 from kstyle.losses.content import ContentLoss
 from kstyle.losses.moments import CovarianceLoss, GramLoss, MeanStdLoss
@@ -20,7 +21,7 @@ from kstyle.losses.names import IMAGE, choose_losses
 from kstyle.losses.nearest import NearestLoss
 from kstyle.losses.optimal_transport import RelaxedEMDLoss, SlicedWassersteinLoss
 from kstyle.losses.palette import PaletteLoss
-from kstyle.losses.regularization import TotalVariationLoss
+from kstyle.losses.regularization import CHARBONNIER_THRESHOLD, TotalVariationLoss
 from kstyle.losses.self_similarity import SelfSimilarityLoss
 from kstyle.losses.statistics import PositionSelection, StatisticLoss
 from kstyle.losses.wasserstein import WassersteinLoss
@@ -41,6 +42,11 @@ CONTENT_LOSSES: dict[str, Callable[[], TermLoss]] = {
     "self-similarity": SelfSimilarityLoss,
 }
 
+TV_THRESHOLDS: dict[str, float | None] = {
+    "squared": None,
+    "charbonnier": CHARBONNIER_THRESHOLD,
+}
+
 
 def loss_terms(
     content: Mapping[str, float],
@@ -50,6 +56,7 @@ def loss_terms(
     style_loss: str = "gram",
     content_loss: str = "mse",
     palette: float = 0.0,
+    tv_loss: str = "squared",
     regions: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[LossTerm, ...]:
     """Make the terms for `{layer: weight}` of content and of style.
@@ -57,6 +64,7 @@ def loss_terms(
     tv: weight of the total variation. style_loss, content_loss: the name of a loss, or
         of those of single layers, as "wasserstein,conv1_1=gram": `choose_losses`.
     palette: weight of the palette of the style; 0: no such term.
+    tv_loss: "squared" or "charbonnier", the penalty of `total_variation`.
     regions: `{name: {layer: weight}}` of regions that have a style, in place of
         terms for the whole picture. The layers are among those of `style`, or `IMAGE`
         for the palette of a region, in place of `palette`.
@@ -89,7 +97,13 @@ def loss_terms(
             )
             for layer, weight in layers.items()
         ]
-    return (*terms, LossTerm("tv", IMAGE, TotalVariationLoss(), float(tv), None))
+    if tv_loss not in TV_THRESHOLDS:
+        raise ConfigError(
+            f"Unknown tv_loss {tv_loss!r}: it must be one of "
+            f"{', '.join(TV_THRESHOLDS)}."
+        )
+    smoothness = TotalVariationLoss(threshold=TV_THRESHOLDS[tv_loss])
+    return (*terms, LossTerm("tv", IMAGE, smoothness, float(tv), None))
 
 
 def compute_losses(

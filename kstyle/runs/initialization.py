@@ -109,9 +109,9 @@ def solve_job_weights(job: Job, models: ModelCache | None = None) -> Job:
                 style_values=style,
                 content_values=content,
             )
-        config = config.replace(
-            style_weights=None, style_growth=config.style_growth, **solved
-        )
+        # Without `style_weights` they would be others.
+        kept = {k: getattr(config, k) for k in ("style_growth", "tv_loss", "tv_weight")}
+        config = config.replace(style_weights=None, **kept, **solved)
         comments.append(f"style_weights: {method}")
     comment = f"# The layers' weights were solved by {', '.join(comments)}\n"
     write_text(job.folder / "config.yaml", comment + config.to_yaml())

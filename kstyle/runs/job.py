@@ -252,6 +252,7 @@ def in_reference_convention(config: StyleConfig, size: Size) -> StyleConfig:
         convention=REFERENCE,
         style_weights=config.style_weights,
         style_growth=config.style_growth,
+        tv_loss=config.tv_loss,
         content_layers=reference_layer_weights(
             convention.content, config.content_layers, sizes, pixels
         ),

@@ -70,6 +70,7 @@ def build_terms(
         style_loss=config.style_loss,
         content_loss=config.content_loss,
         palette=config.palette_weight,
+        tv_loss=config.tv_loss,
         regions={
             each.region.name: {
                 layer: weight * each.share

@@ -7,6 +7,7 @@ from kstyle.config.looks import (
     LOOKS,
     NORMALIZED_STYLE_LAYERS,
     PLAIN_STYLE_LAYERS,
+    TV_WEIGHTS,
     override_options,
     strength_style_weight,
 )
@@ -99,3 +100,37 @@ def test_other_methods_begin_with_plain_weights(method):
 def test_the_old_defaults_are_recognised_without_the_growth():
     assert "style_growth" not in StyleConfig(style_weights=None).result_options()
     assert StyleConfig().result_options()["style_growth"] == 1
+
+
+def total_variation_options(config):
+    return config.tv_loss, config.tv_weight
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({}, ("charbonnier", TV_WEIGHTS["charbonnier"])),
+        ({"tv_weight": 7}, ("squared", 7)),
+        ({"tv_loss": "squared"}, ("squared", 120)),
+        ({"tv_loss": "charbonnier", "tv_weight": 7}, ("charbonnier", 7)),
+        ({"style_weights": "none"}, ("squared", 120)),
+        ({"style_layers": "conv3_1:2"}, ("squared", 120)),
+        (
+            {"style_weights": "none", "tv_loss": "charbonnier"},
+            ("charbonnier", TV_WEIGHTS["charbonnier"]),
+        ),
+    ],
+)
+def test_the_total_variation_follows_from_the_weights(options, expected):
+    config = StyleConfig(**options)
+    assert total_variation_options(config) == expected
+    assert StyleConfig().replace(**options) == config
+    assert StyleConfig.from_yaml(config.to_yaml()) == config
+
+
+def test_a_chosen_total_variation_stays_when_other_options_change():
+    config = StyleConfig(tv_loss="charbonnier", tv_weight=7)
+    changed = config.replace(style_weights="none")
+    assert total_variation_options(changed) == ("charbonnier", 7)
+    changed = override_options({"tv_loss": "charbonnier"}, {"tv_weight": 9})
+    assert changed == {"tv_loss": "charbonnier", "tv_weight": 9}

@@ -138,7 +138,7 @@ def test_a_convention_needs_its_weights():
     with pytest.raises(ConfigError, match="needs content_weight too"):
         StyleConfig(convention="johnson", style_weight=100)
     weights = {"style_weight": 100, "content_weight": 5}
-    with pytest.raises(ConfigError, match="style_loss gram and content_loss mse only"):
+    with pytest.raises(ConfigError, match="gram, content_loss mse and tv_loss squared"):
         StyleConfig(convention="johnson", style_loss="wasserstein", **weights)
     config = StyleConfig(convention="johnson", **weights)
     assert set(config.style_layers.values()) == {1.0}

@@ -125,9 +125,23 @@ def test_total_variation_sums_both_directions_in_grey_levels():
     assert float(total_variation(both)[0]) == pytest.approx(255**2 / 2)
 
 
-def test_total_variation_of_rows_adds_up_to_the_pictures():
+def test_charbonnier_is_squared_for_dots_and_linear_for_contours():
+    step = np.zeros((1, 2, 1, 3), "float32")
+    step[:, 1] = 12 / 255
+    found = float(total_variation(step, threshold=4.0)[0])
+    assert found == pytest.approx(16 * (10**0.5 - 1), rel=1e-5)
+    dot, contour = step / 60, 20 * step  # differences of 0.2 and 240 grey levels
+    half_square = float(total_variation(dot)[0])
+    found = float(total_variation(dot, threshold=4.0)[0])
+    assert found == pytest.approx(half_square, rel=2e-3)
+    found = float(total_variation(contour, threshold=4.0)[0])
+    assert found == pytest.approx(4 * 240 - 16, rel=1e-3)
+
+
+@pytest.mark.parametrize("threshold", [None, 4.0])
+def test_total_variation_of_rows_adds_up_to_the_pictures(threshold):
     picture = np.random.default_rng(0).random((1, 5, 4, 3), "float32")
-    loss, size = TotalVariationLoss(), (5, 4)
+    loss, size = TotalVariationLoss(threshold=threshold), (5, 4)
     parts = [
         float(
             loss.loss_of_rows(picture[:, k : k + 2], picture[:, k + 2 : k + 3], size)[0]
