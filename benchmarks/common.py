@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -73,6 +74,22 @@ def seconds(call, rounds):
         call()
         times.append(time.perf_counter() - begun)
     return times
+
+
+def interleaved_seconds(calls, rounds):
+    """Measure `{name: seconds of each round}` of `{name: call}`, in turn."""
+    for call in calls.values():
+        seconds(call, 2)  # the first traces the graph
+    times = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            times[name] += seconds(call, 1)
+    return times
+
+
+def median_ratio(times, base):
+    """Return the median over the rounds of `times` over those of `base`."""
+    return statistics.median(b / a for a, b in zip(base, times, strict=True))
 
 
 def reached(curve, goal):

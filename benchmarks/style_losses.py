@@ -53,17 +53,11 @@ def main():
     layers = (common.CONTENT_LAYER, *common.STYLE_LAYERS)
     extractor = kstyle.build_extractor(options.net, layers, precision=precision)
     calls = {n: evaluation(extractor, content, style, n) for n in names}
-    times = {name: [] for name in names}
-    for call in calls.values():
-        common.seconds(call, 2)  # the first traces the graph
-    for _ in range(options.steps):
-        for name, call in calls.items():
-            times[name] += common.seconds(call, 1)
+    times = common.interleaved_seconds(calls, options.steps)
     figures = {"size": options.size, "net": options.net, "precision": precision}
     figures |= {"gram_ms": 1e3 * statistics.median(times[GRAM])}
     for name in names[1:]:
-        ratios = [b / a for a, b in zip(times[GRAM], times[name], strict=True)]
-        figures[name] = statistics.median(ratios)
+        figures[name] = common.median_ratio(times[name], times[GRAM])
     common.report("style_losses", figures)
 
 

@@ -23,6 +23,14 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             ["style_losses.py", "--size", "32", "--steps", "1", "--names", "mean-std"],
             {"gram_ms", "mean-std"},
         ),
+        (["default_step.py", "--size", "32", "--steps", "1"], {"earlier_ms", "ratio"}),
+        (
+            [
+                *("looks.py", "sheet.jpg", "--size", "32", "--ways", "gatys"),
+                *("--reuse", "gatys", "--pair", "sample:coffee", "sample:night"),
+            ],
+            {"gatys seconds", "gatys cpu_seconds", "gatys lpips"},
+        ),
         (
             ["scale.py", "--sizes", "64", "--tile", "32", "--steps", "1"],
             {"tiled_64_s_per_mp", "tiled_64_peak_gb", "whole_64_s_per_mp"},

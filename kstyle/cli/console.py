@@ -89,14 +89,17 @@ def print_figures(headings: Iterable[str], rows: Iterable[Sequence[Any]]) -> Non
     print_table(None, headings, cells)
 
 
-def print_solved_weights(solved: Mapping[str, Mapping[str, float] | float]) -> None:
-    """Print the weights that were solved, `{option: value}`, as flags."""
+def print_solved_weights(
+    solved: Mapping[str, Mapping[str, float] | float | str],
+) -> None:
+    """Print the weights that were solved, and what they imply, `{option: value}`, as
+    flags."""
     words = []
     for name, value in solved.items():
         if isinstance(value, Mapping):
             text = ",".join(f"{layer}:{weight:g}" for layer, weight in value.items())
         else:
-            text = f"{value:g}"
+            text = value if isinstance(value, str) else f"{value:g}"
         words.append(f"--{name.replace('_', '-')} {text}")
     click.echo(" ".join(words))
 

@@ -51,8 +51,8 @@ def check_losses(
     ):
         with named_option(name):
             choose_losses(losses, layers, names)
-    losses = style_loss, content_loss, tv_loss
-    if convention != "reference" and losses != ("gram", "mse", "squared"):
+    chosen = style_loss, content_loss, tv_loss
+    if convention != "reference" and chosen != ("gram", "mse", "squared"):
         raise ConfigError(
             f"convention {convention} has factors for style_loss gram, content_loss "
             "mse and tv_loss squared only. Leave one or the other out.",

@@ -374,11 +374,12 @@ def test_a_folder_with_a_blank_can_be_pasted_into_a_shell(small_run, tmp_path):
     assert re.fullmatch(r"tensorboard --logdir '.*/my logs/[^ ]*'", line)
 
 
-def test_normalized_weights_are_printed_with_their_growth(small_run):
+def test_normalized_weights_are_printed_with_what_they_imply(small_run):
     options = small_run | {"steps": 1, "snapshot_every": 0, "scales": "9,18"}
     result = invoke(*command(options | {"style_weights": "normalized"}))
     line, wrote, _ = result.stdout.splitlines()
-    assert line.endswith(" --style-growth 1")
+    growth, smoothness = " --style-growth 1", " --tv-loss charbonnier --tv-weight 2000"
+    assert line.endswith(growth + smoothness)
     path = Path(wrote.removeprefix("wrote ").split(" (")[0])
     again = invoke(*command(options), *line.split(), "--quiet").stdout.strip()
     assert Path(again).read_bytes() == path.read_bytes()

@@ -241,7 +241,7 @@ CHANGED = {
     "style_growth": 2.0,
     "tv_weight": 0.1,
     "palette_weight": 0.2,
-    "tv_loss": "charbonnier",
+    "tv_loss": "squared",
     "init": "noise",
     "color": "match",
     "optimizer": "adam",
