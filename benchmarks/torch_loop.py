@@ -66,10 +66,11 @@ class Problem:
     def loss(self, image):
         """Return the weighted sum of content, style and total variation."""
         options, features = self.options, self.features(image)
-        loss = options["tv_weight"] * (
-            mean_penalty(image[:, :, 1:] - image[:, :, :-1], options["tv_threshold"])
-            + mean_penalty(image[..., 1:] - image[..., :-1], options["tv_threshold"])
+        down, across = (
+            image[:, :, 1:] - image[:, :, :-1],
+            image[..., 1:] - image[..., :-1],
         )
+        loss = options["tv_weight"] * smoothness(down, across, options["tv_threshold"])
         for name, weight in options["content_weights"].items():
             error = half_mean_square(features[name] - self.content_targets[name])
             loss = loss + weight * error
@@ -95,12 +96,12 @@ def half_mean_square(values):
     return values.square().mean() / 2
 
 
-def mean_penalty(differences, threshold):
-    """Return the mean of `d^2 / 2`, or with a threshold of Charbonnier's penalty."""
+def smoothness(down, across, threshold):
+    """Return the total variation of kstyle, squared or with Charbonnier's threshold."""
     if threshold is None:
-        return half_mean_square(differences)
-    roots = (1 + (differences / threshold).square()).sqrt()
-    return threshold**2 * (roots - 1).mean()
+        return half_mean_square(down) + half_mean_square(across)
+    squares = F.pad(down, (0, 0, 0, 1)).square() + F.pad(across, (0, 1)).square()
+    return threshold**2 * ((1 + squares / threshold**2).sqrt() - 1).mean()
 
 
 def optimize(path, steps, every):

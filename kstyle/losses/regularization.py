@@ -21,9 +21,9 @@ def total_variation(
 ) -> tf.Tensor:
     """Compute the total variation of `(batch, H, W, 3)` pixels in [0, 1]: `(batch,)`.
 
-    `sum(p(d)) / size(d)` for the vertical and the horizontal differences d of
-    neighbours, in 0..255, added; p is `d^2 / 2` or, with a threshold, that of
-    `charbonnier_sum`. A direction with one pixel adds 0.
+    `sum(d^2) / 2 / size(d)` for the vertical and the horizontal differences d of
+    neighbours, in 0..255, added; with a threshold, the mean of `charbonnier_sum`. A
+    direction with one pixel adds 0.
 
     row_below, size: for an `image` that is some rows of a picture of (height, width)
         `size`: the next row `(batch, 1, W, 3)`, with no rows or `None` at the end. The
@@ -39,29 +39,36 @@ def total_variation(
     else:
         upper = lower = ops.concatenate([image, row_below], axis=1)
         right = left = image
-    vertical = penalty_sum(255 * differences(upper, lower, 1), threshold)
-    horizontal = penalty_sum(255 * differences(left, right, 2), threshold)
-    vertical /= max(1, (height - 1) * width * channels)
-    return vertical + horizontal / max(1, height * (width - 1) * channels)
+    vertical = 255 * differences(upper, lower, 1)
+    horizontal = 255 * differences(left, right, 2)
+    if threshold is not None:
+        total = charbonnier_sum(vertical, horizontal, threshold)
+        return total / (height * width * channels)
+    down = half_square_sum(vertical) / max(1, (height - 1) * width * channels)
+    across = half_square_sum(horizontal) / max(1, height * (width - 1) * channels)
+    return down + across
 
 
-def penalty_sum(difference: tf.Tensor, threshold: float | None) -> tf.Tensor:
-    """Sum `d^2 / 2`, or with a threshold `charbonnier_sum`: `(batch,)`."""
-    if threshold is None:
-        return half_square_sum(difference)
-    return charbonnier_sum(difference, threshold)
-
-
-def charbonnier_sum(difference: tf.Tensor, threshold: float) -> tf.Tensor:
-    """Compute `sum(t^2 (sqrt(1 + (d / t)^2) - 1))` with the threshold t: `(batch,)`.
+def charbonnier_sum(
+    vertical: tf.Tensor, horizontal: tf.Tensor, threshold: float
+) -> tf.Tensor:
+    """Compute `sum(t^2 (sqrt(1 + (v^2 + h^2) / t^2) - 1))` with the threshold t.
 
     Charbonnier et al. 1994, "Two deterministic half-quadratic regularization algorithms
-    for computed imaging". Far below the threshold it is `d^2 / 2`, far above it
-    `t |d|`: a contour costs less than with squares, next to small differences.
+    for computed imaging". Far below the threshold it is `(v^2 + h^2) / 2`, far above it
+    `t` times the length of (v, h): a contour costs less than with squares, next to
+    small differences, and as much in each direction.
+
+    vertical: `(batch, H - 1 or H, W, C)`. horizontal: `(batch, H, W - 1, C)`. What is
+        missing is 0.
+    Returns: `(batch,)`.
     """
-    axes = tuple(range(1, len(difference.shape)))
-    roots = ops.sqrt(1 + ops.square(difference / threshold))
-    return threshold**2 * ops.sum(roots - 1, axis=axes)
+    missing = horizontal.shape[1] - vertical.shape[1]
+    vertical = tf.pad(vertical, ((0, 0), (0, missing), (0, 0), (0, 0)))
+    horizontal = tf.pad(horizontal, ((0, 0), (0, 0), (0, 1), (0, 0)))
+    squares = ops.square(vertical / threshold) + ops.square(horizontal / threshold)
+    axes = tuple(range(1, len(squares.shape)))
+    return threshold**2 * ops.sum(ops.sqrt(1 + squares) - 1, axis=axes)
 
 
 def differences(first: tf.Tensor, second: tf.Tensor, axis: int) -> tf.Tensor:

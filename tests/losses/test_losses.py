@@ -125,17 +125,22 @@ def test_total_variation_sums_both_directions_in_grey_levels():
     assert float(total_variation(both)[0]) == pytest.approx(255**2 / 2)
 
 
-def test_charbonnier_is_squared_for_dots_and_linear_for_contours():
-    step = np.zeros((1, 2, 1, 3), "float32")
-    step[:, 1] = 12 / 255
-    found = float(total_variation(step, threshold=4.0)[0])
-    assert found == pytest.approx(16 * (10**0.5 - 1), rel=1e-5)
-    dot, contour = step / 60, 20 * step  # differences of 0.2 and 240 grey levels
-    half_square = float(total_variation(dot)[0])
-    found = float(total_variation(dot, threshold=4.0)[0])
-    assert found == pytest.approx(half_square, rel=2e-3)
-    found = float(total_variation(contour, threshold=4.0)[0])
-    assert found == pytest.approx(4 * 240 - 16, rel=1e-3)
+@pytest.mark.parametrize(
+    "down, across, expected",
+    [
+        # 16 times the mean of sqrt(9) - 1, sqrt(5) - 1 twice, and 0
+        (8.0, 8.0, 8 * 5**0.5),
+        (0.2, 0.2, 0.02),  # a quarter of (0.08 + 0.04 + 0.04) / 2, as with squares
+        (240.0, 0.0, (4 * 240 - 16) / 2),
+    ],
+)
+def test_charbonnier_is_squared_for_dots_and_linear_for_contours(
+    down, across, expected
+):
+    steps = np.array([[0, across], [down, down + across]], "float32") / 255
+    picture = np.repeat(steps[None, :, :, None], 3, axis=3)
+    found = float(total_variation(picture, threshold=4.0)[0])
+    assert found == pytest.approx(expected, rel=3e-3)
 
 
 @pytest.mark.parametrize("threshold", [None, 4.0])
