@@ -52,7 +52,7 @@ rising = st.lists(edges, min_size=2, max_size=6, unique=True).map(sorted).map(tu
 # What an option may be, but for choices and switches; layers depend on the network.
 VALUES = {
     **dict.fromkeys(("content", "style", "weights", "init", "logdir"), texts),
-    **dict.fromkeys(("content_weight", "style_weight"), weights),
+    **dict.fromkeys(("content_weight", "style_weight", "palette_weight"), weights),
     "tv_weight": positive,  # so that there is something to optimise
     **dict.fromkeys(
         ("learning_rate", "stop_when_still", "time_limit"), st.none() | positive
