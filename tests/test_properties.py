@@ -117,7 +117,7 @@ def options(draw):
     if given["average"]:
         given["optimizer"] = "adam"
     if given["convention"] != "reference":
-        given |= {"style_loss": "gram", "content_loss": "mse"}
+        given |= {"style_loss": "gram", "content_loss": "mse", "tv_loss": "squared"}
     if given["optimizer"] == "scipy":  # it has fewer options
         given |= {"parameterization": "pixels", "learning_rate": None}
     return given
