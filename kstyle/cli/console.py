@@ -178,6 +178,17 @@ def print_weights(status: Iterable[Mapping[str, Any]]) -> None:
             click.echo(f"  sha256:  {row['sha256']}{note}")
         click.echo(f"  licence: {row['licence']}")
         click.echo(f"  path:    {one_line(str(row['path']))}")
+        if row["address"] and not row["present"]:
+            click.echo(f"  address: {row['address']}")
+            click.echo(f"  {checksum_line(row['checksum'])}")
+
+
+def checksum_line(checksum: str | None) -> str:
+    """Return "md5:     …" of the published checksum of a file."""
+    if checksum is None:
+        return "(Keras publishes no checksum of it)"
+    kind, _, digest = checksum.partition(":")
+    return f"{kind + ':':8} {digest}"
 
 
 def print_scale_estimates(

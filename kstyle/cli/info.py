@@ -88,13 +88,29 @@ def group_rows(table: list[LayerInfo], shown: Container[str]) -> list[LayerInfo]
 
 
 @click.command("weights")
-def weights_command() -> None:
-    """List the weight files: size, SHA-256, licence, path."""
+@click.option(
+    "--net",
+    metavar="NAME",
+    help="a built-in network, or one of keras.applications; default: all built-in "
+    "ones, and those of keras.applications whose file is there",
+)
+def weights_command(net: str | None) -> None:
+    """List the weight files: size, SHA-256, licence, path.
+
+    Of a file that is not there, also the address that it is downloaded from. It can be
+    put at the path by hand.
+    """
     with user_errors():
         from kstyle.cli import console
+        from kstyle.networks.applications import APPLICATIONS
         from kstyle.networks.weights import weights_status
 
-        console.print_weights(weights_status())
+        console.print_weights(weights_status(net))
+        if net is None:
+            click.echo(
+                f"{len(APPLICATIONS)} networks of keras.applications have a file as "
+                "well: kstyle weights --net resnet50"
+            )
 
 
 @click.command("samples")

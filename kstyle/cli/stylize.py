@@ -175,7 +175,8 @@ def stylize_one_picture(
     from kstyle.runs.model_cache import ModelCache
 
     def print_weights(solved: StyleConfig) -> None:
-        names = ["content_layers"] if config.content_weights is not None else []
+        changed = solved.content_layers != config.content_layers
+        names = ["content_layers"] if changed or config.content_weights else []
         if config.style_weights is not None:
             names += ["style_layers", "content_weight"]
             # Not 0: with layer weights that are given it would be.

@@ -9,7 +9,12 @@ and gradient norms.
   features of 0, and multiplied by that of the content. The gradients of both are in
   proportion then, however large the Gram matrices of the painting are, which differ by
   orders of magnitude. The weights also grow with the size of the result, in which the
-  same layers see smaller parts.
+  same layers see smaller parts. The weights of the trained built-in networks were
+  chosen by eye for this. Those of any other network are balanced further, so that they
+  need no choice: the content loss of features of 0 is the typical one, next to which
+  the total variation has its usual part, and the style layers have gradients in
+  proportion to the weights given. Without that, deep layers, whose gradients can be
+  hundreds of times those of shallow ones, stop the optimizer.
 - `init-loss:LOSS`, as the article's program does: a layer whose initial loss, times
   `style_weight` or `content_weight`, is below LOSS gets the weight with which it starts
   at exactly LOSS. Layers above it and weights of 0 stay.
@@ -196,6 +201,35 @@ def normalize_layer_weights(
         if value
     }
     return round_weights({**style_layers, **scaled})
+
+
+def normalize_content_weights(content_layers: Weights, values: Values) -> Weights:
+    """Compute content weights with which features of 0 have the typical content loss.
+
+    content_layers: the option. values: `{layer: unweighted loss of features that are
+        all 0}`. Without any loss the weights stay.
+    """
+    loss = sum(content_layers[k] * values[k] for k in content_layers)
+    factor = TYPICAL_CONTENT_LOSS / loss if loss else 1.0
+    return round_weights({k: w * factor for k, w in content_layers.items()})
+
+
+def balance_gradients(weights: Weights, norms: Values, shares: Weights) -> Weights:
+    """Compute the weights of style layers with gradients in proportion to `shares`.
+
+    weights: normalized. norms: `{layer: norm of the gradient of its weighted loss}` at
+        the content. shares: the option `style_layers`, in proportion to which
+        the `weights` times the losses of features of 0 are.
+    The sum of these losses stays. Layers without a share or a gradient keep their
+    weight.
+    """
+    used = [k for k, share in shares.items() if share and 0 < norms[k] < math.inf]
+    if not used:
+        return weights
+    factors = {k: shares[k] / norms[k] for k in used}
+    kept = sum(shares[k] for k in used) / sum(shares[k] * factors[k] for k in used)
+    balanced = {k: weights[k] * factors[k] * kept for k in used}
+    return round_weights({**weights, **balanced})
 
 
 def raised_weights(weights: Weights, losses: Values, start: float) -> dict[str, float]:

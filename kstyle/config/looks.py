@@ -15,7 +15,7 @@ from kstyle.config.style_source import without_replaced_styles
 from kstyle.errors import ConfigError
 from kstyle.losses.conventions import REFERENCE
 from kstyle.networks.registry import canonical_net, get_graph, is_built_in
-from kstyle.networks.weights import default_weights
+from kstyle.networks.weights import default_weights, is_random
 
 LookName = Literal["faithful", "balanced", "painterly", "pastiche"]
 DEFAULT_LOOK = "balanced"
@@ -83,6 +83,14 @@ def default_style_layers(net: str, normalized: bool) -> dict[str, float]:
     if not is_built_in(net):
         return get_graph(net).style_layers
     return NORMALIZED_STYLE_LAYERS if normalized else PLAIN_STYLE_LAYERS
+
+
+def has_tuned_layers(net: str, weights: str) -> bool:
+    """Return whether the layers' weights were chosen by eye for a network.
+
+    weights: the option.
+    """
+    return is_built_in(net) and not is_random(weights)
 
 
 def network_defaults(net: str) -> dict[str, tuple[Any, ...]]:

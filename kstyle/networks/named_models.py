@@ -23,6 +23,7 @@ from kstyle.errors import ConfigError, WeightsError
 from kstyle.files import why_unreadable
 from kstyle.images.picture import resize
 from kstyle.images.reading import load_picture
+from kstyle.images.samples import sample_names
 from kstyle.networks.applications import (
     DEFAULT_LAYERS_OF,
     LAYER_ALIASES,
@@ -39,9 +40,8 @@ from kstyle.networks.keras_models import (
 from kstyle.networks.preprocessing import IMAGENET_STD, PREPROCESS_MODES
 
 MAX_MODELS = 2  # that a process keeps
-# Picture at which the normalizations of random weights are measured.
-RANDOM_WEIGHTS_PICTURE = "sample:coffee"
-RANDOM_WEIGHTS_EDGE = 224
+# Edge in pixels of the samples at which normalizations of random weights are measured.
+RANDOM_WEIGHTS_EDGE = 160
 LayerArrays = tuple[np.ndarray, ...]
 # Held while the weights of a template are others than its own.
 template_lock = threading.RLock()
@@ -242,7 +242,7 @@ def draw_weights(model: keras.Model, seed: int, preprocess: str) -> None:
 
     Kernels are normal with the variance 2 / inputs, which ReLUs need (He et al. 2015,
     eq. 10), biases 0, factors 1. The means and variances of batch normalizations are
-    those at a sample picture, so that features keep their size from block to block.
+    those at the sample pictures, so that features keep their size from block to block.
     """
     for number, layer in enumerate(model.layers):
         generator = np.random.default_rng((seed, number))
@@ -278,20 +278,24 @@ def draw_array(
 
 
 def measure_normalizations(model: keras.Model, preprocess: str) -> None:
-    """Set the means and variances of batch normalizations to those at one picture."""
-    pixels = resize(
-        load_picture(RANDOM_WEIGHTS_PICTURE).pixels, (RANDOM_WEIGHTS_EDGE,) * 2
-    )
+    """Set the means and variances of batch normalizations to those at the samples.
+
+    All of them: with those of one picture the features of a painting with other colours
+    grow from block to block.
+    """
     size = tuple(model.inputs[0].shape[1:3])
-    if None not in size:
-        pixels = resize(pixels, size)
-    picture = ModelInput(preprocess)(pixels[None])
+    if None in size:
+        size = (RANDOM_WEIGHTS_EDGE,) * 2
+    pixels = [
+        resize(load_picture(f"sample:{name}").pixels, size) for name in sample_names()
+    ]
+    pictures = ModelInput(preprocess)(np.stack(pixels))
     restore = [*set_attribute(model, "momentum", 0.0)]
     # Nothing else may act as in training.
     for name in ("rate", "drop_path_rate"):
         restore += set_attribute(model, name, 0.0)
     try:
-        model(picture, training=True)
+        model(pictures, training=True)
     finally:
         for layer, name, value in restore:
             setattr(layer, name, value)

@@ -26,7 +26,7 @@ import numpy as np
 
 from kstyle.errors import WeightsError
 from kstyle.files import file_hash, why_unreadable
-from kstyle.networks.applications import find_application
+from kstyle.networks.applications import APPLICATIONS, find_application
 from kstyle.networks.registry import (
     NETWORKS,
     canonical_net,
@@ -61,6 +61,8 @@ LICENCES = {
     ("vgg16", "keras"): "CC BY 4.0 (Oxford VGG)",
     ("vgg19", "keras"): "CC BY 4.0 (Oxford VGG)",
 }
+# Of the networks of keras.applications.
+KERAS_LICENCE = "its authors' (https://keras.io/api/applications/)"
 RANDOM = re.compile(r"random(?::([0-9]{1,9}))?")
 DOWNLOAD_TIMEOUT = 15  # seconds until the server answers, and between two packets
 
@@ -255,15 +257,9 @@ def keras_file(net: str) -> Path:
 
     Raises: WeightsError: Keras has none, or the download failed.
     """
-    application = find_application(net)
     path = keras_path(net)
-    if application is not None:
-        url, expected, other = application.url, application.checksum, "random"
-    elif net in KERAS_MD5:
-        url, expected = f"{KERAS_URL}/{net}/{path.name}", f"md5:{KERAS_MD5[net]}"
-        other = "builtin"
-    else:
-        raise WeightsError(f"Keras has no weights of {net}. Use --weights builtin.")
+    url, expected = keras_origin(net)
+    other = "builtin" if is_built_in(net) else "random"
     try:
         if not (path.is_file() and has_checksum(path, expected)):
             download(url, path, expected)
@@ -273,9 +269,22 @@ def keras_file(net: str) -> Path:
             f"Keras's {net} weights: {show_path(path)} {state} and a download failed "
             f"({error}). Use --weights {other}, or put the file {path.name} in "
             f"{show_path(path.parent)}."
-            + (f" Its address: {url}" if application is not None else "")
+            + ("" if is_built_in(net) else f" Its address: {url}")
         ) from error
     return path
+
+
+def keras_origin(net: str) -> tuple[str, str | None]:
+    """Return the address of Keras's file of `net` and its checksum, as `download`.
+
+    Raises: WeightsError: Keras has none.
+    """
+    application = find_application(net)
+    if application is not None:
+        return application.url, application.checksum
+    if net not in KERAS_MD5:
+        raise WeightsError(f"Keras has no weights of {net}. Use --weights builtin.")
+    return f"{KERAS_URL}/{net}/{keras_path(net).name}", f"md5:{KERAS_MD5[net]}"
 
 
 def has_checksum(path: Path, checksum: str | None) -> bool:
@@ -356,8 +365,10 @@ def show_path(path: Path) -> str:
 class WeightsStatus(TypedDict):
     """One weights file, for the `weights` command.
 
-    intact: whether its checksum is the published one. path: home as `~`.
-    size: in bytes. Of an absent file, `size` and `sha256` are `None`.
+    intact: whether its checksum is the published one, where one is published. path:
+    home as `~`. size: in bytes. address: of the download; `None` for what is in the
+    package. checksum: the published one, as for `download`. Of an absent file, `size`
+    and `sha256` are `None`.
     """
 
     net: str
@@ -368,22 +379,47 @@ class WeightsStatus(TypedDict):
     size: int | None
     licence: str
     sha256: str | None
+    address: str | None
+    checksum: str | None
 
 
-def weights_status() -> list[WeightsStatus]:
-    """Examine the file of each network and source, without a download."""
+def weights_status(net: str | None = None) -> list[WeightsStatus]:
+    """Examine the files of weights of a network, without a download.
+
+    net: a built-in network or one of keras.applications; `None`: all built-in ones, and
+        those of keras.applications whose file is there.
+    Raises: ConfigError, WeightsError: there is no such network, or it has no files but
+        its own.
+    """
+    if net is None:
+        others = [name for name in APPLICATIONS if keras_path(name).is_file()]
+        return [row for name in (*NETWORKS, *others) for row in files_of(name)]
+    net = canonical_net(net)
+    if is_model_file(net):
+        raise WeightsError(f"The weights of {net} are in the file itself.")
+    return files_of(net)
+
+
+def files_of(net: str) -> list[WeightsStatus]:
+    """Examine the files of one network."""
     rows = []
-    for net in NETWORKS:
-        name = f"kstyle/data/weights/{net}.npz"
-        rows.append(file_status(net, "builtin", BUILTIN_FOLDER / f"{net}.npz", name))
-        if net in KERAS_MD5:
-            path = keras_path(net)
-            rows.append(file_status(net, "keras", path, show_path(path)))
+    if is_built_in(net):
+        file, name = BUILTIN_FOLDER / f"{net}.npz", f"kstyle/data/weights/{net}.npz"
+        checksum = f"sha256:{BUILTIN_SHA256[net]}"
+        rows.append(file_status(net, "builtin", file, name, None, checksum))
+    if net in KERAS_MD5 or not is_built_in(net):
+        path, origin = keras_path(net), keras_origin(net)
+        rows.append(file_status(net, "keras", path, show_path(path), *origin))
     return rows
 
 
 def file_status(
-    net: str, source: str, file: Traversable, shown_path: str
+    net: str,
+    source: str,
+    file: Traversable,
+    shown_path: str,
+    address: str | None,
+    checksum: str | None,
 ) -> WeightsStatus:
     """Examine one weights file."""
     content = file.read_bytes() if file.is_file() else None
@@ -394,16 +430,15 @@ def file_status(
         "intact": False,
         "path": shown_path,
         "size": None,
-        "licence": LICENCES[net, source],
+        "licence": LICENCES.get((net, source), KERAS_LICENCE),
         "sha256": None,
+        "address": address,
+        "checksum": checksum,
     }
-    if content is None:
-        return status
-    sha256 = hashlib.sha256(content).hexdigest()
-    if source == "builtin":
-        status["intact"] = sha256 == BUILTIN_SHA256[net]
-    else:
-        digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        status["intact"] = digest == KERAS_MD5[net]
-    status["size"], status["sha256"] = len(content), sha256
+    if content is not None:
+        kind, _, expected = (checksum or "").partition(":")
+        digest = hashlib.new(kind or "sha256", content, usedforsecurity=False)
+        status["intact"] = checksum is None or digest.hexdigest() == expected
+        sha256 = hashlib.sha256(content).hexdigest()
+        status["size"], status["sha256"] = len(content), sha256
     return status

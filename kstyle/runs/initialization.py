@@ -8,6 +8,7 @@ import numpy as np
 
 from kstyle.config import layer_balance
 from kstyle.config.layer_balance import BalanceMethod
+from kstyle.config.looks import has_tuned_layers
 from kstyle.files import write_text
 from kstyle.images.picture import resize
 from kstyle.losses.names import IMAGE
@@ -98,7 +99,11 @@ def solve_job_weights(job: Job, models: ModelCache | None = None) -> Job:
     if config.style_weights is not None:
         method = layer_balance.parse_balance_method(config.style_weights)
         if method.name == layer_balance.NORMALIZED:
-            solved = normalized_options(dataclasses.replace(job, config=config), models)
+            solved = normalized_options(
+                dataclasses.replace(job, config=config),
+                models,
+                is_content_solved=job.config.content_weights is not None,
+            )
         else:
             style, content = initial_layer_values(job, method, models)
             solved = layer_balance.solve_layer_weights(
@@ -118,34 +123,104 @@ def solve_job_weights(job: Job, models: ModelCache | None = None) -> Job:
     return dataclasses.replace(job, config=config)
 
 
-def normalized_options(job: Job, models: ModelCache) -> dict[str, Any]:
+def normalized_options(
+    job: Job, models: ModelCache, is_content_solved: bool
+) -> dict[str, Any]:
     """Compute the options that the method `normalized` changes.
 
     From the targets of the first scale, which its steps need too. Each region has its
     own weights, as the layers of its style have other losses.
+    is_content_solved: whether the content layers have weights of another method, which
+        they keep.
     """
-    config, values = job.config, normal_losses(job, models)
+    values = normal_losses(job, models)
+    if has_tuned_layers(job.config.net, job.config.weights):
+        return normalized_style(job, values)
+    options: dict[str, Any] = {}
+    if not is_content_solved:
+        options["content_layers"] = layer_balance.normalize_content_weights(
+            job.config.content_layers, values["content"]
+        )
+    options |= normalized_style(with_options(job, options), values)
+    normalized = with_options(job, options)
+    norms, weights = style_gradients(normalized, models), shares_of_styles(normalized)
+    balanced = {
+        source: layer_balance.balance_gradients(weights[source], norms[source], shares)
+        for source, shares in shares_of_styles(job).items()
+    }
+    return options | style_options(job, balanced)
+
+
+def with_options(job: Job, options: dict[str, Any]) -> Job:
+    """Return the job with options that are solved."""
+    config = job.config
+    config = config.replace(
+        style_weights=None, style_growth=config.style_growth, **options
+    )
+    return dataclasses.replace(job, config=config)
+
+
+def normalized_style(job: Job, values: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """Compute the options of the style layers with normalized losses.
+
+    values: from `normal_losses`.
+    """
     weights = {
         source: layer_balance.normalize_layer_weights(
-            config.region_layers.get(
-                source.removeprefix("style/"), config.style_layers
-            ),
-            config.content_layers,
-            style_values=of_layers,
+            shares,
+            job.config.content_layers,
+            style_values=values[source],
             content_values=values["content"],
             edge=job.scales[-1].edge,
         )
-        for source, of_layers in values.items()
-        if source != "content"
+        for source, shares in shares_of_styles(job).items()
     }
+    return style_options(job, weights)
+
+
+def shares_of_styles(job: Job) -> dict[str, dict[str, float]]:
+    """Return `{source of style terms: {layer: weight}}` of the whole picture, or of
+    each region."""
+    config = job.config
+    if not job.regions:
+        return {"style": config.style_layers}
+    return {
+        f"style/{region.name}": config.region_layers.get(
+            region.name, config.style_layers
+        )
+        for region in job.regions
+    }
+
+
+def style_options(job: Job, weights: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """Return the options of which `shares_of_styles` makes `weights`."""
     if not job.regions:
         return {"style_layers": weights["style"]}
     return {
-        "style_layers": config.style_layers,
+        "style_layers": job.config.style_layers,
         "region_layers": {
             source.removeprefix("style/"): layers for source, layers in weights.items()
         },
     }
+
+
+def style_gradients(job: Job, models: ModelCache) -> dict[str, dict[str, float]]:
+    """Measure `{source of style terms: {layer: norm of its weighted gradient}}`.
+
+    At the content, at the first scale; 0 for a layer that has too few positions there.
+    """
+    scale = job.scales[0].for_measuring()
+    terms = job_terms(job, scale)
+    start = job.content_at(scale.content_size)
+    norms = build_model(job, scale, models, terms, start).gradient_norms()
+    found = {
+        source: dict.fromkeys(layers, 0.0)
+        for source, layers in shares_of_styles(job).items()
+    }
+    for term in terms:
+        if term.source is not None and term.is_style:
+            found[term.source][term.layer] = float(norms[term.tag])
+    return found
 
 
 def normal_losses(job: Job, models: ModelCache) -> dict[str, dict[str, float]]:

@@ -6,7 +6,9 @@ import pytest
 
 from kstyle.config.layer_balance import (
     BalanceMethod,
+    balance_gradients,
     equalized_weights,
+    normalize_content_weights,
     normalize_layer_weights,
     parse_balance_method,
     parse_content_method,
@@ -238,3 +240,21 @@ def test_without_content_a_typical_loss_takes_its_place():
 def test_a_layer_without_features_keeps_its_weight():
     weights = normalized(style_values={"conv1_1": 0.0, "conv2_1": 0.5})
     assert weights["conv1_1"] == 1.0
+
+
+def test_content_without_features_gets_the_typical_loss():
+    weights = normalize_content_weights({"a": 1.0, "b": 3.0}, {"a": 10.0, "b": 30.0})
+    assert weights == {"a": 500.0, "b": 1500.0}  # 5e4 / (1 x 10 + 3 x 30)
+    assert normalize_content_weights({"a": 2.0}, {"a": 0.0}) == {"a": 2.0}
+
+
+def test_gradients_are_in_proportion_to_the_shares():
+    shares = {"a": 1.0, "b": 2.0, "c": 0.0, "d": 1.0}
+    norms = {"a": 10.0, "b": 1000.0, "c": 0.0, "d": 0.0}
+    weights = {"a": 4.0, "b": 8.0, "c": 5.0, "d": 7.0}
+    balanced = balance_gradients(weights, norms, shares)
+    # a: x 0.1 k, b: x 0.002 k, with (1 x 0.1 + 2 x 0.002) k = 3.
+    assert balanced["a"] == pytest.approx(4 * 0.1 * 3 / 0.104, rel=1e-5)
+    assert balanced["b"] == pytest.approx(8 * 0.002 * 3 / 0.104, rel=1e-5)
+    assert (balanced["c"], balanced["d"]) == (5, 7)
+    assert balance_gradients(weights, dict.fromkeys(shares, 0.0), shares) == weights

@@ -535,3 +535,19 @@ def test_status_shows_the_home_folder_as_a_tilde(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     paths = [row["path"] for row in weights_status() if row["source"] == "keras"]
     assert all(path.startswith("~/.keras/models/vgg") for path in paths)
+
+
+def test_status_of_a_keras_network_says_what_it_needs(keras_home):
+    (row,) = weights_status("ResNet50")
+    file = weights.keras_path("resnet50")
+    assert (row["net"], row["source"], row["present"]) == ("resnet50", "keras", False)
+    assert row["path"].endswith("resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5")
+    assert row["address"].endswith("/resnet/" + file.name)
+    assert row["checksum"] == "md5:4d473c1dd8becc155b73f8504c6f6626"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"part of it")
+    assert "resnet50" in [row["net"] for row in weights_status()]
+    (row,) = weights_status("resnet50")
+    assert (row["size"], row["intact"]) == (10, False)
+    with pytest.raises(WeightsError, match="in the file itself"):
+        weights_status("mine.keras")

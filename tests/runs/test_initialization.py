@@ -180,6 +180,29 @@ def test_normalized_losses_of_an_empty_picture_are_in_proportion(make_job):
     assert solved.config.style_growth == job.config.style_growth == 1
 
 
+def test_a_network_without_chosen_weights_is_balanced(make_job):
+    layers = {"style_layers": "conv1_1:1,conv2_1:3", "content_layers": "conv1_2:2"}
+    options = {"weights": "random", **layers, **method("normalized")}
+    job = make_job(init="noise", scales="1", **options)
+    solved = solve_job_weights(job)
+    model = model_at(solved)
+    empty = {
+        term.tag: term.weight * float(np.sum(term.loss.loss_of_zeros(target)))
+        for term in model.terms
+        if (target := model.targets.get(term.tag)) is not None
+    }
+    content_weight, style_weight = job.config.content_weight, job.config.style_weight
+    assert empty[CONTENT] == pytest.approx(5e4 * content_weight, rel=1e-4)
+    style = sum(empty[tag] for tag in STYLE)
+    assert style == pytest.approx(4 * 5e4 * style_weight * 18 / 512, rel=1e-4)
+    # The gradients are those at the content, wherever the run starts.
+    norms = norms_at(solved, job.content_at((12, 18)))
+    assert norms[STYLE[1]] == pytest.approx(3 * norms[STYLE[0]], rel=1e-3)
+    content = make_job(content_weights="equal-loss", **options)
+    kept = solve_job_weights(content).config.content_layers
+    assert kept == {"conv1_2": 2.0}
+
+
 def test_style_grows_with_the_scale(make_job):
     job = make_job(style_growth=2)
     coarse, fine = (
