@@ -54,6 +54,7 @@ VALUES = {
     **dict.fromkeys(("content", "style", "weights", "init", "logdir"), texts),
     **dict.fromkeys(("content_weight", "style_weight", "palette_weight"), weights),
     "tv_weight": positive,  # so that there is something to optimise
+    "palette_weight": weights,
     **dict.fromkeys(
         ("learning_rate", "stop_when_still", "time_limit"), st.none() | positive
     ),
