@@ -1,6 +1,7 @@
 """Default layers depend on the network; other names of layers are understood."""
 
 from kstyle import StyleConfig
+from kstyle.config.looks import has_tuned_layers
 
 VGG_LAYERS = {"conv4_2": 1.0}
 
@@ -26,3 +27,9 @@ def test_layers_may_be_patterns_and_keras_names():
     )
     assert config.content_layers == VGG_LAYERS
     assert config.style_layers == {"conv1_1": 2, "conv1_2": 2, "conv3_1": 1}
+
+
+def test_only_the_trained_vggs_have_weights_chosen_by_eye():
+    assert has_tuned_layers("vgg16", "builtin") and has_tuned_layers("vgg19", "a.npz")
+    assert not has_tuned_layers("vgg19", "random:2")
+    assert not has_tuned_layers("alexnet", "builtin")
