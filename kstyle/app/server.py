@@ -20,6 +20,7 @@ from kstyle.app.page import show_page
 from kstyle.app.queue_file import QueueFile
 from kstyle.app.state import FILM_FILE, SLOTS, VIEW_EDGE, AppState
 from kstyle.errors import ConfigError, KStyleError
+from kstyle.files import lock_folder
 from kstyle.gallery.run_list import picture_name
 
 STATIC = Path(__file__).parent / "static"
@@ -49,10 +50,22 @@ def serve(
 
     token: that browsers must know; it may be `None` on a loopback host only.
     announce: called with the address when the server listens.
-    Raises: ConfigError: it cannot listen there.
+    Raises: ConfigError: it cannot listen there, or another app has the folder.
     """
     if token is None and not is_loopback(host):
         raise ConfigError(f"A server on {host} needs a token.")
+    with lock_folder(logdir):  # two would both paint the jobs that wait
+        run_server(logdir, host, port, token, announce)
+
+
+def run_server(
+    logdir: Path,
+    host: str,
+    port: int,
+    token: str | None,
+    announce: Callable[[str], None],
+) -> None:
+    """Serve the app of a folder that is locked; as `serve`."""
     state = AppState(logdir, JobQueue(file=QueueFile(logdir)))
     try:
         app = make_application(state, host=host, token=token)
