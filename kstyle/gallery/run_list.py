@@ -89,7 +89,9 @@ class RunEntry:
     def described_options(self) -> dict[str, str]:
         """Map the options that a reader wants to know to their values as text: the
         look, and those of `DESCRIBED_OPTIONS` that differ from their defaults."""
-        config = self.config.model_dump(mode="json")
+        config, defaults = (
+            each.model_dump(mode="json") for each in (self.config, StyleConfig())
+        )
         found: dict[str, Any] = {}
         if config["strength"] is not None:
             found["strength"] = config["strength"]
@@ -98,7 +100,7 @@ class RunEntry:
         else:
             found["style_weight"] = config["style_weight"]
         for name in DESCRIBED_OPTIONS:
-            if config[name] != StyleConfig.model_fields[name].default:
+            if config[name] != defaults[name]:
                 found[name] = config[name]
         masks = [style.region for style in self.config.style_sources()]
         regions = [picture_name(mask) for mask in masks if mask is not None]
