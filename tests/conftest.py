@@ -7,7 +7,8 @@ import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-# Two workers share two cores (see setup.cfg); more threads would only wait.
+# Three workers share two cores (see setup.cfg), as one often waits for a process; more
+# threads would only wait.
 for kind in ("INTRA", "INTER"):
     os.environ.setdefault(f"TF_NUM_{kind}OP_THREADS", "1")
 
@@ -30,6 +31,12 @@ from kstyle.planning.estimates import cost_model  # noqa: E402
 from kstyle.planning.scales import plan_scales_of_run  # noqa: E402
 from kstyle.runs.inputs import read_pictures  # noqa: E402
 from kstyle.transfer.style_transfer import StyleTransfer  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the tests that take long: at the end a core would wait for them."""
+    long = {"cluster", "end_to_end"}
+    items.sort(key=lambda item: long.isdisjoint(m.name for m in item.iter_markers()))
 
 
 @pytest.fixture(autouse=True)
