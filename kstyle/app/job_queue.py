@@ -2,7 +2,7 @@
 
 The queue lives in the server, so a page that is closed or loaded again finds it as it
 was. A job that has begun is a run with its own folder, like those of the command line;
-those that have not are in a file, and the next start of the app goes on with them.
+those that have not are in a file, and the next start of the app runs them.
 """
 
 import contextlib

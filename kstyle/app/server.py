@@ -1,5 +1,6 @@
 """The app's web server: pictures, uploads, and the page of `page.py`."""
 
+import contextlib
 import functools
 import ipaddress
 import platform
@@ -54,20 +55,11 @@ def serve(
     """
     if token is None and not is_loopback(host):
         raise ConfigError(f"A server on {host} needs a token.")
-    with lock_folder(logdir):  # two would both paint the jobs that wait
-        run_server(logdir, host, port, token, announce)
-
-
-def run_server(
-    logdir: Path,
-    host: str,
-    port: int,
-    token: str | None,
-    announce: Callable[[str], None],
-) -> None:
-    """Serve the app of a folder that is locked; as `serve`."""
-    state = AppState(logdir, JobQueue(file=QueueFile(logdir)))
-    try:
+    # Two apps on one folder would both paint the jobs that wait.
+    with (
+        lock_folder(logdir),
+        contextlib.closing(AppState(logdir, JobQueue(file=QueueFile(logdir)))) as state,
+    ):
         app = make_application(state, host=host, token=token)
         config = uvicorn.Config(
             app,
@@ -86,8 +78,6 @@ def run_server(
                 f"Cannot listen on {host}, port {port}. Choose another --port, or 0 "
                 "for any that is free."
             ) from None
-    finally:
-        state.close()
 
 
 class AnnouncedServer(uvicorn.Server):

@@ -200,7 +200,7 @@ IntervalOption = Annotated[str, BeforeValidator(as_interval)]
 def option_text(value: Any) -> str:
     """Format an option's value as on the command line: `conv3_1:2, conv4_1:0.5`.
 
-    Of a style with options of its own those that are set: `waves.jpg (size 256)`.
+    Of a style with options, those that are set: `waves.jpg (size 256)`.
     """
     if isinstance(value, dict) and "picture" in value:
         given = {k: v for k, v in value.items() if v is not None and k != "picture"}
