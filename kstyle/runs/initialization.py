@@ -9,6 +9,7 @@ import numpy as np
 from kstyle.config import layer_balance
 from kstyle.config.layer_balance import BalanceMethod
 from kstyle.config.looks import has_tuned_layers
+from kstyle.config.style_config import StyleConfig
 from kstyle.files import write_text
 from kstyle.images.picture import resize
 from kstyle.losses.names import IMAGE
@@ -114,9 +115,7 @@ def solve_job_weights(job: Job, models: ModelCache | None = None) -> Job:
                 style_values=style,
                 content_values=content,
             )
-        # Without `style_weights` they would be others.
-        kept = {k: getattr(config, k) for k in ("style_growth", "tv_loss", "tv_weight")}
-        config = config.replace(style_weights=None, **kept, **solved)
+        config = replace_method(config, solved)
         comments.append(f"style_weights: {method}")
     comment = f"# The layers' weights were solved by {', '.join(comments)}\n"
     write_text(job.folder / "config.yaml", comment + config.to_yaml())
@@ -141,8 +140,9 @@ def normalized_options(
         options["content_layers"] = layer_balance.normalize_content_weights(
             job.config.content_layers, values["content"]
         )
-    options |= normalized_style(with_options(job, options), values)
-    normalized = with_options(job, options)
+    solved = dataclasses.replace(job, config=replace_method(job.config, options))
+    options |= normalized_style(solved, values)
+    normalized = dataclasses.replace(job, config=replace_method(job.config, options))
     norms, weights = style_gradients(normalized, models), shares_of_styles(normalized)
     balanced = {
         source: layer_balance.balance_gradients(weights[source], norms[source], shares)
@@ -151,13 +151,11 @@ def normalized_options(
     return options | style_options(job, balanced)
 
 
-def with_options(job: Job, options: dict[str, Any]) -> Job:
-    """Return the job with options that are solved."""
-    config = job.config
-    config = config.replace(
-        style_weights=None, style_growth=config.style_growth, **options
-    )
-    return dataclasses.replace(job, config=config)
+def replace_method(config: StyleConfig, options: dict[str, Any]) -> StyleConfig:
+    """Return the config with solved `options` in place of `style_weights`."""
+    # Without `style_weights` these would be others.
+    kept = {k: getattr(config, k) for k in ("style_growth", "tv_loss", "tv_weight")}
+    return config.replace(style_weights=None, **kept, **options)
 
 
 def normalized_style(job: Job, values: dict[str, dict[str, float]]) -> dict[str, Any]:
