@@ -27,7 +27,7 @@ def test_choices_make_the_config_of_the_same_flags(tmp_path):
     )
 
 
-def test_a_strength_replaces_the_look_and_more_options_the_choices(tmp_path):
+def test_a_strength_replaces_the_look(tmp_path):
     settings = PaintSettings(**PAIR, strength=1.0, more="steps: 7\npool: max")
     config = settings.config(tmp_path)
     assert config.style_weight == 3000
@@ -135,7 +135,7 @@ def test_before_the_machine_is_measured_the_time_is_unknown(tmp_path):
     assert found.estimate.bytes > 0 and found.available_bytes is None
 
 
-def test_a_forecast_says_what_is_changed_to_fit_or_that_nothing_does(tmp_path):
+def test_a_forecast_says_what_is_changed_to_fit(tmp_path):
     config = PaintSettings(**PAIR, size=1024).config(tmp_path)
     whole = forecast(config, machine()).estimate.bytes
     assert "history" in forecast(config, machine(whole - 1)).fitted

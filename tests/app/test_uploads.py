@@ -75,7 +75,7 @@ def test_a_link_out_of_the_folder_is_not_owned(tmp_path):
     assert not uploads.owns(str(uploads.folder / ".." / "secret.png"))
 
 
-def test_a_thumbnail_is_small_and_made_again_when_the_file_changes(tmp_path):
+def test_a_thumbnail_is_made_again_when_the_file_changes(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(40, 20))
     thumbnails = Thumbnails()

@@ -60,7 +60,7 @@ def test_help_fits_into_80_columns(words):
     assert max(map(len, help_of(*words).splitlines())) <= 80
 
 
-def test_the_long_help_fits_into_80_columns_and_ends_with_examples():
+def test_the_long_help_fits_and_ends_with_examples():
     lines = help_of("stylize", "--help-all").splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[lines.index("  Examples:") + 1].startswith("    kstyle stylize ")

@@ -103,7 +103,7 @@ def test_a_flag_that_says_the_default_still_beats_the_file(tmp_path):
     assert result == StyleConfig(size=64)
 
 
-def test_a_look_beats_the_style_weight_of_a_file_and_not_that_of_a_flag(tmp_path):
+def test_a_look_beats_a_files_style_weight_and_not_a_flags(tmp_path):
     file = tmp_path / "some.yaml"
     file.write_text("style_weight: 7\n")
     from_file = ["--config", str(file)]

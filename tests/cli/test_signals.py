@@ -71,7 +71,7 @@ def test_a_signal_waits_for_the_step_where_ctrl_c_is_ignored(number):
 
 
 @pytest.mark.usefixtures("handlers")
-def test_handlers_are_those_of_before_after_a_run_without_a_signal():
+def test_a_run_without_a_signal_restores_the_handlers():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with handle_ending_signals():
         before = [signal.getsignal(number) for number in ENDING_SIGNALS]

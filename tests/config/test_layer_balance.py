@@ -223,7 +223,7 @@ def test_normalized_weights_grow_with_the_size():
     assert normalized(edge=1024) == {"conv1_1": 2.0, "conv2_1": 96.0}
 
 
-def test_twice_the_features_of_both_pictures_keep_the_proportion():
+def test_twice_the_features_keep_the_proportion():
     # Four times the content's loss, sixteen times the style's.
     style, content = {"conv1_1": 128.0, "conv2_1": 8.0}, {"conv4_2": 16.0}
     weights = normalized(style_values=style, content_values=content)

@@ -128,7 +128,7 @@ def test_the_total_variation_follows_from_the_weights(options, expected):
     assert StyleConfig.from_yaml(config.to_yaml()) == config
 
 
-def test_a_chosen_total_variation_stays_when_other_options_change():
+def test_a_chosen_total_variation_stays():
     config = StyleConfig(tv_loss="charbonnier", tv_weight=7)
     changed = config.replace(style_weights="none")
     assert total_variation_options(changed) == ("charbonnier", 7)

@@ -26,7 +26,7 @@ def test_a_damaged_record_is_logged_and_left_out(logs, finished_run, caplog):
     assert "left out" in caplog.text and "broken" in caplog.text
 
 
-def test_options_are_described_where_they_differ_from_the_defaults(logs, finished_run):
+def test_options_that_differ_from_the_defaults_are_described(logs, finished_run):
     finished_run(look="painterly", color="keep", scales=[64, 128], size=128)
     (entry,) = find_runs(logs)
     assert entry.described_options() == {

@@ -108,9 +108,7 @@ def test_impossible_films_are_refused(finished_run, tmp_path, options, message):
     assert not (tmp_path / "film.gif").exists()
 
 
-def test_an_unknown_type_and_a_run_without_snapshots_are_refused(
-    finished_run, tmp_path
-):
+def test_an_unknown_type_or_no_snapshots_are_refused(finished_run, tmp_path):
     run = finished_run()
     with pytest.raises(ConfigError, match=r"\.avi is not a type of films"):
         write_timelapse(run, tmp_path / "film.avi")

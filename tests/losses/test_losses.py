@@ -134,9 +134,7 @@ def test_total_variation_sums_both_directions_in_grey_levels():
         (240.0, 0.0, (4 * 240 - 16) / 2),
     ],
 )
-def test_charbonnier_is_squared_for_dots_and_linear_for_contours(
-    down, across, expected
-):
+def test_charbonnier_squares_dots_and_not_contours(down, across, expected):
     steps = np.array([[0, across], [down, down + across]], "float32") / 255
     picture = np.repeat(steps[None, :, :, None], 3, axis=3)
     found = float(total_variation(picture, threshold=4.0)[0])

@@ -152,9 +152,7 @@ def test_a_region_pulls_only_at_its_own_positions(extractor, random_picture):
     assert not gradient[:, 17:].any()  # a 3 x 3 kernel sees one pixel further
 
 
-def test_positions_are_drawn_anew_and_as_in_a_run_without_a_stop(
-    extractor, random_picture
-):
+def test_positions_are_drawn_anew_and_as_without_a_stop(extractor, random_picture):
     size = (32, 32)
     loss = RelaxedEMDLoss(samples=60)
     terms = (LossTerm("style/conv1_1", "conv1_1", loss, 1.0, "style"),)

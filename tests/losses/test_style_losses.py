@@ -56,7 +56,7 @@ def test_mean_std_of_two_pixels():
     assert loss_of(MeanStdLoss(), style, picture) == pytest.approx(expected, rel=1e-4)
 
 
-def test_wasserstein_of_one_channel_is_that_of_two_normal_distributions():
+def test_wasserstein_of_one_channel_is_that_of_normals():
     # (mu - mu_s)^2 + (sigma - sigma_s)^2 = 4 + 4 next to a power of 4 + 1.
     style, picture = features([[[1.0], [3.0]]]), features([[[1.0], [7.0]]])
     expected = 1e-4 * 25 / 2 * 8 / 5 / 4
@@ -102,7 +102,7 @@ def test_wasserstein_and_its_gradient_are_those_of_float64():
     assert np.sum(gradient * step) == pytest.approx((up - down) / 2e-3, rel=1e-3)
 
 
-def test_wasserstein_has_a_gradient_with_fewer_positions_than_channels():
+def test_wasserstein_of_few_positions_has_a_gradient():
     loss, style = WassersteinLoss(), random_layer(0, 40)[:, :2]  # 20 positions
     picture = random_layer(1, 40)[:, :2]
     target = loss.make_target(loss.collect(style, {}))

@@ -160,7 +160,7 @@ def test_style_has_its_share_of_style_and_content(make_job, name, init):
     assert style / (style + content) == pytest.approx(0.7, rel=1e-4)
 
 
-def test_normalized_losses_of_an_empty_picture_are_in_proportion(make_job):
+def test_normalized_losses_of_zeros_are_in_proportion(make_job):
     # Of the targets at the first scale; 18 px are 18 / 512 of the normal edge.
     layers = {"style_layers": "conv1_1:1,conv2_1:3", "content_layers": "conv1_2:2"}
     job = make_job(scales="9,18", **layers, **method("normalized"))

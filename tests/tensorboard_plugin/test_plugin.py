@@ -71,7 +71,7 @@ def test_scalars_are_the_curves_of_one_run(tmp_path, ask):
     assert json.loads(ask(tmp_path, "/scalars", run="pooling").get_data()) == {}
 
 
-def test_a_run_of_an_earlier_version_has_the_options_of_its_text(tmp_path, ask):
+def test_a_run_of_an_earlier_version_has_its_options(tmp_path, ask):
     write_run(tmp_path / "old", StyleConfig(pool="max"))
     (tmp_path / "old" / HYPERPARAMETER_FILE).unlink()
     (run,) = runs_of(ask(tmp_path, "/runs")).values()

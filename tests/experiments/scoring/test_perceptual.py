@@ -40,7 +40,7 @@ def test_l2_pooling_is_a_hann_window_at_every_second_pixel():
     np.testing.assert_allclose(found, [[1, 0, 0], [0, 1, 1]], atol=1e-4)
 
 
-def test_frechet_distance_of_numbers_is_that_of_means_and_deviations():
+def test_frechet_distance_is_of_means_and_deviations():
     a, b = (np.array([4.0]), np.array([[1.0]])), (np.array([1.0]), np.array([[4.0]]))
     assert frechet_distance(a, b) == pytest.approx(3**2 + (2 - 1) ** 2)
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-12)

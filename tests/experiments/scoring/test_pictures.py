@@ -49,7 +49,7 @@ def test_a_large_picture_is_judged_at_1024_pixels():
     assert (row["height"], row["width"]) == (19, 1024)
 
 
-def test_a_square_result_is_compared_with_the_middle_of_the_content(pair, caplog):
+def test_a_square_result_is_compared_with_the_middle(pair, caplog):
     content, style = pair
     found = kstyle.score(content[:, 5:35], content, style)
     assert found["content_distance"] == pytest.approx(0, abs=1e-6)
