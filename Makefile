@@ -33,7 +33,7 @@ docs:  ## files and options that the documents name, the README's Python example
 	pytest -n 0 tests/test_docs.py tests/test_readme.py tests/test_site.py
 
 site:  ## the documentation site, its examples and notebooks; needs .[docs]
-	pytest -n 0 -m site tests/test_site.py
+	pytest -n 0 -m site tests/test_site.py tests/test_documented_commands.py
 
 check: lint layers types spelling docs  ## everything but the tests
 

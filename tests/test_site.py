@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 from browser import chromium_page
+from pages import PAGES, ROOT, commands_in_sentences, python_blocks, shell_commands
 
 import kstyle.experiments
 from kstyle.cli.main import cli
@@ -24,42 +25,7 @@ from kstyle.config.strict_yaml import read_options
 from kstyle.config.style_config import StyleConfig
 from kstyle.networks.registry import NETWORKS
 
-ROOT = Path(__file__).parents[1]
-PAGES = {page.name: page.read_text("utf-8") for page in ROOT.glob("docs/*.md")}
-PAGES |= {
-    f"notebooks/{page.name}": page.read_text("utf-8")
-    for page in ROOT.glob("docs/notebooks/*.md")
-}
-PAGES["README.md"] = (ROOT / "README.md").read_text("utf-8")
-OPEN_PART = re.compile(r"\$|\.\.\.|…|\[|<")  # of a command that is not to be run so
 NOTEBOOKS = sorted(path.name for path in ROOT.glob("docs/notebooks/*.ipynb"))
-
-
-def shell_commands(text):
-    """The words of each `kstyle ...` in the shell blocks of a page, and in indented
-    lines."""
-    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
-    blocks += re.findall(r"^    (kstyle .*)$", text, flags=re.MULTILINE)
-    for block in blocks:
-        for line in block.replace("\\\n", " ").splitlines():
-            for part in re.split(r"&&|[;|]", line.partition("#")[0]):
-                words = shlex.split(part)
-                # What a variable of a loop stands for is not known here.
-                if words[:1] == ["kstyle"] and not OPEN_PART.search(part):
-                    yield words[1:]
-
-
-def commands_in_sentences(text):
-    """The words of each `kstyle ...` in the sentences and tables of a page."""
-    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    for code in re.findall(r"`kstyle ([^`]+)`", prose):
-        if not OPEN_PART.search(code):
-            yield shlex.split(code.partition("|")[0])
-
-
-def python_blocks(page):
-    """The Python blocks of a page."""
-    return re.findall(r"```python\n(.*?)```", PAGES[page], flags=re.DOTALL)
 
 
 def calls_of_kstyle(code):
@@ -197,7 +163,9 @@ def test_every_page_is_in_the_navigation():
 
 
 @pytest.mark.site
-@pytest.mark.parametrize("page", ["keras.md", "getting_started.md", "researchers.md"])
+@pytest.mark.parametrize(  # that of README.md runs in test_readme.py
+    "page", [page for page in PAGES if page != "README.md" and python_blocks(page)]
+)
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     pytest.importorskip("pandas")
     monkeypatch.chdir(tmp_path)
@@ -212,6 +180,11 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
         losses = variables["own_history"].history["loss"]
         assert losses[-1] < losses[0]
         assert Path("film.gif").is_file()
+    if page == "manual.md":
+        losses = variables["history"].history["mean/conv3_1"]
+        assert losses[-1] < losses[0]
+        raw = variables["history"].history["raw/mean/conv3_1"]
+        assert losses[-1] == pytest.approx(10 * raw[-1], rel=1e-6)
 
 
 @pytest.mark.site
