@@ -48,6 +48,7 @@ NORMAL_EDGE = 512  # long edge of a result for which normalized weights are not 
 # of VGG19 for photographs, in the middle.
 TYPICAL_CONTENT_LOSS = 5e4
 CONTENT_METHOD_FORMS = "init-loss:LOSS, equal-loss or equal-gradient"
+LEAST_GRADIENT = 1 / 3  # of a style layer, in gradients of the first one
 SIGNIFICANT_DIGITS = 6  # of the solved numbers: what is printed is what is run
 Weights = dict[str, float]
 Values = dict[str, float]
@@ -218,15 +219,18 @@ def balance_gradients(weights: Weights, norms: Values, shares: Weights) -> Weigh
     """Compute the weights of style layers with gradients in proportion to `shares`.
 
     weights: normalized. norms: `{layer: norm of the gradient of its weighted loss}` at
-        the content. shares: the option `style_layers`, in proportion to which
+        the content, the first layer of the network first. shares: the option `style_layers`, in proportion to which
         the `weights` times the losses of features of 0 are.
     The sum of these losses stays. Layers without a share or a gradient keep their
-    weight.
+    weight. A layer with a gradient below `LEAST_GRADIENT` is treated as having that:
+    random deep layers can have a large loss that hardly depends on the picture, and
+    with an equal gradient it would take nearly all of the sum.
     """
-    used = [k for k, share in shares.items() if share and 0 < norms[k] < math.inf]
+    used = [k for k, norm in norms.items() if shares[k] and 0 < norm < math.inf]
     if not used:
         return weights
-    factors = {k: shares[k] / norms[k] for k in used}
+    least = LEAST_GRADIENT * norms[used[0]]
+    factors = {k: shares[k] / max(norms[k], least) for k in used}
     kept = sum(shares[k] for k in used) / sum(shares[k] * factors[k] for k in used)
     balanced = {k: weights[k] * factors[k] * kept for k in used}
     return round_weights({**weights, **balanced})

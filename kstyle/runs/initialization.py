@@ -206,13 +206,15 @@ def style_gradients(job: Job, models: ModelCache) -> dict[str, dict[str, float]]
     """Measure `{source of style terms: {layer: norm of its weighted gradient}}`.
 
     At the content, at the first scale; 0 for a layer that has too few positions there.
+    The layers are in the order of the network.
     """
+    depth = get_architecture(job.config.net).layer_names.index
     scale = job.scales[0].for_measuring()
     terms = job_terms(job, scale)
     start = job.content_at(scale.content_size)
     norms = build_model(job, scale, models, terms, start).gradient_norms()
     found = {
-        source: dict.fromkeys(layers, 0.0)
+        source: dict.fromkeys(sorted(layers, key=depth), 0.0)
         for source, layers in shares_of_styles(job).items()
     }
     for term in terms:

@@ -258,3 +258,10 @@ def test_gradients_are_in_proportion_to_the_shares():
     assert balanced["b"] == pytest.approx(8 * 0.002 * 3 / 0.104, rel=1e-5)
     assert (balanced["c"], balanced["d"]) == (5, 7)
     assert balance_gradients(weights, dict.fromkeys(shares, 0.0), shares) == weights
+
+
+def test_a_layer_that_hardly_pulls_leaves_the_others_their_gradients():
+    shares, norms = {"a": 1.0, "b": 1.0}, {"b": 30.0, "a": 0.1}
+    # a counts as 30 / 3: its factor 1/10 is 3 times that of b, and both add up to 2.
+    balanced = balance_gradients(dict.fromkeys(shares, 1.0), norms, shares)
+    assert balanced == {"a": 1.5, "b": 0.5}
