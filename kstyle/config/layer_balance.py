@@ -33,7 +33,8 @@ none, mostly give a photograph with a tint. `auto` is `normalized`.
 
 import dataclasses
 import math
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 from kstyle.errors import ConfigError
 
@@ -126,28 +127,36 @@ def split_method(text: str) -> BalanceMethod:
 def solve_layer_weights(
     method: BalanceMethod,
     *,
-    style_layers: Weights,
+    style_layers: Mapping[str, Weights],
     content_layers: Weights,
     style_weight: float,
-    style_values: Values,
+    style_values: Mapping[str, Values],
     content_values: Values,
-) -> dict[str, Any]:
-    """Compute the options that `method` changes: `style_layers` and, for a share,
-    `content_weight`.
+) -> tuple[dict[str, Weights], float | None]:
+    """Compute the weights of the style layers by `method` and, for a share, the option
+    `content_weight`, else `None`.
 
-    style_layers, content_layers, style_weight: the options. style_values,
-        content_values: `{layer: value}` of their layers at the initial picture with
-        all weights 1: losses, or gradient norms for `equal-gradient`.
+    style_layers: `{source of style terms: the option}`, one for the whole picture or
+        one for each region, which are solved apart. content_layers, style_weight: the
+        options. style_values: by source, and content_values: `{layer: value}` of
+        their layers at the initial picture with all weights 1: losses, or gradient
+        norms for `equal-gradient`.
     Raises: ConfigError: a layer that has a weight has no loss, or one that is not
         finite.
     """
-    weights = solve_kind("style", method, style_layers, style_weight, style_values)
-    options: dict[str, Any] = {"style_layers": weights}
-    if method.name != "init-loss" and method.number is not None:
-        style = style_weight * sum(weights[k] * style_values[k] for k in weights)
-        content = sum(content_layers[k] * content_values[k] for k in content_values)
-        options["content_weight"] = solve_content_weight(method.number, style, content)
-    return options
+    solved = {
+        source: solve_kind("style", method, layers, style_weight, style_values[source])
+        for source, layers in style_layers.items()
+    }
+    if method.name == "init-loss" or method.number is None:
+        return solved, None
+    style = style_weight * sum(
+        weight * style_values[source][layer]
+        for source, weights in solved.items()
+        for layer, weight in weights.items()
+    )
+    content = sum(content_layers[k] * content_values[k] for k in content_values)
+    return solved, solve_content_weight(method.number, style, content)
 
 
 def solve_kind(
@@ -219,8 +228,9 @@ def balance_gradients(weights: Weights, norms: Values, shares: Weights) -> Weigh
     """Compute the weights of style layers with gradients in proportion to `shares`.
 
     weights: normalized. norms: `{layer: norm of the gradient of its weighted loss}` at
-        the content, the first layer of the network first. shares: the option `style_layers`, in proportion to which
-        the `weights` times the losses of features of 0 are.
+        the content, the first layer of the network first. shares: the option
+        `style_layers`, in proportion to which the `weights` times the losses of
+        features of 0 are.
     The sum of these losses stays. Layers without a share or a gradient keep their
     weight. A layer with a gradient below `LEAST_GRADIENT` is treated as having that:
     random deep layers can have a large loss that hardly depends on the picture, and

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 
 from kstyle.config.finishes import parse_finish
 from kstyle.config.layer_balance import (
-    NORMALIZED,
     parse_balance_method,
     parse_content_method,
 )
@@ -172,26 +171,11 @@ def check_blend(blend: tuple[float, ...] | None, styles: int) -> None:
         )
 
 
-def check_region_options(
-    style_weights: str | None,
+def check_region_layers(
     style_layers: Mapping[str, float],
     region_layers: Mapping[str, Mapping[str, float]],
-    *,
-    all_losses: bool,
 ) -> None:
-    """Refuse options that need one style loss a layer, and layers without a loss."""
-    if all_losses:
-        raise ConfigError(
-            "all_losses measures one style loss of each layer, and a run with "
-            "regions has several. Leave one of the two out.",
-            option="all_losses",
-        )
-    if style_weights not in (None, "auto", NORMALIZED):
-        raise ConfigError(
-            f"style_weights: {style_weights} finds one weight for each layer, "
-            f"and a run with regions has several. Use {NORMALIZED} or none.",
-            option="style_weights",
-        )
+    """Refuse layers of regions that have no loss."""
     for name, layers in region_layers.items():
         for layer in set(layers) - set(style_layers):
             raise ConfigError(

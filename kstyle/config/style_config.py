@@ -38,7 +38,7 @@ from kstyle.config.option_checks import (
     check_layers,
     check_losses,
     check_optimizer,
-    check_region_options,
+    check_region_layers,
 )
 from kstyle.config.option_types import (
     Average,
@@ -579,12 +579,7 @@ class StyleConfig(pydantic.BaseModel):
         check_blend(self.blend, max(1, len(self.styles)))
         check_regions(self.style_sources(), self.content_map, self.blend)
         if self.has_regions():
-            check_region_options(
-                self.style_weights,
-                self.style_layers,
-                self.region_layers,
-                all_losses=self.all_losses,
-            )
+            check_region_layers(self.style_layers, self.region_layers)
         check_balance(self.style_weights, self.content_weights, self.init)
         return self
 

@@ -1,7 +1,6 @@
 """The start of a run: its initial picture, the losses there, and solved weights."""
 
 import dataclasses
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,11 @@ from kstyle.config.looks import has_tuned_layers
 from kstyle.config.style_config import StyleConfig
 from kstyle.files import write_text
 from kstyle.images.picture import resize
+from kstyle.losses.base import LossTerm
 from kstyle.losses.names import IMAGE
 from kstyle.losses.terms import loss_terms
 from kstyle.networks.registry import get_architecture
-from kstyle.planning.scales import Size
+from kstyle.planning.scales import ScalePlan, Size
 from kstyle.runs.job import Job
 from kstyle.runs.model_cache import ModelCache, build_model, job_targets, on_device
 from kstyle.runs.model_options import job_terms
@@ -51,7 +51,8 @@ def layer_losses(
     initial picture.
 
     At the size of the result, as the reference prints them before a run. Layers that
-    the pictures are too small for are left out.
+    the pictures are too small for are left out. The style loss of a run with regions
+    is the sum of theirs, each times the region's share of the picture.
     """
     config, scale = job.config, job.scales[-1].for_measuring()
     least = scale.least_edge
@@ -61,18 +62,40 @@ def layer_losses(
         for name in architecture.main_layers
         if architecture.minimum_size([name], config.padding) <= least
     ]
-    terms = loss_terms(dict.fromkeys(names, 1.0), dict.fromkeys(names, 1.0))
+    ones = dict.fromkeys(names, 1.0)
+    options = {"content_layers": ones, "style_layers": ones, "region_layers": {}}
+    measuring = config.replace(**options, style_loss="gram", content_loss="mse")
+    job = dataclasses.replace(job, config=measuring)
+    terms = unit_terms(job, scale)
     start = initial_picture(job, scale.content_size)
     losses = build_model(
         job, scale, models or ModelCache(), terms, start
     ).measure_losses()
-    return {
-        name: (
-            float(losses[f"raw/content/{name}"]),
-            float(losses[f"raw/style/{name}"]),
+    found = {name: [0.0, 0.0] for name in names}
+    for term in terms:
+        if term.source is not None:
+            found[term.layer][term.is_style] += float(losses[term.tag])
+    return {name: (content, style) for name, (content, style) in found.items()}
+
+
+def unit_terms(job: Job, scale: ScalePlan) -> tuple[LossTerm, ...]:
+    """Make the terms of content and style with weights of 1; those of regions have
+    the region's share of the picture."""
+    config = job.config
+    regions = {
+        each.region.name: dict.fromkeys(
+            (layer for layer in config.style_layers if layer in each.weights),
+            each.share,
         )
-        for name in names
+        for each in job.regions_at(scale)
     }
+    return loss_terms(
+        dict.fromkeys(config.content_layers, 1.0),
+        dict.fromkeys(config.style_layers, 1.0),
+        style_loss=config.style_loss,
+        content_loss=config.content_loss,
+        regions=regions or None,
+    )
 
 
 @on_device
@@ -91,9 +114,12 @@ def solve_job_weights(job: Job, models: ModelCache | None = None) -> Job:
     comments = []
     if config.content_weights is not None:
         method = layer_balance.parse_content_method(config.content_weights, config.init)
-        _, values = initial_layer_values(job, method, models)
         layers = layer_balance.solve_kind(
-            "content", method, config.content_layers, config.content_weight, values
+            "content",
+            method,
+            config.content_layers,
+            config.content_weight,
+            initial_layer_values(job, method, models)["content"],
         )
         config = config.replace(content_weights=None, content_layers=layers)
         comments.append(f"content_weights: {method}")
@@ -106,15 +132,18 @@ def solve_job_weights(job: Job, models: ModelCache | None = None) -> Job:
                 is_content_solved=job.config.content_weights is not None,
             )
         else:
-            style, content = initial_layer_values(job, method, models)
-            solved = layer_balance.solve_layer_weights(
+            values = initial_layer_values(job, method, models)
+            weights, content_weight = layer_balance.solve_layer_weights(
                 method,
-                style_layers=config.style_layers,
+                style_layers=shares_of_styles(job),
                 content_layers=config.content_layers,
                 style_weight=config.style_weight,
-                style_values=style,
-                content_values=content,
+                style_values=values,
+                content_values=values["content"],
             )
+            solved = style_options(job, weights)
+            if content_weight is not None:
+                solved["content_weight"] = content_weight
         config = replace_method(config, solved)
         comments.append(f"style_weights: {method}")
     comment = f"# The layers' weights were solved by {', '.join(comments)}\n"
@@ -249,33 +278,32 @@ def normal_losses(job: Job, models: ModelCache) -> dict[str, dict[str, float]]:
 
 def initial_layer_values(
     job: Job, method: BalanceMethod, models: ModelCache
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Measure `{layer: loss or gradient norm}` of style and of content at the first
-    scale, with all weights 1.
+) -> dict[str, dict[str, float]]:
+    """Measure `{source of a term: {layer: its loss or gradient norm}}`, with all
+    weights 1.
 
-    Content is measured at grey noise where the run starts from the content itself,
-    which has no content loss.
+    At the first scale; at a later one for layers of which a region has too few
+    positions at the first. Content is measured at grey noise where the run starts from
+    the content itself, which has no content loss.
     """
-    config, scale = job.config, job.scales[0].for_measuring()
-    terms = loss_terms(
-        dict.fromkeys(config.content_layers, 1.0),
-        dict.fromkeys(config.style_layers, 1.0),
-        style_loss=config.style_loss,
-        content_loss=config.content_loss,
-    )
-
-    def measure(
-        kind: str, layers: Iterable[str], start: np.ndarray
-    ) -> dict[str, float]:
-        model = build_model(job, scale, models, terms, start)
-        values = initial_values(model, method)
-        return {layer: values[f"{kind}/{layer}"] for layer in layers}
-
-    start = initial_picture(job, scale.content_size)
-    style = measure("style", config.style_layers, start)
-    if config.init == "content":
-        start = noise_picture(scale.content_size, config.seed)
-    return style, measure("content", config.content_layers, start)
+    values: dict[str, dict[str, float]] = {
+        source: {} for source in ("content", *shares_of_styles(job))
+    }
+    for scale in [scale.for_measuring() for scale in job.scales]:
+        terms = unit_terms(job, scale)
+        missing = [t for t in terms if t.source and t.layer not in values[t.source]]
+        start = initial_picture(job, scale.content_size)
+        starts = {True: start, False: start}  # of style, and of content
+        if job.config.init == "content":
+            starts[False] = noise_picture(scale.content_size, job.config.seed)
+        for is_style, picture in starts.items():
+            wanted = [term for term in missing if term.is_style == is_style]
+            if wanted:
+                model = build_model(job, scale, models, terms, picture)
+                found = initial_values(model, method)
+                for term in wanted:
+                    values[term.source or ""][term.layer] = found[term.tag]
+    return values
 
 
 def initial_values(model: StyleTransfer, method: BalanceMethod) -> dict[str, float]:

@@ -24,13 +24,19 @@ ONES = {"conv1_1": 1.0, "conv2_1": 1.0}
 
 def solve(method, style, content=None, layers=ONES, content_layers=None, weight=3.0):
     """Solve for two style layers of weight 1 and one content layer."""
-    return solve_layer_weights(
+    weights, content_weight = solve_layer_weights(
         method,
-        style_layers=layers,
+        style_layers={"style": layers},
         content_layers={"conv1_2": 1.0} if content_layers is None else content_layers,
         style_weight=weight,
-        style_values=style,
+        style_values={"style": style},
         content_values={"conv1_2": 1.0} if content is None else content,
+    )
+    options = {"style_layers": weights["style"]}
+    return (
+        options
+        if content_weight is None
+        else {**options, "content_weight": content_weight}
     )
 
 

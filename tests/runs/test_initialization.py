@@ -254,9 +254,8 @@ def test_weights_are_solved_at_the_first_scale(make_job):
 
 def test_initial_values_are_measured_with_weights_of_one(make_job):
     job = make_job(style_layers="conv1_1:3,conv2_1:0", content_layers="conv1_2:0")
-    style, content = initial_layer_values(
-        job, parse_balance_method("equal-loss"), ModelCache()
-    )
+    values = initial_layer_values(job, parse_balance_method("equal-loss"), ModelCache())
+    style, content = values["style"], values["content"]
     start, noise = losses_at(job), losses_at(job, noise_picture((12, 18), 0))
     for tag in STYLE:
         layer = tag.removeprefix("style/")

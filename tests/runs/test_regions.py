@@ -11,7 +11,7 @@ import kstyle
 from kstyle.cli.main import cli
 from kstyle.errors import ConfigError, ImageError
 from kstyle.images.masks import resize_mask
-from kstyle.runs.initialization import solve_job_weights
+from kstyle.runs.initialization import initial_picture, layer_losses, solve_job_weights
 from kstyle.runs.job import prepare, reopen_run
 from kstyle.runs.model_cache import ModelCache, build_model
 from kstyle.runs.model_options import job_terms
@@ -92,6 +92,46 @@ def test_each_region_has_its_share_of_the_style_loss(left):
         if t.is_style and t.layer == "conv2_1"
     ]
     assert empty[0] == pytest.approx(empty[1], rel=1e-4)
+
+
+def solved_losses(left, method):
+    """`{region: weighted losses of its layers}` at the start, and those of content, of
+    a run with two regions whose weights were solved by `method`."""
+    left["style"] = [left["style"], left["content"]]
+    left["region"] = [left["region"], "rest"]
+    config = kstyle.StyleConfig(**{**left, "init": "noise", "style_weights": method})
+    job = solve_job_weights(prepare(config))
+    scale = job.scales[0]
+    terms, start = job_terms(job, scale), initial_picture(job, scale.content_size)
+    losses = build_model(job, scale, ModelCache(), terms, start).measure_losses()
+    found = {"left": [], "rest": [], None: []}
+    for term in terms:
+        if term.source is not None:
+            region = term.source.partition("/")[2] or None
+            found[region].append(float(losses[term.tag]))
+    return found
+
+
+def test_the_layers_of_each_region_get_equal_losses(left):
+    losses = solved_losses(left, "equal-loss:0.8")
+    for name in ("left", "rest"):
+        assert losses[name] == pytest.approx([losses[name][0]] * 2, rel=1e-4)
+    style = sum(losses["left"] + losses["rest"])
+    assert style == pytest.approx(0.8 * (style + sum(losses[None])), rel=1e-4)
+
+
+def test_the_layers_of_each_region_start_at_a_loss(left):
+    losses = solved_losses(left, "init-loss:1e9")
+    assert losses["left"] + losses["rest"] == pytest.approx([1e9] * 4, rel=1e-4)
+
+
+def test_the_style_loss_of_all_regions_is_theirs_by_share(left):
+    left |= {"weights": "builtin", "all_losses": True}
+    whole = layer_losses(prepare(kstyle.StyleConfig(**{**left, "region": None})))
+    left["region"] = save_mask(left["region"], np.ones_like(LEFT))
+    job = prepare(kstyle.StyleConfig(**left))
+    (name, (content, style)), *_ = layer_losses(job).items()
+    assert (content, style) == pytest.approx(whole[name], rel=1e-4)
 
 
 def test_tiles_and_a_saved_model_measure_the_same_losses(left, tmp_path):
@@ -194,8 +234,6 @@ def test_the_command_shows_the_regions(left, tmp_path):
         ({"content_map": "m.png"}, "go together"),
         ({"style_map": "m.png"}, "go together"),
         ({"content_map": "m", "style_map": "n", "region": "r"}, "content_map says"),
-        ({"region": "m.png", "all_losses": True}, "all_losses measures one"),
-        ({"region": "m.png", "style_weights": "equal-loss"}, "finds one weight"),
         ({"region_layers": {"a": {"conv1_2": 1}}, "region": "m"}, "not among"),
     ],
 )
