@@ -4,7 +4,8 @@
 
 A row is a pair: the photograph, the painting, kstyle's default, its earlier default
 (`--style-weights none`), the layer weights of the code of Gatys and others, and
-`pastiche` (300 steps, its own defaults) where it is installed. Each picture is made by
+`pastiche` (its own defaults, 300 steps or `--pastiche-steps`; 200 take about ten times
+the seconds of kstyle's default) where it is installed. Each picture is made by
 a command in a new process; the seconds and scores of all are printed.
 
 The pictures lie in a folder beside the sheet. With `--reuse earlier gatys pastiche`
@@ -46,19 +47,19 @@ def picture_path(pair, way, size, folder):
     return folder / f"{name}-{size}.png"
 
 
-def command_of(pair, way, size, out):
+def command_of(pair, way, size, out, pastiche_steps=300):
     """Return the command that paints a pair in one way."""
     if way == "pastiche":
         content, style = pair
         command = ["pastiche", "-c", content, "-s", style, "-o", out, "--no-verbose"]
-        command += ["--device", "cpu", "--num-steps", 300]
+        command += ["--device", "cpu", "--num-steps", pastiche_steps]
         return [*command, "--size", size, "--style-size", size]
     command = [sys.executable, "-m", "kstyle", "stylize", *pair, *WAYS[way]]
     command += ["--size", size, "-o", out, "--overwrite", "--quiet"]
     return [*command, "--logdir", out.parent / "logs", "--snapshot-every", 0]
 
 
-def paint(pair, way, size, folder, reuse):
+def paint(pair, way, size, folder, *, reuse=False, pastiche_steps=300):
     """Paint a pair in one way, or with `reuse` take the picture of an earlier call.
 
     Returns: the path of the picture, and `{"seconds", "cpu_seconds"}` of the command:
@@ -69,7 +70,7 @@ def paint(pair, way, size, folder, reuse):
     if reuse and out.exists() and kept.exists():
         return out, json.loads(kept.read_text())
     before = os.times()
-    seconds = common.process_seconds(*command_of(pair, way, size, out))
+    seconds = common.process_seconds(*command_of(pair, way, size, out, pastiche_steps))
     after = os.times()
     processor = after.children_user - before.children_user
     processor += after.children_system - before.children_system
@@ -108,6 +109,7 @@ def main():
     parser.add_argument("--size", type=int, default=256, help="long edge, px")
     parser.add_argument("--edge", type=int, default=256, help="on the sheet, px")
     parser.add_argument("--pair", nargs=2, action="append")
+    parser.add_argument("--pastiche-steps", type=int, default=300)
     parser.add_argument("--ways", nargs="+", choices=known, help="all by default")
     parser.add_argument("--reuse", nargs="+", choices=known, default=[])
     options = parser.parse_args()
@@ -118,7 +120,14 @@ def main():
     for names in options.pair or PAIRS:
         pair, paths = as_files(names, folder), []
         for way in ways:
-            path, values = paint(pair, way, options.size, folder, way in options.reuse)
+            path, values = paint(
+                pair,
+                way,
+                options.size,
+                folder,
+                reuse=way in options.reuse,
+                pastiche_steps=options.pastiche_steps,
+            )
             scores = kstyle.score(path, content=pair[0], style=pair[1])
             values |= {name: scores[name] for name in SCORES}
             print(path.name, *(f"{k} {v:.3g}" for k, v in values.items()), flush=True)
