@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from kstyle.errors import ConfigError
+from kstyle.experiments.scoring.mixtures import Mixture, as_mixture
 from kstyle.experiments.scoring.names import JUDGE_CONTENT_LAYER, JUDGE_STYLE_LAYERS
 from kstyle.losses.style import gram_matrix
 from kstyle.networks.extractor import build_extractor
@@ -33,7 +34,8 @@ class Judge:
     """Measures how far results are from one content and one style picture.
 
     content, style: float RGB `(height, width, 3)` in [0, 1]; content at the size of
-        the results, style at any size.
+        the results, style at any size. A style of several pictures has the mean of
+        their Gram matrices, by their shares, as the style loss of a mixture.
     extractor: a `judge_extractor()`, which several judges can share.
     Raises: ConfigError: a picture has an edge below 16 pixels; its methods do too.
     """
@@ -41,13 +43,18 @@ class Judge:
     def __init__(
         self,
         content: np.ndarray,
-        style: np.ndarray,
+        style: np.ndarray | Mixture,
         extractor: keras.Model | None = None,
     ):
         self.extractor = extractor or judge_extractor()
         self.content = np.asarray(content, "float32")
-        content_features = self.represent(content)[JUDGE_CONTENT_LAYER]
-        self.targets = {**self.represent(style), JUDGE_CONTENT_LAYER: content_features}
+        styles = [(share, self.represent(each)) for share, each in as_mixture(style)]
+        self.targets = {
+            layer: np.sum([share * found[layer] for share, found in styles], axis=0)
+            for layer in JUDGE_STYLE_LAYERS
+        }
+        features = self.represent(content)[JUDGE_CONTENT_LAYER]
+        self.targets[JUDGE_CONTENT_LAYER] = features
 
     def distances(self, picture: np.ndarray) -> dict[str, float]:
         """Return the distances of a result to the content and the style picture.

@@ -18,7 +18,7 @@ docs/experiments.md.
 import functools
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -27,7 +27,8 @@ import tensorflow as tf
 from keras import ops
 
 from kstyle.errors import WeightsError
-from kstyle.images.picture import cover, fit_long_edge, resize
+from kstyle.experiments.scoring.mixtures import Mixture, as_mixture, shrink_style
+from kstyle.images.picture import cover
 from kstyle.networks.extractor import POOLING_LAYERS, build_extractor
 from kstyle.networks.registry import get_chain
 from kstyle.networks.weights import BUILTIN_FOLDER
@@ -53,15 +54,20 @@ class PerceptualJudge:
 
     content, style: float RGB `(height, width, 3)` in [0, 1]; content at the size of
         the results, style as large as it is: SIFID compares all of it at the scale of
-        the results, DISTS the middle that fills their frame.
+        the results, DISTS the middle that fills their frame. Of a style of several
+        pictures DISTS is the mean by their shares, and SIFID compares with the moments
+        of all their positions.
     """
 
-    def __init__(self, content: np.ndarray, style: np.ndarray) -> None:
+    def __init__(self, content: np.ndarray, style: np.ndarray | Mixture) -> None:
         self.content = np.asarray(content, "float32")
-        self.style = cover(style, self.content.shape[:2])
-        long_edge = min(max(self.content.shape[:2]), max(style.shape[:2]))
-        whole = resize(style, fit_long_edge(style.shape[:2], long_edge))
-        self.style_moments = feature_moments(vgg_features(whole)[SIFID_LAYER])
+        self.styles, moments = [], []
+        for share, picture in as_mixture(style):
+            self.styles.append((share, cover(picture, self.content.shape[:2])))
+            whole = shrink_style(picture, self.content.shape[:2])
+            found = feature_moments(vgg_features(whole)[SIFID_LAYER])
+            moments.append((share, found))
+        self.style_moments = mix_moments(moments)
 
     def measures(self, picture: np.ndarray) -> dict[str, float]:
         """Return the measures of a result of the content's size, `{name: float}`.
@@ -75,7 +81,10 @@ class PerceptualJudge:
             "lpips": alexnet_lpips(picture, self.content),
             "lpips_vgg": lpips(found, vgg_features(self.content), vgg_heads()),
             "dists_content": dists(textures, dists_features(self.content)),
-            "dists_style": dists(textures, dists_features(self.style)),
+            "dists_style": sum(
+                share * dists(textures, dists_features(style))
+                for share, style in self.styles
+            ),
             "sifid": frechet_distance(
                 feature_moments(found[SIFID_LAYER]), self.style_moments
             ),
@@ -248,6 +257,15 @@ def feature_moments(features: tf.Tensor) -> Moments:
     mean = flat.mean(0, dtype="float64")
     centred = flat - mean.astype("float32")
     return mean, (centred.T @ centred).astype("float64") / len(flat)
+
+
+def mix_moments(moments: Sequence[tuple[float, Moments]]) -> Moments:
+    """Return mean and covariance of distributions that are mixed by their shares."""
+    mean = sum(share * m for share, (m, _) in moments)
+    covariance = sum(
+        share * (c + np.outer(m - mean, m - mean)) for share, (m, c) in moments
+    )
+    return np.asarray(mean), np.asarray(covariance)
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from kstyle.config.style_config import StyleConfig
 from kstyle.experiments.records import Curve, TrialRecord
 from kstyle.experiments.scoring.judge import Judge, Representation, style_difference
+from kstyle.experiments.scoring.mixtures import Mixture, as_mixture, shrink_style
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.experiments.scoring.perceptual import PerceptualJudge
 from kstyle.experiments.scoring.scores import curve_scores, pixel_scores
@@ -40,25 +41,22 @@ class Scorer:
         """Load the result of a finished trial as it was saved: `(height, width, 3)`."""
         return load_picture(self.folder / str(record["picture"])).pixels
 
-    def get_judges(
-        self,
-        content: str,
-        style: str,
-        size: tuple[int, int],
-        content_crop: str | None = None,
-    ) -> Judges:
+    def get_judges(self, config: StyleConfig, size: tuple[int, int]) -> Judges:
         """Return the judges for results of `size` (height, width).
 
-        content, style, content_crop: those options of the run.
-        They use the whole style picture at the result's scale, whatever size or crop of
-        it the trial used.
+        config: of the run. They use the whole style pictures at the result's scale,
+        whatever size, crop or region of them the trial used.
         """
+        content, crop = config.content, config.content_crop
+        styles = tuple(style.picture for style in config.style_sources())
+        shares = config.style_shares()
 
         def make() -> Judges:
-            photograph = resize(read_content(content, content_crop).pixels, size)
-            return make_judges(photograph, load_picture(style).pixels)
+            photograph = resize(read_content(content, crop).pixels, size)
+            pictures = [load_picture(style).pixels for style in styles]
+            return make_judges(photograph, list(zip(shares, pictures, strict=True)))
 
-        return self.judges.get((content, content_crop, style, size), make)
+        return self.judges.get((content, crop, styles, shares, size), make)
 
     def score(
         self, picture: np.ndarray, config: StyleConfig, curve: Curve | None = None
@@ -69,9 +67,7 @@ class Scorer:
         curve: the run's loss curve; without it there are no scores of its speed.
         """
         size = judged_size(picture.shape[:2])
-        judges = self.get_judges(
-            config.content, config.style, size, config.content_crop
-        )
+        judges = self.get_judges(config, size)
         found = judge_picture(resize(picture, size), judges)
         if curve is not None:
             found |= curve_scores(curve)
@@ -88,9 +84,7 @@ class Scorer:
         def represent(record: TrialRecord) -> Representation:
             picture, config = self.load_result(record), configs[record["trial"]]
             size = judged_size(picture.shape[:2])
-            judge, _ = self.get_judges(
-                config.content, config.style, size, config.content_crop
-            )
+            judge, _ = self.get_judges(config, size)
             return judge.represent(resize(picture, size))
 
         def cached_representation(record: TrialRecord) -> Representation:
@@ -108,13 +102,15 @@ class Scorer:
         return distance
 
 
-def make_judges(content: np.ndarray, style: np.ndarray) -> Judges:
+def make_judges(content: np.ndarray, style: np.ndarray | Mixture) -> Judges:
     """Return the two judges of results of the content's size.
 
     style: at its own size; the whole of it is compared at the results' scale.
     """
-    long_edge = min(max(content.shape[:2]), max(style.shape[:2]))
-    whole = resize(style, fit_long_edge(style.shape[:2], long_edge))
+    whole = [
+        (share, shrink_style(picture, content.shape[:2]))
+        for share, picture in as_mixture(style)
+    ]
     return Judge(content, whole), PerceptualJudge(content, style)
 
 

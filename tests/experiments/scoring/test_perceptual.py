@@ -13,6 +13,7 @@ from kstyle.experiments.scoring.perceptual import (
     feature_moments,
     frechet_distance,
     lpips,
+    mix_moments,
     ssim,
 )
 from kstyle.images.picture import cover, resize
@@ -61,6 +62,12 @@ def test_moments_are_over_positions_at_the_scale_of_torchvision():
     mean, covariance = feature_moments(57.6 * positions((0, 1), (2, 1)))
     np.testing.assert_allclose(mean, [1, 1], rtol=1e-6)
     np.testing.assert_allclose(covariance, [[1, 0], [0, 0]], atol=1e-6)
+
+
+def test_moments_are_mixed_with_the_distance_of_the_means():
+    near, far = (np.zeros(1), np.ones((1, 1))), (np.full(1, 4.0), np.ones((1, 1)))
+    mean, variance = mix_moments([(0.75, near), (0.25, far)])
+    assert (mean[0], variance[0, 0]) == (1, 1 + 0.75 * 1**2 + 0.25 * 3**2)
 
 
 def test_ssim_of_flat_pictures_compares_their_means():

@@ -49,9 +49,26 @@ def test_without_a_curve_there_are_no_scores_of_speed(tmp_path, config, random_p
 def test_the_style_is_compared_at_the_scale_of_the_result(tmp_path, config):
     pixels = kstyle.load_picture(config.style).pixels
     kstyle.save_picture(tmp_path / "small.png", resize(pixels, (19, 24)))
-    scorer, content = Scorer(tmp_path), str(tmp_path / "small.png")
-    judge, _ = scorer.get_judges(content, config.style, (19, 24))
+    small = config.replace(content=str(tmp_path / "small.png"))
+    judge, _ = Scorer(tmp_path).get_judges(small, (19, 24))
     assert judge.distances(judge.content)["style_distance"] < 1e-3
+
+
+def test_a_mixture_is_compared_by_the_shares_of_its_styles(
+    tmp_path, config, random_picture
+):
+    styles = [config.style, config.content]
+    mixture = config.replace(style=styles, blend=[3, 1])
+    scorer, picture = Scorer(tmp_path), random_picture(18, 24)
+    single, both = scorer.score(picture, config), scorer.score(picture, mixture)
+    other = scorer.score(picture, config.replace(style=config.content))
+    mean = 0.75 * single["dists_style"] + 0.25 * other["dists_style"]
+    assert both["dists_style"] == pytest.approx(mean, rel=1e-5)
+    assert both["style_distance"] != single["style_distance"]
+    twice = config.replace(style=[config.style] * 2)
+    again = scorer.score(picture, twice)
+    for name in ("style_distance", "sifid", "dists_style", "content_distance"):
+        assert again[name] == pytest.approx(single[name], rel=1e-5)
 
 
 @pytest.mark.parametrize("measure", ["style", "colour"])

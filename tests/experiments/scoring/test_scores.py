@@ -94,6 +94,12 @@ def test_distances_are_relative_squares_for_each_layer():
     assert found["content_distance"] == pytest.approx(0.25)
 
 
+def test_a_mixture_has_the_mean_of_the_gram_matrices():
+    styles = [(0.25, flat(1.0)), (0.75, flat(0.0))]
+    judge = Judge(flat(0.5), styles, identity_extractor)
+    assert judge.targets["conv1_1"] == pytest.approx(np.full((1, 3, 3), 0.25))
+
+
 def test_style_difference_is_symmetric_and_zero_for_equals():
     judge = Judge(flat(0.5), flat(0.5), identity_extractor)
     white, grey = flat(1.0), flat(0.5, size=(18, 16))
