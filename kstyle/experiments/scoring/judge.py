@@ -48,13 +48,12 @@ class Judge:
     ):
         self.extractor = extractor or judge_extractor()
         self.content = np.asarray(content, "float32")
+        content_features = self.represent(content)[JUDGE_CONTENT_LAYER]
         styles = [(share, self.represent(each)) for share, each in as_mixture(style)]
         self.targets = {
             layer: np.sum([share * found[layer] for share, found in styles], axis=0)
             for layer in JUDGE_STYLE_LAYERS
-        }
-        features = self.represent(content)[JUDGE_CONTENT_LAYER]
-        self.targets[JUDGE_CONTENT_LAYER] = features
+        } | {JUDGE_CONTENT_LAYER: content_features}
 
     def distances(self, picture: np.ndarray) -> dict[str, float]:
         """Return the distances of a result to the content and the style picture.
