@@ -4,9 +4,9 @@
 
 A row is a pair: the photograph, the painting, kstyle's default, its earlier default
 (`--style-weights none`), the layer weights of the code of Gatys and others, and
-`pastiche` (its own defaults, 300 steps or `--pastiche-steps`; 200 take about ten times
-the seconds of kstyle's default) where it is installed. Each picture is made by
-a command in a new process; the seconds and scores of all are printed.
+`pastiche` (its defaults but for the number of steps, `--pastiche-steps`) where it is
+installed. Each picture is made by a command in a new process; the seconds and scores of
+all are printed.
 
 The pictures lie in a folder beside the sheet. With `--reuse earlier gatys pastiche`
 those of an earlier call are taken for these ways, and only the default is painted.
@@ -47,7 +47,7 @@ def picture_path(pair, way, size, folder):
     return folder / f"{name}-{size}.png"
 
 
-def command_of(pair, way, size, out, pastiche_steps=300):
+def command_of(pair, way, size, out, pastiche_steps):
     """Return the command that paints a pair in one way."""
     if way == "pastiche":
         content, style = pair
@@ -59,7 +59,7 @@ def command_of(pair, way, size, out, pastiche_steps=300):
     return [*command, "--logdir", out.parent / "logs", "--snapshot-every", 0]
 
 
-def paint(pair, way, size, folder, *, reuse=False, pastiche_steps=300):
+def paint(pair, way, size, folder, *, reuse, pastiche_steps):
     """Paint a pair in one way, or with `reuse` take the picture of an earlier call.
 
     Returns: the path of the picture, and `{"seconds", "cpu_seconds"}` of the command:

@@ -292,6 +292,8 @@ def initial_layer_values(
     for scale in [scale.for_measuring() for scale in job.scales]:
         terms = unit_terms(job, scale)
         missing = [t for t in terms if t.source and t.layer not in values[t.source]]
+        if not missing:
+            continue
         start = initial_picture(job, scale.content_size)
         starts = {True: start, False: start}  # of style, and of content
         if job.config.init == "content":
