@@ -151,9 +151,9 @@ def solve_layer_weights(
     if method.name == "init-loss" or method.number is None:
         return solved, None
     style = style_weight * sum(
-        weight * style_values[source][layer]
-        for source, weights in solved.items()
-        for layer, weight in weights.items()
+        solved[source][layer] * value
+        for source in solved
+        for layer, value in style_values[source].items()
     )
     content = sum(content_layers[k] * content_values[k] for k in content_values)
     return solved, solve_content_weight(method.number, style, content)
@@ -169,10 +169,12 @@ def solve_kind(
     """Compute the weights of the layers of one kind, rounded.
 
     kind: "style" or "content". layers, kind_weight: the options `style_layers` and
-        `style_weight`, or those of content. values: as for `solve_layer_weights`.
+        `style_weight`, or those of content. values: as for `solve_layer_weights`; a
+        layer without one, as a region has too few positions there at every scale, keeps
+        its weight.
     Raises: ConfigError: as for `solve_layer_weights`.
     """
-    weighted = [layer for layer, weight in layers.items() if weight]
+    weighted = [k for k, weight in layers.items() if weight and k in values]
     if not weighted:
         raise ConfigError(f"{kind}_weights: no {kind} layer has a weight to be solved.")
     values = {layer: values[layer] for layer in weighted}

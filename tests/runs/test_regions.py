@@ -125,6 +125,22 @@ def test_the_layers_of_each_region_start_at_a_loss(left):
     assert losses["left"] + losses["rest"] == pytest.approx([1e9] * 4, rel=1e-4)
 
 
+@pytest.mark.parametrize("method", ["equal-gradient:0.8", "init-loss:1e9"])
+def test_a_layer_is_solved_at_the_first_scale_that_has_it(left, method):
+    corner = np.zeros_like(LEFT)
+    corner[:8, :4] = 1  # too small for conv2_1, and at 9 px for conv1_1
+    left |= {"region": save_mask(left["region"], corner), "scales": "9,18"}
+    config = kstyle.StyleConfig(**{**left, "init": "noise", "style_weights": method})
+    job = solve_job_weights(prepare(config))
+    assert job.config.region_layers["left"]["conv2_1"] == 1
+    scale = job.scales[-1]
+    terms, start = job_terms(job, scale), initial_picture(job, scale.content_size)
+    losses = build_model(job, scale, ModelCache(), terms, start).measure_losses()
+    assert [t.tag for t in terms if t.is_style] == ["style/conv1_1/left"]
+    if method == "init-loss:1e9":
+        assert float(losses["style/conv1_1/left"]) == pytest.approx(1e9, rel=1e-4)
+
+
 def test_the_style_loss_of_all_regions_is_theirs_by_share(left):
     left |= {"weights": "builtin", "all_losses": True}
     whole = layer_losses(prepare(kstyle.StyleConfig(**{**left, "region": None})))
