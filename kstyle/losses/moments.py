@@ -17,7 +17,7 @@ from kstyle.losses.statistics import (
     StatisticLoss,
     distance_scale,
 )
-from kstyle.losses.style import gram_matrix
+from kstyle.losses.style import gram_matrix, products_and_sum
 
 STD_EPSILON = 1e-5  # of the variance, as in AdaIN
 
@@ -218,6 +218,9 @@ def products_and_mean(
     features: tf.Tensor, weights: tf.Tensor | None = None
 ) -> tf.Tensor:
     """Return `mean_products` and, as the last row, `mean_features`."""
+    if weights is None:
+        flat = flatten_positions(features)
+        return products_and_sum(flat) / ops.cast(ops.shape(flat)[1], "float32")
     products = mean_products(features, weights)
     mean = mean_features(features, weights)
     return ops.concatenate([products, mean[:, None]], axis=1)

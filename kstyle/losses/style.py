@@ -1,4 +1,4 @@
-"""The Gram matrix of features, and the fast product that it is made of."""
+"""The Gram matrix of features, and the fast products that moments are made of."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from kstyle.losses.base import check_axes
 from kstyle.ops.tf_utils import override_gradient
 
 GRAM_GRADIENT = "KStyleChannelProducts"
+MOMENTS_GRADIENT = "KStyleProductsAndSum"
 
 
 def gram_matrix(features: tf.Tensor) -> tf.Tensor:
@@ -54,6 +55,38 @@ def channel_products_gradient(
     flat = op.inputs[1]
     symmetric = output_gradient + tf.linalg.matrix_transpose(output_gradient)
     return None, tf.matmul(flat, tf.cast(symmetric, flat.dtype))
+
+
+def products_and_sum(flat: tf.Tensor) -> tf.Tensor:
+    """Compute `channel_products` and, as the last row, the sum of F over positions.
+
+    flat: F, `(batch, positions, channels)`, in any precision.
+    Returns: `(batch, channels + 1, channels)` in float32. With U and v the gradients
+        with respect to the two parts, that with respect to F is `F (U + U^T) + v`.
+    """
+    flat32 = tf.cast(flat, tf.float32)
+    products = tf.matmul(flat32, flat32, transpose_a=True)
+    # A product with ones is twice as fast as `tf.reduce_sum`.
+    sums = tf.matmul(tf.ones_like(flat32[..., :1]), flat32, transpose_a=True)
+    found = tf.concat([products, sums], axis=1)
+    if tf.executing_eagerly():
+        return found
+    return override_gradient(MOMENTS_GRADIENT, found, flat)
+
+
+@tf.RegisterGradient(MOMENTS_GRADIENT)
+def products_and_sum_gradient(
+    op: tf.Operation, output_gradient: tf.Tensor, _: Any
+) -> tuple[None, tf.Tensor]:
+    """Compute the gradient of `products_and_sum` with respect to its input.
+
+    op: the node of `override_gradient`; its second input is F.
+    """
+    flat = op.inputs[1]
+    symmetric = output_gradient[:, :-1]
+    symmetric += tf.linalg.matrix_transpose(symmetric)
+    sums = tf.cast(output_gradient[:, -1:], flat.dtype)
+    return None, tf.matmul(flat, tf.cast(symmetric, flat.dtype)) + sums
 
 
 @keras.saving.register_keras_serializable("kstyle")

@@ -10,7 +10,7 @@ from kstyle.losses.content import ContentLoss
 from kstyle.losses.moments import GramLoss
 from kstyle.losses.names import IMAGE
 from kstyle.losses.regularization import TotalVariationLoss, total_variation
-from kstyle.losses.style import gram_matrix
+from kstyle.losses.style import gram_matrix, products_and_sum
 from kstyle.losses.terms import compute_losses, loss_terms
 from kstyle.ops.convolution import value_and_gradient
 
@@ -83,6 +83,28 @@ def test_the_gradient_of_a_gram_matrix_is_that_of_its_formula(graph, dtype):
     np.testing.assert_array_equal(gram, [[[5.0, 7.0], [7.0, 10.0]]])
     assert found.dtype == dtype
     expected = [[[[5.0, 2.0]], [[11.0, 6.0]]]]
+    np.testing.assert_array_equal(tf.cast(found, "float32"), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("graph", [False, True])
+def test_the_gradient_of_products_and_sum_is_that_of_its_formula(graph, dtype):
+    # F and U as above, and V = (2, 3) of the sums of its columns.
+    output_gradient = [[[1.0, 4.0], [0.0, 0.0], [2.0, 3.0]]]
+
+    def moments_and_gradient(x):
+        def losses(x):
+            moments = products_and_sum(x)
+            return tf.reduce_sum(moments * output_gradient), moments
+
+        return value_and_gradient(losses, x)
+
+    x = tf.cast([[[1.0, 2.0], [3.0, 4.0]]], dtype)
+    evaluate = tf.function(moments_and_gradient) if graph else moments_and_gradient
+    moments, found = evaluate(x)
+    np.testing.assert_array_equal(moments, [[[10.0, 14.0], [14.0, 20.0], [4.0, 6.0]]])
+    assert found.dtype == dtype
+    expected = [[[12.0, 7.0], [24.0, 15.0]]]
     np.testing.assert_array_equal(tf.cast(found, "float32"), expected)
 
 
