@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from kstyle.config.style_config import StyleConfig
-from kstyle.losses.names import STYLE_LOSS_NAMES, choose_losses
+from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES, choose_losses
 from kstyle.networks.architecture import LayerInfo
 from kstyle.networks.registry import get_architecture, get_chain, is_built_in
 from kstyle.planning.loss_costs import (
@@ -52,6 +52,8 @@ class CostModel:
     layers: all that have a loss. style_layers: those with a style loss.
     optimizer_pictures: arrays of the picture's size that the optimizer keeps.
     statistics: `{layer: name}` of the style losses that are not of Gram matrices.
+    content_losses: the same of the content losses that are not mse. has_palette:
+    whether the palette has a weight.
     """
 
     net: str
@@ -60,6 +62,8 @@ class CostModel:
     style_layers: tuple[str, ...]
     optimizer_pictures: int = 0
     statistics: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    content_losses: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    has_palette: bool = False
 
     def computed_layers(self, size: Size) -> list[LayerInfo]:
         """Describe the layers of the network that are computed at `size`."""
@@ -81,19 +85,20 @@ class CostModel:
         size: Size,
         statistic: str | None = None,
     ) -> float:
-        """Sum `cost(name, positions, channels)` over the style layers.
+        """Sum `cost(name, positions, channels)` over the losses.
 
         statistic: as for `pass_gflop`.
         """
-        return sum(
-            cost(
-                statistic or self.statistics.get(row.name, "gram"),
-                row.height * row.width,
-                row.channels,
-            )
-            for row in self.computed_layers(size)
-            if row.name in self.style_layers
-        )
+        found = cost("palette", math.prod(size), 3) if self.has_palette else 0.0
+        for row in self.computed_layers(size):
+            names = []
+            if row.name in self.style_layers:
+                names.append(statistic or self.statistics.get(row.name, "gram"))
+            if row.name in self.content_losses:
+                names.append(self.content_losses[row.name])
+            positions = row.height * row.width
+            found += sum(cost(name, positions, row.channels) for name in names)
+        return found
 
     def build_seconds(self) -> float:
         """Return the seconds to build and trace the model of a scale."""
@@ -191,6 +196,10 @@ def cost_model(config: StyleConfig) -> CostModel:
         statistics=choose_losses(
             config.style_loss, config.style_layers, STYLE_LOSS_NAMES
         ),
+        content_losses=choose_losses(
+            config.content_loss, config.content_layers, CONTENT_LOSS_NAMES
+        ),
+        has_palette=config.palette_weight > 0,
     )
 
 

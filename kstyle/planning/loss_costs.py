@@ -1,4 +1,4 @@
-"""Operations and memory of the style statistics, beside the network: arithmetic.
+"""Operations and memory of the losses, beside the network: arithmetic.
 
 Counted for one pass, forward or backward, of which a step has one each; an operation of
 the forward pass alone counts half. Sorting and sums over positions, which
@@ -12,13 +12,16 @@ TRANSPORT_PRODUCTS = 27
 EMD_SAMPLES = 1024
 NEAREST_SAMPLES, NEAREST_CHUNK = 4096, 1024
 SLICED_SAMPLES, SLICED_DIRECTIONS = 4096, 64
+SELF_SIMILARITY_SAMPLES = PALETTE_SAMPLES = 1024
 
 
 def statistic_gflop(name: str, positions: int, channels: int) -> float:
     """Return 1e9 operations of a statistic in one pass.
 
-    name: of a style loss. positions, channels: of its layer.
+    name: of a style or content loss, or "palette". positions, channels: of its layer,
+        or of the picture.
     """
+    few = min(positions, SELF_SIMILARITY_SAMPLES)
     products = 2 * positions * channels**2  # of the features with themselves
     operations = {
         "gram": products,
@@ -29,6 +32,10 @@ def statistic_gflop(name: str, positions: int, channels: int) -> float:
         # Three products of distances in a step, and as many of covariances.
         "emd": 3 * emd_products(min(positions, EMD_SAMPLES), channels),
         "nearest": min(positions, NEAREST_SAMPLES) ** 2 * channels,
+        "mse": 0,
+        # Two products of distances, and two in the gradient of one of them.
+        "self-similarity": 4 * few**2 * channels,
+        "palette": 2 * min(positions, PALETTE_SAMPLES) ** 2 * channels,
     }
     return operations[name] / 1e9
 
@@ -47,6 +54,9 @@ def statistic_values(name: str, positions: int, channels: int) -> int:
         "sliced": 6 * samples * SLICED_DIRECTIONS,
         "emd": 6 * min(positions, EMD_SAMPLES) ** 2,
         "nearest": 2 * min(samples, NEAREST_CHUNK) * samples + 6 * samples * channels,
+        "mse": 0,
+        "self-similarity": 6 * min(positions, SELF_SIMILARITY_SAMPLES) ** 2,
+        "palette": 6 * min(positions, PALETTE_SAMPLES) ** 2,
     }[name]
 
 

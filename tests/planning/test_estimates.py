@@ -7,6 +7,8 @@ import pytest
 from kstyle.config.style_config import StyleConfig
 from kstyle.losses.nearest import CHUNK, NearestLoss
 from kstyle.losses.optimal_transport import RelaxedEMDLoss, SlicedWassersteinLoss
+from kstyle.losses.palette import PaletteLoss
+from kstyle.losses.self_similarity import SelfSimilarityLoss
 from kstyle.losses.wasserstein import POLYNOMIALS
 from kstyle.optimizers.lbfgs import LBFGS
 from kstyle.planning import calibration, loss_costs
@@ -209,6 +211,18 @@ def test_statistics_have_their_operations_and_memory():
     assert peaks[1] - peaks[0] == 4 * 6 * 1024**2
 
 
+def test_content_losses_and_the_palette_have_their_costs():
+    def costs(**options):
+        return shallow(content_layers="conv1_1", style_layers="", **options)
+
+    plan = (ScalePlan((64, 64), (64, 64), 1),)
+    plain, similar = costs(), costs(content_loss="self-similarity")
+    operations = 1e9 * (similar.pass_gflop((4, 4)) - plain.pass_gflop((4, 4)))
+    assert operations == pytest.approx(4 * 16**2 * 64)
+    for found in (similar, costs(palette_weight=1)):
+        assert found.peak_bytes(plan) - plain.peak_bytes(plan) == 4 * 6 * 1024**2
+
+
 def test_the_costs_of_statistics_are_those_of_their_classes():
     samples = RelaxedEMDLoss().samples, NearestLoss().samples
     assert samples == (loss_costs.EMD_SAMPLES, loss_costs.NEAREST_SAMPLES)
@@ -218,5 +232,7 @@ def test_the_costs_of_statistics_are_those_of_their_classes():
         loss_costs.SLICED_DIRECTIONS,
     )
     assert CHUNK == loss_costs.NEAREST_CHUNK
+    assert SelfSimilarityLoss().samples == loss_costs.SELF_SIMILARITY_SAMPLES
+    assert PaletteLoss().samples == loss_costs.PALETTE_SAMPLES
     # Four products for each polynomial; the last one has one less.
     assert 4 * len(POLYNOMIALS) - 1 == loss_costs.TRANSPORT_PRODUCTS
