@@ -33,6 +33,7 @@ from kstyle.cli.preview import (
 from kstyle.cli.progress import watch_run
 from kstyle.cli.signals import ending_signal
 from kstyle.cli.streams import print_to_stderr
+from kstyle.config.looks import PLAIN_STYLE_LOSS
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.hardware import host
@@ -181,6 +182,7 @@ def stylize_one_picture(
             names += ["style_layers", "content_weight"]
             # Not 0: with layer weights that are given it would be.
             names += ["style_growth"] * bool(solved.style_growth)
+            names += ["style_loss"] * (solved.style_loss != PLAIN_STYLE_LOSS)
             names += ["tv_loss", "tv_weight"] * (solved.tv_loss != "squared")
         console.print_solved_weights({name: getattr(solved, name) for name in names})
         console.print_region_weights(solved.region_layers)

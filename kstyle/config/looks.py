@@ -14,6 +14,7 @@ from kstyle.config.option_types import named_option
 from kstyle.config.style_source import without_replaced_styles
 from kstyle.errors import ConfigError
 from kstyle.losses.conventions import REFERENCE
+from kstyle.losses.names import STYLE_LOSS_NAMES
 from kstyle.networks.registry import canonical_net, get_graph, is_built_in
 from kstyle.networks.weights import default_weights, is_random
 
@@ -40,6 +41,11 @@ NORMALIZED_STYLE_LAYERS = {
     "conv4_1": 1.0,
     "conv5_1": 0.2,
 }
+# Statistics of these layers. Most of a Gram matrix is the product of the features'
+# means, and flat areas in the photograph's colours change little of that. Without the
+# means, in the middle layers, they get the painting's colours and fewer dots; without
+# them in the deepest layers as well a face was lost (docs/gallery.md).
+NORMALIZED_STYLE_LOSS = "gram,conv2_1=covariance,conv3_1=covariance"
 # By eye at 192 px: with conv3, at every 16th pixel, the content cannot be recognised.
 ALEXNET_CONTENT_LAYERS = {"conv2": 1.0}
 ALEXNET_STYLE_LAYERS = {
@@ -56,6 +62,9 @@ NORMALIZED_GROWTH = 1.0
 # Weight of each kind of total variation. The first is part of normalized weights, the
 # second of plain ones, as it was before the first was there.
 TV_WEIGHTS = {"charbonnier": 2000.0, "squared": 120.0}
+PLAIN_STYLE_LOSS = STYLE_LOSS_NAMES[
+    0
+]  # of layers that are given, or of another network
 # Weights of losses that are not normalized, for the other methods of `style_weights`
 # and for none. With equal weights conv4_1 is 95 % of the initial loss of the samples at
 # 128 px, and their colours were wrong.
@@ -87,6 +96,12 @@ def default_style_layers(net: str, normalized: bool) -> dict[str, float]:
     return NORMALIZED_STYLE_LAYERS if normalized else PLAIN_STYLE_LAYERS
 
 
+def default_style_loss(layers: Mapping[str, float]) -> str:
+    """Return the statistics of default layers of the style loss."""
+    is_look = layers == NORMALIZED_STYLE_LAYERS
+    return NORMALIZED_STYLE_LOSS if is_look else PLAIN_STYLE_LOSS
+
+
 def has_tuned_layers(net: str, weights: str) -> bool:
     """Return whether the layers' weights were chosen by eye for a network.
 
@@ -98,9 +113,11 @@ def has_tuned_layers(net: str, weights: str) -> bool:
 def network_defaults(net: str) -> dict[str, tuple[Any, ...]]:
     """Return values of options that no user has chosen, so that those of another
     network replace them."""
+    layers = tuple(default_style_layers(net, k) for k in (True, False))
     return {
         "content_layers": (default_content_layers(net),),
-        "style_layers": tuple(default_style_layers(net, k) for k in (True, False)),
+        "style_layers": layers,
+        "style_loss": (default_style_loss(layers[0]),),
         "weights": (default_weights(net),),
     }
 
@@ -140,9 +157,11 @@ def implied_options(options: Mapping[str, Any]) -> dict[str, Any]:
     implied["weights"] = default_weights(net)
     if foreign:
         layers = dict.fromkeys(layers, 1.0)
+    given = "style_layers" in options
     return implied | {
         "style_weights": default_method,
         "style_layers": layers,
+        "style_loss": PLAIN_STYLE_LOSS if given else default_style_loss(layers),
         "style_growth": NORMALIZED_GROWTH if normalized else 0.0,
         **implied_total_variation(options, normalized),
     }
@@ -214,6 +233,9 @@ def override_options(
         replaced |= {"look", "strength", "style_weight"}
     if {"style_layers", "style_weights"} & set(changes):
         replaced.add("style_growth")
+    changes_layers = {"style_layers", "style_weights", "convention"} & set(changes)
+    if changes_layers and options.get("style_loss") == NORMALIZED_STYLE_LOSS:
+        replaced.add("style_loss")
     is_default = options.get("tv_weight") == TV_WEIGHTS.get(str(options.get("tv_loss")))
     depends_on = {"style_layers", "style_weights", "tv_loss", "tv_weight"}
     if is_default and depends_on & set(changes):

@@ -22,6 +22,7 @@ from kstyle.config.looks import (
     DEFAULT_NET,
     LOOKS,
     NORMALIZED_STYLE_LAYERS,
+    PLAIN_STYLE_LOSS,
     TV_WEIGHTS,
     VGG_CONTENT_LAYERS,
     LookName,
@@ -279,9 +280,10 @@ class StyleConfig(pydantic.BaseModel):
         is_later=True,
     )
     style_loss: LossNames = option(
-        "gram",
+        PLAIN_STYLE_LOSS,
         "statistic that the style loss compares, for all layers or one, as "
-        f"wasserstein,conv1_1=gram: {', '.join(STYLE_LOSS_NAMES)}",
+        f"wasserstein,conv1_1=gram: {', '.join(STYLE_LOSS_NAMES)}; gram where style "
+        "layers, another network or weights that are not normalized are given",
         group="Style",
         is_later=True,
     )

@@ -183,7 +183,8 @@ def normalized_options(
 def replace_method(config: StyleConfig, options: dict[str, Any]) -> StyleConfig:
     """Return the config with solved `options` in place of `style_weights`."""
     # Without `style_weights` these would be others.
-    kept = {k: getattr(config, k) for k in ("style_growth", "tv_loss", "tv_weight")}
+    names = ("style_loss", "style_growth", "tv_loss", "tv_weight")
+    kept = {name: getattr(config, name) for name in names}
     return config.replace(style_weights=None, **kept, **options)
 
 

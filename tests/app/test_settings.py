@@ -108,6 +108,7 @@ def test_weights_that_a_run_has_solved_are_solved_again(tmp_path):
     solved = config.replace(
         style_layers=dict.fromkeys(config.style_layers, 7.0),
         style_growth=1.0,
+        style_loss=config.style_loss,
         tv_loss=config.tv_loss,
         tv_weight=config.tv_weight,
         precision="bfloat16",

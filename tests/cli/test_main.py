@@ -376,10 +376,11 @@ def test_a_folder_with_a_blank_can_be_pasted_into_a_shell(small_run, tmp_path):
 
 def test_normalized_weights_are_printed_with_what_they_imply(small_run):
     options = small_run | {"steps": 1, "snapshot_every": 0, "scales": "9,18"}
-    result = invoke(*command(options | {"style_weights": "normalized"}))
+    solving = {"style_weights": "normalized", "style_loss": "covariance"}
+    result = invoke(*command(options | solving))
     line, wrote, _ = result.stdout.splitlines()
-    growth, smoothness = " --style-growth 1", " --tv-loss charbonnier --tv-weight 2000"
-    assert line.endswith(growth + smoothness)
+    smoothness = " --tv-loss charbonnier --tv-weight 2000"
+    assert line.endswith(f" --style-growth 1 --style-loss covariance{smoothness}")
     path = Path(wrote.removeprefix("wrote ").split(" (")[0])
     again = invoke(*command(options), *line.split(), "--quiet").stdout.strip()
     assert Path(again).read_bytes() == path.read_bytes()

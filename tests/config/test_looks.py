@@ -102,6 +102,36 @@ def test_the_old_defaults_are_recognised_without_the_growth():
     assert StyleConfig().result_options()["style_growth"] == 1
 
 
+MIXED = "gram,conv2_1=covariance,conv3_1=covariance"
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({}, MIXED),
+        ({"look": "pastiche"}, MIXED),
+        ({"net": "vgg16"}, MIXED),
+        ({"net": "alexnet"}, "gram"),
+        ({"style_layers": "conv3_1:2"}, "gram"),
+        ({"style_layers": "conv3_1:2", "style_weights": "normalized"}, "gram"),
+        ({"style_weights": "none"}, "gram"),
+        ({"style_loss": "wasserstein"}, "wasserstein"),
+    ],
+)
+def test_the_statistics_follow_from_the_layers(options, expected):
+    config = StyleConfig(**options)
+    assert config.style_loss == expected
+    assert StyleConfig().replace(**options) == config
+    assert StyleConfig.from_yaml(config.to_yaml()) == config
+
+
+def test_a_chosen_statistic_stays():
+    changed = StyleConfig(style_loss="gram").replace(net="vgg16", size=64)
+    assert changed.style_loss == "gram"
+    changed = StyleConfig(style_loss="sliced").replace(style_weights="none")
+    assert changed.style_loss == "sliced"
+
+
 def total_variation_options(config):
     return config.tv_loss, config.tv_weight
 

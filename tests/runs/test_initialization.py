@@ -14,6 +14,7 @@ from kstyle.runs.initialization import (
     initial_picture,
     layer_losses,
     noise_picture,
+    replace_method,
     solve_job_weights,
 )
 from kstyle.runs.job import prepare
@@ -178,6 +179,19 @@ def test_normalized_losses_of_zeros_are_in_proportion(make_job):
         assert weight * empty[tag] == pytest.approx(share * unit, rel=1e-4)
     assert solved.config.content_weight == job.config.content_weight
     assert solved.config.style_growth == job.config.style_growth == 1
+
+
+def test_solved_weights_keep_what_their_method_implies():
+    config = StyleConfig()
+    weights = dict.fromkeys(config.style_layers, 2.0)
+    solved = replace_method(config, {"style_layers": weights})
+    assert solved == config.replace(
+        style_layers=weights,
+        style_loss="gram,conv2_1=covariance,conv3_1=covariance",
+        style_growth=1,
+        tv_loss="charbonnier",
+        tv_weight=2000,
+    )
 
 
 def test_a_network_without_chosen_weights_is_balanced(make_job):
