@@ -9,7 +9,7 @@ and gradient norms.
   features of 0, and multiplied by that of the content. The gradients of both are in
   proportion then, however large the Gram matrices of the painting are, which differ by
   orders of magnitude. The weights also grow with the size of the result, in which the
-  same layers see smaller parts. The weights for the trained VGGs were chosen by
+  same layers see smaller parts. The weights for the trained VGG19 were chosen by
   eye for this. Those of any other network are balanced further, so that they need no
   choice: the content loss of features of 0 is the typical one, next to which
   the total variation has its usual part, and the style layers have gradients in

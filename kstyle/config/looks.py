@@ -30,8 +30,8 @@ LOOKS: dict[str, float] = {
     "pastiche": 3000,
 }
 
-# Networks whose weights of layers were chosen by eye, as they were trained.
-TUNED_NETS = ("vgg16", "vgg19")
+# The network whose weights of layers were chosen by eye, as it was trained.
+TUNED_NET = "vgg19"
 VGG_CONTENT_LAYERS = {"conv4_2": 1.0}
 # Weights of normalized losses: shares of the layers in the style loss.
 NORMALIZED_STYLE_LAYERS = {
@@ -107,7 +107,7 @@ def has_tuned_layers(net: str, weights: str) -> bool:
 
     weights: the option.
     """
-    return net in TUNED_NETS and not is_random(weights)
+    return net == TUNED_NET and not is_random(weights)
 
 
 def network_defaults(net: str) -> dict[str, tuple[Any, ...]]:

@@ -29,7 +29,8 @@ def test_layers_may_be_patterns_and_keras_names():
     assert config.style_layers == {"conv1_1": 2, "conv1_2": 2, "conv3_1": 1}
 
 
-def test_only_the_trained_vggs_have_weights_chosen_by_eye():
-    assert has_tuned_layers("vgg16", "builtin") and has_tuned_layers("vgg19", "a.npz")
+def test_only_the_trained_vgg19_has_weights_chosen_by_eye():
+    assert has_tuned_layers("vgg19", "builtin") and has_tuned_layers("vgg19", "a.npz")
+    assert not has_tuned_layers("vgg16", "builtin")
     assert not has_tuned_layers("vgg19", "random:2")
     assert not has_tuned_layers("alexnet", "builtin")
