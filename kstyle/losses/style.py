@@ -36,12 +36,14 @@ def channel_products(flat: tf.Tensor) -> tf.Tensor:
     if keras.backend.is_keras_tensor(flat):  # while a functional model is built
         return ChannelProducts().symbolic_call(flat)
     flat = tf.convert_to_tensor(flat)
+    return override_gradient(GRAM_GRADIENT, float32_products(flat)[0], flat)
+
+
+def float32_products(flat: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return `F^T F` and F, both in float32."""
     flat32 = tf.cast(flat, tf.float32)
     # `tf.transpose` would copy the features, which takes longer than the product.
-    products = tf.matmul(flat32, flat32, transpose_a=True)
-    if tf.executing_eagerly():
-        return products
-    return override_gradient(GRAM_GRADIENT, products, flat)
+    return tf.matmul(flat32, flat32, transpose_a=True), flat32
 
 
 @tf.RegisterGradient(GRAM_GRADIENT)
@@ -52,9 +54,13 @@ def channel_products_gradient(
 
     op: the node of `override_gradient`; its second input is F.
     """
-    flat = op.inputs[1]
-    symmetric = output_gradient + tf.linalg.matrix_transpose(output_gradient)
-    return None, tf.matmul(flat, tf.cast(symmetric, flat.dtype))
+    return None, gradient_of_products(op.inputs[1], output_gradient)
+
+
+def gradient_of_products(flat: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+    """Compute `F (U + U^T)` in F's precision, with the `gradient` U."""
+    symmetric = gradient + tf.linalg.matrix_transpose(gradient)
+    return tf.matmul(flat, tf.cast(symmetric, flat.dtype))
 
 
 def products_and_sum(flat: tf.Tensor) -> tf.Tensor:
@@ -64,13 +70,10 @@ def products_and_sum(flat: tf.Tensor) -> tf.Tensor:
     Returns: `(batch, channels + 1, channels)` in float32. With U and v the gradients
         with respect to the two parts, that with respect to F is `F (U + U^T) + v`.
     """
-    flat32 = tf.cast(flat, tf.float32)
-    products = tf.matmul(flat32, flat32, transpose_a=True)
-    # A product with ones is twice as fast as `tf.reduce_sum`.
+    products, flat32 = float32_products(flat)
+    # A product with ones is faster than `tf.reduce_sum`.
     sums = tf.matmul(tf.ones_like(flat32[..., :1]), flat32, transpose_a=True)
     found = tf.concat([products, sums], axis=1)
-    if tf.executing_eagerly():
-        return found
     return override_gradient(MOMENTS_GRADIENT, found, flat)
 
 
@@ -83,10 +86,8 @@ def products_and_sum_gradient(
     op: the node of `override_gradient`; its second input is F.
     """
     flat = op.inputs[1]
-    symmetric = output_gradient[:, :-1]
-    symmetric += tf.linalg.matrix_transpose(symmetric)
     sums = tf.cast(output_gradient[:, -1:], flat.dtype)
-    return None, tf.matmul(flat, tf.cast(symmetric, flat.dtype)) + sums
+    return None, gradient_of_products(flat, output_gradient[:, :-1]) + sums
 
 
 @keras.saving.register_keras_serializable("kstyle")

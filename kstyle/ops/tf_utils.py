@@ -49,10 +49,12 @@ def model_function(
 def override_gradient(gradient: str, y: tf.Tensor, *inputs: tf.Tensor) -> tf.Tensor:
     """Give `y`, made of `inputs` in a graph, the gradient registered as `gradient`.
 
-    Only `tf.gradients` uses it: a tape goes through the ops that made `y`. No graph is
-    kept alive, as `tf.custom_gradient` does.
+    Only `tf.gradients` uses it: a tape, and eager execution, go through the ops that
+    made `y`. No graph is kept alive, as `tf.custom_gradient` does.
     gradient: of an op with the inputs `y, *inputs`; for `y` it returns `None`.
     """
+    if tf.executing_eagerly():
+        return y
     with y.graph.gradient_override_map({"IdentityN": gradient}):
         return tf.identity_n([y, *inputs])[0]
 
