@@ -62,9 +62,8 @@ NORMALIZED_GROWTH = 1.0
 # Weight of each kind of total variation. The first is part of normalized weights, the
 # second of plain ones, as it was before the first was there.
 TV_WEIGHTS = {"charbonnier": 2000.0, "squared": 120.0}
-PLAIN_STYLE_LOSS = STYLE_LOSS_NAMES[
-    0
-]  # of layers that are given, or of another network
+# Statistic of layers that are given, and of those of another network.
+PLAIN_STYLE_LOSS = STYLE_LOSS_NAMES[0]
 # Weights of losses that are not normalized, for the other methods of `style_weights`
 # and for none. With equal weights conv4_1 is 95 % of the initial loss of the samples at
 # 128 px, and their colours were wrong.

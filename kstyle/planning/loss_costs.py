@@ -21,7 +21,6 @@ def statistic_gflop(name: str, positions: int, channels: int) -> float:
     name: of a style or content loss, or "palette". positions, channels: of its layer,
         or of the picture.
     """
-    few = min(positions, SELF_SIMILARITY_SAMPLES)
     products = 2 * positions * channels**2  # of the features with themselves
     operations = {
         "gram": products,
@@ -34,7 +33,7 @@ def statistic_gflop(name: str, positions: int, channels: int) -> float:
         "nearest": min(positions, NEAREST_SAMPLES) ** 2 * channels,
         "mse": 0,
         # Two products of distances, and two in the gradient of one of them.
-        "self-similarity": 4 * few**2 * channels,
+        "self-similarity": 4 * min(positions, SELF_SIMILARITY_SAMPLES) ** 2 * channels,
         "palette": 2 * min(positions, PALETTE_SAMPLES) ** 2 * channels,
     }
     return operations[name] / 1e9
