@@ -6,7 +6,8 @@ A row is a pair: the photograph, the painting, kstyle's default, its earlier def
 (`--style-weights none`), the layer weights of the code of Gatys and others, and
 `pastiche` (its defaults but for the number of steps, `--pastiche-steps`) where it is
 installed. Each picture is made by a command in a new process; the seconds and scores of
-all are printed.
+all are printed. `dots` is the fine detail in the flattest third of the photograph
+(`fine_detail`), `painting_dots` that in the flattest third of the painting.
 
 The pictures lie in a folder beside the sheet. With `--reuse earlier gatys pastiche`
 those of an earlier call are taken for these ways, and only the default is painted.
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import common
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 import kstyle
 from kstyle.images.picture import fit_long_edge, resize
@@ -91,6 +93,46 @@ def as_files(pair, folder):
     return tuple(found)
 
 
+def lightness(picture):
+    """Return `(H, W)` grey levels of a picture's pixels."""
+    return 255 * picture[..., :3].astype(np.float64) @ (0.2126, 0.7152, 0.0722)
+
+
+def windows(values, side):
+    """Return the square neighbourhood of each of `(H, W)` values, with `side` rows."""
+    padded = np.pad(values, side // 2, mode="reflect")
+    return sliding_window_view(padded, (side, side))
+
+
+def flattest_third(picture):
+    """Return where a picture has its weakest edges: `(H, W)`, a third of it."""
+    edges = windows(np.hypot(*np.gradient(lightness(picture))), 9).mean(axis=(2, 3))
+    return edges <= np.quantile(edges, 1 / 3)
+
+
+def fine_detail(picture, where):
+    """Return the mean distance of the lightness from its median of 3 x 3 pixels.
+
+    where: `(H, W)`, the pixels that count. In grey levels.
+    """
+    levels = lightness(picture)
+    median = np.median(windows(levels, 3), axis=(2, 3))
+    return float(np.abs(levels - median)[where].mean())
+
+
+def dots_of(path, content, style):
+    """Return `{"dots", "painting_dots"}` of a result, at its size."""
+    result = kstyle.load_picture(path).pixels
+    photograph = resize(kstyle.load_picture(content).pixels, result.shape[:2])
+    painting = kstyle.load_picture(style).pixels
+    edge = max(result.shape[:2])
+    painting = resize(painting, fit_long_edge(painting.shape[:2], edge))
+    return {
+        "dots": fine_detail(result, flattest_third(photograph)),
+        "painting_dots": fine_detail(painting, flattest_third(painting)),
+    }
+
+
 def sheet_row(paths, edge):
     """Put pictures side by side, each in a square of `edge` px."""
     row = np.ones((edge + GAP, (edge + GAP) * len(paths), 3), np.float32)
@@ -130,6 +172,7 @@ def main():
             )
             scores = kstyle.score(path, content=pair[0], style=pair[1])
             values |= {name: scores[name] for name in SCORES}
+            values |= dots_of(path, *pair)
             print(path.name, *(f"{k} {v:.3g}" for k, v in values.items()), flush=True)
             for name, value in values.items():
                 figures.setdefault(f"{way} {name}", []).append(value)

@@ -93,16 +93,19 @@ def test_a_benchmark_ends_in_one_json_object_with_its_figures(
 def test_a_sheet_of_looks_reuses_pictures(tmp_path, monkeypatch, capsys):
     kept = tmp_path / "sheet" / "coffee-night-gatys-64.png"
     kept.parent.mkdir()
-    kstyle.save_picture(kept, np.full((42, 64, 3), 0.5, "float32"))
+    dotted = np.full((42, 64, 3), 0.5, "float32")
+    dotted[::3, ::3] = 1  # a dot in each 3 x 3 pixels
+    kstyle.save_picture(kept, dotted)
     kept.with_suffix(".json").write_text('{"seconds": 5, "cpu_seconds": 7}')
     pair = "--pair", "sample:coffee", "sample:night"
     command = ["looks.py", "sheet.jpg", "--size", "64", "--edge", "64", *pair]
     command += ["--ways", "gatys", "--reuse", "gatys"]
     result = run_benchmark(command, tmp_path, monkeypatch, capsys)
     assert (result["gatys seconds"], result["gatys cpu_seconds"]) == (5, 7)
+    assert result["gatys dots"] == pytest.approx(127 / 9, rel=0.1)
     sheet = kstyle.load_picture(tmp_path / "sheet.jpg").pixels
     assert sheet.shape[1] == 3 * (64 + 8)  # two pictures and one way
-    np.testing.assert_allclose(sheet[20, -40], 0.5, atol=0.02)
+    np.testing.assert_allclose(sheet[:42, -72:-8].mean(), 0.5 + 0.5 / 9, atol=0.02)
 
 
 def run_benchmark(command, folder, monkeypatch, capsys):
