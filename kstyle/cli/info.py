@@ -70,7 +70,7 @@ def layers_command(net: str, show_all: bool, size: int, padding: str) -> None:
         table = network.table((size, size), padding)
         console.print_layers(group_rows(table, shown))
         console.print_default_layers(
-            default_content_layers(network.name),
+            default_content_layers(network.name, normalized=True),
             default_style_layers(network.name, normalized=True),
         )
 

@@ -33,7 +33,7 @@ from kstyle.cli.preview import (
 from kstyle.cli.progress import watch_run
 from kstyle.cli.signals import ending_signal
 from kstyle.cli.streams import print_to_stderr
-from kstyle.config.looks import PLAIN_STYLE_LOSS
+from kstyle.config.looks import NORMALIZED_CONTENT_LAYERS, PLAIN_STYLE_LOSS
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.hardware import host
@@ -177,7 +177,10 @@ def stylize_one_picture(
 
     def print_weights(solved: StyleConfig) -> None:
         changed = solved.content_layers != config.content_layers
-        names = ["content_layers"] if changed or config.content_weights else []
+        # Not the default beside layer weights that are given.
+        normalized = solved.content_layers == NORMALIZED_CONTENT_LAYERS
+        named = changed or normalized or config.content_weights
+        names = ["content_layers"] if named else []
         if config.style_weights is not None:
             names += ["style_layers", "content_weight"]
             # Not 0: with layer weights that are given it would be.

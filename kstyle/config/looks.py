@@ -14,7 +14,7 @@ from kstyle.config.option_types import named_option
 from kstyle.config.style_source import without_replaced_styles
 from kstyle.errors import ConfigError
 from kstyle.losses.conventions import REFERENCE
-from kstyle.losses.names import STYLE_LOSS_NAMES
+from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES
 from kstyle.networks.registry import canonical_net, get_graph, is_built_in
 from kstyle.networks.weights import default_weights, is_random
 
@@ -32,7 +32,10 @@ LOOKS: dict[str, float] = {
 
 # The network whose weights of layers were chosen by eye, as it was trained.
 TUNED_NET = "vgg19"
-VGG_CONTENT_LAYERS = {"conv4_2": 1.0}
+# Layers of the content beside normalized losses. With conv4_2 alone, at every 8th
+# pixel, a small face lost eyes and mouth (docs/gallery.md).
+NORMALIZED_CONTENT_LAYERS = {"conv4_2": 0.5, "conv3_2": 2.0}
+PLAIN_CONTENT_LAYERS = {"conv4_2": 1.0}
 # Weights of normalized losses: shares of the layers in the style loss.
 NORMALIZED_STYLE_LAYERS = {
     "conv1_1": 0.4,
@@ -64,6 +67,7 @@ NORMALIZED_GROWTH = 1.0
 TV_WEIGHTS = {"charbonnier": 2000.0, "squared": 120.0}
 # Statistic of layers that are given, and of those of another network.
 PLAIN_STYLE_LOSS = STYLE_LOSS_NAMES[0]
+MSE = CONTENT_LOSS_NAMES[0]
 # Weights of losses that are not normalized, for the other methods of `style_weights`
 # and for none. With equal weights conv4_1 is 95 % of the initial loss of the samples at
 # 128 px, and their colours were wrong.
@@ -76,11 +80,16 @@ PLAIN_STYLE_LAYERS = {
 }
 
 
-def default_content_layers(net: str) -> dict[str, float]:
-    """Return the layers of the content loss of a network, with weights."""
+def default_content_layers(net: str, normalized: bool) -> dict[str, float]:
+    """Return the layers of the content loss of a network, with weights.
+
+    normalized: whether the style has the layers and weights of normalized losses.
+    """
     if net == "alexnet":
         return ALEXNET_CONTENT_LAYERS
-    return VGG_CONTENT_LAYERS if is_built_in(net) else get_graph(net).content_layers
+    if not is_built_in(net):
+        return get_graph(net).content_layers
+    return NORMALIZED_CONTENT_LAYERS if normalized else PLAIN_CONTENT_LAYERS
 
 
 def default_style_layers(net: str, normalized: bool) -> dict[str, float]:
@@ -114,7 +123,7 @@ def network_defaults(net: str) -> dict[str, tuple[Any, ...]]:
     network replace them."""
     layers = tuple(default_style_layers(net, k) for k in (True, False))
     return {
-        "content_layers": (default_content_layers(net),),
+        "content_layers": tuple(default_content_layers(net, k) for k in (True, False)),
         "style_layers": layers,
         "style_loss": (default_style_loss(layers[0]),),
         "weights": (default_weights(net),),
@@ -149,14 +158,19 @@ def implied_options(options: Mapping[str, Any]) -> dict[str, Any]:
         check_foreign_weights(options)
     default_method = None if foreign or "style_layers" in options else NORMALIZED
     normalized = is_normalized(options.get("style_weights", default_method))
+    if not normalized:
+        check_plain_look(implied.get("style_weight"), options)
     with named_option("net"):
         net = canonical_net(str(options.get("net", DEFAULT_NET)))
         layers = default_style_layers(net, normalized)
-        implied["content_layers"] = default_content_layers(net)
+        given = "style_layers" in options
+        is_mse = options.get("content_loss", MSE) == MSE
+        implied["content_layers"] = default_content_layers(
+            net, normalized and is_mse and not given
+        )
     implied["weights"] = default_weights(net)
     if foreign:
         layers = dict.fromkeys(layers, 1.0)
-    given = "style_layers" in options
     return implied | {
         "style_weights": default_method,
         "style_layers": layers,
@@ -164,6 +178,23 @@ def implied_options(options: Mapping[str, Any]) -> dict[str, Any]:
         "style_growth": NORMALIZED_GROWTH if normalized else 0.0,
         **implied_total_variation(options, normalized),
     }
+
+
+def check_plain_look(implied_weight: float | None, options: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` if a look or strength is given for weights that are plain.
+
+    implied_weight: of the style loss, by the look or strength. That of the default is
+        the default of plain weights too.
+    """
+    if implied_weight in (None, LOOKS[DEFAULT_LOOK]):
+        return
+    name = "look" if options.get("strength") is None else "strength"
+    raise ConfigError(
+        f"{name} {options[name]} is a weight of normalized style losses, and layers or "
+        "style_weights are given without normalization. Add style_weights normalized, "
+        f"or give style_weight in place of {name}.",
+        option=name,
+    )
 
 
 def implied_total_variation(
@@ -230,18 +261,22 @@ def override_options(
         }
     if {"look", "strength"} & set(changes):
         replaced |= {"look", "strength", "style_weight"}
-    if {"style_layers", "style_weights"} & set(changes):
+    if {"style_layers", "style_weights", "convention"} & set(changes):
         replaced.add("style_growth")
-    changes_layers = {"style_layers", "style_weights", "convention"} & set(changes)
-    if changes_layers and options.get("style_loss") == NORMALIZED_STYLE_LOSS:
-        replaced.add("style_loss")
+        if options.get("style_loss") == NORMALIZED_STYLE_LOSS:
+            replaced.add("style_loss")
+    depends_on = {"style_layers", "style_weights", "convention", "content_loss"}
+    if depends_on & set(changes) and (
+        options.get("content_layers") == NORMALIZED_CONTENT_LAYERS
+    ):
+        replaced.add("content_layers")
     is_default = options.get("tv_weight") == TV_WEIGHTS.get(str(options.get("tv_loss")))
-    depends_on = {"style_layers", "style_weights", "tv_loss", "tv_weight"}
+    depends_on = {"style_layers", "style_weights", "convention", "tv_loss", "tv_weight"}
     if is_default and depends_on & set(changes):
         replaced |= {"tv_loss", "tv_weight"}
-    if "style_layers" in changes:
+    if {"style_layers", "convention"} & set(changes):
         replaced.add("style_weights")
-    elif "style_weights" in changes and (
+    if {"style_weights", "convention"} & set(changes) and (
         options.get("style_layers") == NORMALIZED_STYLE_LAYERS
     ):
         replaced.add("style_layers")

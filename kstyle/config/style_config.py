@@ -21,10 +21,10 @@ from kstyle.config.looks import (
     DEFAULT_LOOK,
     DEFAULT_NET,
     LOOKS,
+    NORMALIZED_CONTENT_LAYERS,
     NORMALIZED_STYLE_LAYERS,
     PLAIN_STYLE_LOSS,
     TV_WEIGHTS,
-    VGG_CONTENT_LAYERS,
     LookName,
     implied_options,
     override_options,
@@ -233,7 +233,7 @@ class StyleConfig(pydantic.BaseModel):
         is_later=True,
     )
     content_layers: LayerWeights = option(
-        VGG_CONTENT_LAYERS,
+        NORMALIZED_CONTENT_LAYERS,
         "layers of the content loss, with weights, as conv4_2:1",
         group="Loss",
     )

@@ -183,9 +183,9 @@ def normalized_options(
 def replace_method(config: StyleConfig, options: dict[str, Any]) -> StyleConfig:
     """Return the config with solved `options` in place of `style_weights`."""
     # Without `style_weights` these would be others.
-    names = ("style_loss", "style_growth", "tv_loss", "tv_weight")
+    names = ("content_layers", "style_loss", "style_growth", "tv_loss", "tv_weight")
     kept = {name: getattr(config, name) for name in names}
-    return config.replace(style_weights=None, **kept, **options)
+    return config.replace(style_weights=None, **kept | options)
 
 
 def normalized_style(job: Job, values: dict[str, dict[str, float]]) -> dict[str, Any]:

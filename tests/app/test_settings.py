@@ -106,6 +106,7 @@ def test_settings_of_a_run_repeat_it(tmp_path, options):
 def test_weights_that_a_run_has_solved_are_solved_again(tmp_path):
     config = kstyle.StyleConfig(**PAIR, logdir=str(tmp_path))
     solved = config.replace(
+        content_layers=config.content_layers,
         style_layers=dict.fromkeys(config.style_layers, 7.0),
         style_growth=1.0,
         style_loss=config.style_loss,

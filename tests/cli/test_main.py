@@ -136,7 +136,7 @@ def test_layers_prints_every_layer_of_the_network(net):
     table = [line for line in lines if not line.startswith("--")]
     names = [word for line in table for word in line.split() if word in known]
     assert tuple(names) == known
-    assert lines[-2] == "--content-layers conv4_2  (default)"
+    assert lines[-2] == "--content-layers conv4_2:0.5,conv3_2:2  (default)"
     (row,) = (line for line in table if "conv1_1" in line)
     # 3 x 3 x 3 x 64 + 64 parameters; 2 x 27 x 64 x 224 x 224 operations
     for figure in ("224 x 224", "64", "1,792", "0.173"):

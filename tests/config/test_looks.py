@@ -132,6 +132,39 @@ def test_a_chosen_statistic_stays():
     assert changed.style_loss == "sliced"
 
 
+FINE, COARSE = {"conv4_2": 0.5, "conv3_2": 2}, {"conv4_2": 1}
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({}, FINE),
+        ({"look": "painterly", "content_weight": 4}, FINE),
+        ({"style_weights": "none"}, COARSE),
+        ({"style_layers": "conv3_1"}, COARSE),
+        ({"content_loss": "self-similarity"}, COARSE),
+        ({"content_layers": "conv3_1"}, {"conv3_1": 1}),
+        (
+            {"convention": "gatys-code", "content_weight": 1, "style_weight": 1},
+            COARSE,
+        ),
+    ],
+)
+def test_the_content_layers_follow_from_the_style(options, expected):
+    config = StyleConfig(**options)
+    assert config.content_layers == expected
+    assert StyleConfig().replace(**options) == config
+    assert StyleConfig.from_yaml(config.to_yaml()) == config
+
+
+@pytest.mark.parametrize("look", [{"look": "painterly"}, {"strength": 0.2}])
+@pytest.mark.parametrize("plain", [{"style_layers": "conv3_1"}, {"style_weights": ""}])
+def test_a_look_of_plain_weights_is_refused(look, plain):
+    with pytest.raises(ConfigError, match=f"{list(look)[0]} .*style_weights normal"):
+        StyleConfig(**look, **plain)
+    assert StyleConfig(**look, **plain, style_weight=9).style_weight == 9
+
+
 def total_variation_options(config):
     return config.tv_loss, config.tv_weight
 

@@ -187,6 +187,7 @@ def test_solved_weights_keep_what_their_method_implies():
     solved = replace_method(config, {"style_layers": weights})
     assert solved == config.replace(
         style_layers=weights,
+        content_layers={"conv4_2": 0.5, "conv3_2": 2},
         style_loss="gram,conv2_1=covariance,conv3_1=covariance",
         style_growth=1,
         tv_loss="charbonnier",
