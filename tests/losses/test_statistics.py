@@ -7,10 +7,11 @@ import tensorflow as tf
 
 from kstyle.errors import ConfigError
 from kstyle.losses.base import LossTerm
-from kstyle.losses.moments import GramLoss
+from kstyle.losses.moments import CovarianceLoss, GramLoss, MeanStdLoss
 from kstyle.losses.optimal_transport import RelaxedEMDLoss
 from kstyle.losses.samples import SampleLoss, draw_positions
 from kstyle.losses.terms import loss_terms
+from kstyle.losses.wasserstein import WassersteinLoss
 from kstyle.networks.extractor import build_extractor
 from kstyle.optimizers.lbfgs import LBFGS
 from kstyle.transfer.style_transfer import StyleTransfer
@@ -37,6 +38,36 @@ def test_weights_of_positions_are_not_squared():
     assert float(loss.represent(x, selection)[0, 0, 0]) == pytest.approx(7.75)
 
 
+@pytest.mark.parametrize("loss", [CovarianceLoss(), MeanStdLoss(), WassersteinLoss()])
+def test_weighted_positions_are_as_repeated_ones(loss):
+    # (0, 0) once and (4, 2) three times.
+    covariance, mean = [[3, 1.5], [1.5, 0.75]], [3, 1.5]
+    x = tf.constant(features([[[0.0, 0.0], [4.0, 2.0], [9.0, 9.0]]]))
+    selection = loss.select((1, 3), np.array([[0.2, 0.6, 0]]))
+    repeated = tf.gather(x, [0, 1, 1, 1], axis=2)
+    for found in (loss.represent(x, selection), loss.represent(repeated)):
+        check_moments(loss, found, covariance, mean)
+
+
+def check_moments(loss, found, covariance, mean):
+    """Compare what a loss represents with a covariance and a mean."""
+    expected = {
+        "covariance": covariance,
+        "mean_std": [mean, np.sqrt(np.diag(covariance))],
+        "wasserstein": [*covariance, mean],
+    }
+    np.testing.assert_allclose(found[0], expected[loss.name], rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", [CovarianceLoss(), MeanStdLoss(), WassersteinLoss()])
+def test_a_mixture_covers_the_spread_between_its_styles(loss):
+    # Means (1, 5) and (4, -1), shares 2:1: 2/9 d d^T with d = (3, -6).
+    parts = (features([[[1.0, 5.0]] * 2]), features([[[4.0, -1.0]] * 3]))
+    parts = [loss.complete(loss.collect(tf.constant(x), {}), {}) for x in parts]
+    found = loss.finish(loss.blend(parts, [2 / 3, 1 / 3]))
+    check_moments(loss, found, [[2, -4], [-4, 8]], [2, 3])
+
+
 def test_weights_that_no_layer_can_have_are_refused():
     for weights in (np.ones((2, 3)), np.zeros((2, 2)), np.full((2, 2), -1.0)):
         with pytest.raises(ConfigError, match="weights of the positions"):
@@ -46,7 +77,8 @@ def test_weights_that_no_layer_can_have_are_refused():
 def test_tiles_collect_what_the_whole_collects():
     x = np.random.default_rng(0).random((1, 4, 6, 3), "float32")
     weights = np.random.default_rng(1).random((4, 6), "float32")
-    for loss in (GramLoss(), MeanOfSamples("mean", 7)):
+    moments = GramLoss(), CovarianceLoss(), MeanStdLoss()
+    for loss in (*moments, MeanOfSamples("mean", 7)):
         whole = loss.select((4, 6), weights)
         added = 0.0
         for columns, share in (((0, 2), 1 / 3), ((2, 6), 2 / 3)):
@@ -92,6 +124,11 @@ def region_terms():
         LossTerm(f"style/{k}", k, GramLoss(), 100.0, "style")
         for k in ("conv1_1", "conv3_1")
     ]
+    # Of whole pictures, and of a region.
+    terms += [
+        LossTerm(f"style/{tag}", "conv1_1", CovarianceLoss(), 100.0, "style")
+        for tag in ("covariance", "inside")
+    ]
     samples = LossTerm("style/conv2_1", "conv2_1", MeanOfSamples("m", 40), 1.0, "style")
     return (*terms, samples, *loss_terms({"conv2_1": 8}, {}, 3))
 
@@ -99,6 +136,7 @@ def region_terms():
 def test_tiles_with_regions_and_two_styles_are_as_the_whole(extractor, random_picture):
     size, terms, generator = (54, 37), region_terms(), np.random.default_rng(0)
     sizes = {"style/conv1_1": (54, 37), "style/conv2_1": (27, 18)}
+    sizes["style/inside"] = (54, 37)
     weights = {tag: generator.random(shape) for tag, shape in sizes.items()}
     styles = [
         TargetPicture(random_picture(35, 42, seed=1), 0.75),
@@ -132,18 +170,32 @@ def test_tiles_with_regions_and_two_styles_are_as_the_whole(extractor, random_pi
     assert np.linalg.norm(other - gradient) <= 1e-4 * np.linalg.norm(gradient)
 
 
+def test_the_target_covers_the_spread_between_the_styles(extractor):
+    terms = (LossTerm("style/conv1_1", "conv1_1", CovarianceLoss(), 1.0, "style"),)
+    colors = [np.full((4, 4, 3), color, "float32") for color in (0.2, 0.8)]
+    shares = 2 / 3, 1 / 3
+    styles = [TargetPicture(*each) for each in zip(colors, shares, strict=True)]
+    (found,) = compute_targets(extractor, terms, {"style": styles}).values()
+    first, second = (extractor(x[None])["conv1_1"][0, 0, 0].numpy() for x in colors)
+    expected = 2 / 9 * np.outer(first - second, first - second)
+    np.testing.assert_allclose(found[0], expected, atol=1e-4 * expected.max())
+
+
 def test_a_region_pulls_only_at_its_own_positions(extractor, random_picture):
     size = (32, 32)
     left = np.zeros(size, "float32")
     left[:, :16] = 1
-    terms = (LossTerm("style/conv1_1", "conv1_1", GramLoss(), 1.0, "style"),)
+    terms = tuple(
+        LossTerm(f"style/{loss.name}", "conv1_1", loss, 1.0, "style")
+        for loss in (GramLoss(), CovarianceLoss())
+    )
     content = random_picture(*size)
     model = StyleTransfer(
         extractor,
         terms,
         content,
         random_picture(*size, seed=1),
-        position_weights={"style/conv1_1": left},
+        position_weights={term.tag: left for term in terms},
     )
     model.compile(keras.optimizers.Adam())
     model.evaluate_losses()

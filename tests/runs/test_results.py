@@ -16,7 +16,7 @@ from kstyle.runs.job import prepare
 from kstyle.runs.model_cache import ModelCache
 from kstyle.runs.pipeline import run_job
 from kstyle.runs.provenance import read_run
-from kstyle.runs.results import losses_of_result
+from kstyle.runs.results import losses_of_result, write_result
 
 
 class Witness(EverySteps):
@@ -81,19 +81,50 @@ def hue(pixels):
     return oklab_of_srgb(pixels)[..., 1:]
 
 
+def is_finer_than_8_bits(values):
+    """Whether few values are near one of 8 bits."""
+    levels = 255 * values
+    return np.mean(np.abs(levels - np.rint(levels)) > 0.1) > 0.7
+
+
 def test_keep_gives_the_hues_of_the_content_and_alpha(small_run, random_picture):
-    content = Picture(0.4 + 0.2 * random_picture(16, 24), np.full((16, 24), 0.5))
-    save_picture(small_run["content"], content)
+    content = Picture(0.4 + 0.2 * random_picture(16, 24), np.full((16, 24), 0.3))
+    save_picture(small_run["content"], content, bits=16)
     config = StyleConfig(**small_run | {"color": "keep", "bits": 16})
     result = stylize(config)
     expected = hue(resize(content.pixels, result.picture.size))
     found = read(result.path)
-    np.testing.assert_allclose(hue(found), expected, atol=0.01)
-    assert result.picture.alpha.mean() == pytest.approx(0.5, abs=0.01)
+    np.testing.assert_allclose(hue(found), expected, atol=1e-4)
+    assert is_finer_than_8_bits(found)
+    np.testing.assert_allclose(result.picture.alpha, 0.3, atol=1e-5)
     assert abs(found - read(result.folder / "before_recoloring.png")).max() > 0.02
     assert hue(read(result.folder / "snapshots/step_000004.png")) == pytest.approx(
         hue(found), abs=0.02
     )
+
+
+@pytest.mark.parametrize("color", ["keep", "match", "exact"])
+def test_a_result_has_its_colors_and_alpha_in_16_bits(small_run, color):
+    alpha = np.float32([[0.3, 0.7]]).repeat(12, axis=1).repeat(16, axis=0)
+    content = Picture(read(small_run["content"]), alpha)
+    save_picture(small_run["content"], content, bits=16)
+    # No colour of the result is outside of sRGB.
+    save_picture(small_run["style"], 0.3 + 0.4 * read(small_run["style"]))
+    job = prepare(StyleConfig(**small_run | {"color": color, "bits": 16}))
+    pixels = 0.4 + 0.2 * job.content_at((12, 18))[::-1]
+    expected = write_result(job, pixels, "finished").pixels
+    found = load_picture(job.output)
+    assert is_finer_than_8_bits(found.pixels)
+    np.testing.assert_allclose(found.pixels, expected, atol=1e-5)
+    np.testing.assert_allclose(found.alpha[:, [0, -1]], [[0.3, 0.7]] * 12, atol=1e-5)
+    if color == "match":  # the style had it before the run
+        np.testing.assert_array_equal(expected, pixels)
+    lightness = oklab_of_srgb(found.pixels)[..., 0]
+    np.testing.assert_allclose(lightness, oklab_of_srgb(pixels)[..., 0], atol=1e-4)
+    if color == "exact":
+        style = job.style_at(job.scales[-1].style_size)
+        mean = hue(style).mean((0, 1))
+        np.testing.assert_allclose(hue(found.pixels).mean((0, 1)), mean, atol=1e-3)
 
 
 def test_losses_of_a_recolored_result_are_of_the_last_step(small_run):
@@ -107,3 +138,15 @@ def test_match_gives_the_style_the_colors_of_the_content(small_run):
     found = read_pictures(config)
     mean, _ = color_statistics(found.content.pixels)
     np.testing.assert_allclose(color_statistics(found.styles[0])[0], mean, atol=0.01)
+
+
+def test_match_gives_the_style_no_colors_that_are_transparent(small_run):
+    style = read(small_run["style"])
+    sides = np.float32([[[0.7, 0.4, 0.3], [0.3, 0.4, 0.9]]])
+    alpha = np.float32([[1, 0]]).repeat(8, axis=0)
+    save_picture(small_run["content"], Picture(sides.repeat(8, axis=0), alpha))
+    for color in ("match", "keep"):
+        (found,) = read_pictures(StyleConfig(**small_run | {"color": color})).styles
+        assert found.mean((0, 1)) == pytest.approx((0.7, 0.4, 0.3), abs=0.01)
+    (found,) = read_pictures(StyleConfig(**small_run | {"color": "exact"})).styles
+    np.testing.assert_array_equal(found, style)
