@@ -9,6 +9,8 @@ installed. Each picture is made by a command in a new process; the seconds and s
 all are printed. `dots` is the fine detail in the flattest third of the photograph
 (`fine_detail`), `painting_dots` that in the flattest third of the painting.
 
+`--ways look-faithful look-balanced look-painterly look-pastiche` paints the looks.
+
 The pictures lie in a folder beside the sheet. With `--reuse earlier gatys pastiche`
 those of an earlier call are taken for these ways, and only the default is painted.
 """
@@ -26,6 +28,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 import kstyle
+from kstyle.config import looks
 from kstyle.images.picture import fit_long_edge, resize
 
 GATYS = "conv1_1:195,conv2_1:48.8,conv3_1:12.2,conv4_1:3.05,conv5_1:3.05"
@@ -34,6 +37,7 @@ WAYS = {
     "earlier": ["--style-weights", "none"],
     "gatys": ["--style-weights", "none", "--style-layers", GATYS],
 }
+LOOKS = {f"look-{name}": ["--look", name] for name in looks.LOOKS}
 SCORES = ("lpips", "dists_content", "dists_style", "content_distance")
 PAIRS = (
     ("sample:coffee", "sample:night"),
@@ -56,7 +60,7 @@ def command_of(pair, way, size, out, pastiche_steps):
         command = ["pastiche", "-c", content, "-s", style, "-o", out, "--no-verbose"]
         command += ["--device", "cpu", "--num-steps", pastiche_steps]
         return [*command, "--size", size, "--style-size", size]
-    command = [sys.executable, "-m", "kstyle", "stylize", *pair, *WAYS[way]]
+    command = [sys.executable, "-m", "kstyle", "stylize", *pair, *(WAYS | LOOKS)[way]]
     command += ["--size", size, "-o", out, "--overwrite", "--quiet"]
     return [*command, "--logdir", out.parent / "logs", "--snapshot-every", 0]
 
@@ -145,15 +149,15 @@ def sheet_row(paths, edge):
 
 
 def main():
-    known = [*WAYS, "pastiche"]
+    known, others = [*WAYS, "pastiche"], [*LOOKS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sheet", type=Path)
     parser.add_argument("--size", type=int, default=256, help="long edge, px")
     parser.add_argument("--edge", type=int, default=256, help="on the sheet, px")
     parser.add_argument("--pair", nargs=2, action="append")
     parser.add_argument("--pastiche-steps", type=int, default=300)
-    parser.add_argument("--ways", nargs="+", choices=known, help="all by default")
-    parser.add_argument("--reuse", nargs="+", choices=known, default=[])
+    parser.add_argument("--ways", nargs="+", choices=known + others)
+    parser.add_argument("--reuse", nargs="+", choices=known + others, default=[])
     options = parser.parse_args()
     folder = options.sheet.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)

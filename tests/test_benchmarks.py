@@ -23,8 +23,8 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             {"vgg16_content_ratio", "vgg16_noise_ratio"},
         ),
         (
-            ["style_losses.py", "--size", "32", "--steps", "1", "--names", "mean-std"],
-            {"gram_ms", "mean-std"},
+            ["style_losses.py", "--size", "32", "--steps", "1", "--names", "regions"],
+            {"gram_ms", "regions"},
         ),
         (["default_step.py", "--size", "32", "--steps", "1"], {"earlier_ms", "ratio"}),
         (
