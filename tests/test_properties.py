@@ -112,7 +112,7 @@ def options(draw):
     first, second = (st.dictionaries(known, weights, min_size=n) for n in (1, 0))
     pair = draw(st.permutations([draw(first), draw(second)]))
     given |= dict(zip(layers, pair, strict=True))
-    if not any(given["style_layers"].values()):
+    if not (any(given["style_layers"].values()) and given["style_weight"]):
         given["finish"] = None
     given["preprocess"] = "auto"  # that of the networks in the package is known
     if given["average"]:

@@ -13,6 +13,7 @@ from kstyle.cli.preview import TerminalPreview, open_in_viewer
 from kstyle.cli.progress import watch_run
 from kstyle.cli.signals import ending_signal
 from kstyle.cli.streams import print_to_stderr
+from kstyle.config.option_types import counted
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.hardware.tensorflow_setup import load_tensorflow
@@ -131,7 +132,7 @@ class BatchLines(SilentBatchWatch):
             return
         if outcome.path is None:
             status = STATUS_WORDS.get(outcome.status, "not done")
-            text = f"{outcome_name(outcome)}: {status}"
+            text = f"{pictures_in_words(outcome.config)}: {status}"
         else:
             note = " (interrupted)" if outcome.status == "interrupted" else ""
             text = f"{one_line(str(outcome.path))}{note}, {outcome.seconds:.1f} s"
@@ -139,10 +140,15 @@ class BatchLines(SilentBatchWatch):
         click.echo(f"{place} {text}, ETA {format_time(self.clock.seconds_left())}")
 
 
-def outcome_name(outcome: BatchOutcome) -> str:
-    """Return the pictures of an outcome in words."""
-    styles = [Path(style.picture).name for style in outcome.config.style_sources()]
-    return one_line(f"{outcome.config.content} in the style of {' and '.join(styles)}")
+def pictures_in_words(config: StyleConfig) -> str:
+    """Return the pictures of a run in words."""
+    styles = [Path(style.picture).name for style in config.style_sources()]
+    return one_line(f"{config.content} in the style of {' and '.join(styles)}")
+
+
+def print_failure(config: StyleConfig, error: str) -> None:
+    """Print which picture of a batch failed, and why."""
+    print_to_stderr(f"failed: {pictures_in_words(config)}: {one_line(error)}")
 
 
 def batch_overview(plan: BatchPlan, other_files: int) -> str:
@@ -154,19 +160,18 @@ def batch_overview(plan: BatchPlan, other_files: int) -> str:
     if failed := states.count("failed"):
         parts.append(f"{failed} that cannot be used")
     if other_files:
-        parts.append(f"{other_files} other files skipped")
-    return f"{len(states)} pictures: {', '.join(parts)}"
+        parts.append(f"{counted(other_files, 'other file')} skipped")
+    return f"{counted(len(states), 'picture')}: {', '.join(parts)}"
 
 
 def print_outcomes(outcomes: Sequence[BatchOutcome], *, quiet: bool) -> None:
     """Print what was not done, what failed and why, and the counts."""
     for outcome in outcomes:
         if outcome.status in ("left", "interrupted"):
-            print_to_stderr(f"not done: {outcome_name(outcome)}")
+            print_to_stderr(f"not done: {pictures_in_words(outcome.config)}")
     for outcome in outcomes:
         if outcome.status == "failed":
-            name, reason = outcome_name(outcome), one_line(outcome.error)
-            print_to_stderr(f"failed: {name}: {reason}")
+            print_failure(outcome.config, outcome.error)
     unfinished = [o for o in outcomes if o.status in ("left", "interrupted")]
     if any(outcome.config.output for outcome in unfinished) and not quiet:
         print_to_stderr("Run the same command again to continue.")
@@ -186,7 +191,7 @@ def entry_work(entry: BatchEntry) -> float:
 def print_batch_estimate(
     plan: BatchPlan, other_files: int, seconds_per_gflop: Callable[[str], float]
 ) -> None:
-    """Print the estimated time and memory of a batch."""
+    """Print the estimated time and memory of a batch, and what cannot be used."""
     sizes: set[tuple[int, int]] = set()
     seconds, steps, most_bytes = 0.0, 0, 0
     for entry in plan.todo():
@@ -200,8 +205,11 @@ def print_batch_estimate(
         sizes.add(size)
         seconds, steps = seconds + estimate.seconds, steps + estimate.steps
         most_bytes = max(most_bytes, estimate.bytes)
+    for entry in plan.entries:
+        if entry.state == "failed":
+            print_failure(entry.config, entry.error)
     click.echo(batch_overview(plan, other_files))
     click.echo(
-        f"in all: {len(sizes)} sizes, {steps} steps, {format_time(seconds)}, "
-        f"{most_bytes / 1e9:.1f} GB, estimated"
+        f"in all: {counted(len(sizes), 'size')}, {counted(steps, 'step')}, "
+        f"{format_time(seconds)}, {most_bytes / 1e9:.1f} GB, estimated"
     )

@@ -9,6 +9,7 @@ import click
 
 from kstyle.cli.common import one_line, print_path
 from kstyle.cli.options import format_value
+from kstyle.config.option_types import counted
 from kstyle.networks.architecture import LayerInfo
 from kstyle.planning.estimates import Estimate
 from kstyle.planning.regions import RegionAtScale
@@ -207,7 +208,7 @@ def print_scale_estimates(
         rows.append((size, estimate.steps, *format_cost(estimate)))
     print_table(None, ("size", "steps", "time", "memory"), rows)
     time, memory = format_cost(total)
-    click.echo(f"in all: {total.steps} steps, {time}, {memory}, estimated")
+    click.echo(f"in all: {counted(total.steps, 'step')}, {time}, {memory}, estimated")
     if shortage is not None:
         click.echo(f"This would be refused. {one_line(shortage)}")
 
@@ -221,7 +222,7 @@ def print_result(result: "StyleResult", *, quiet: bool) -> None:
     verb = "interrupted, kept" if result.interrupted else "wrote"
     click.echo(
         f"{verb} {one_line(str(result.path))} ({width} x {height}, "
-        f"{result.steps} steps, {result.seconds:.1f} s)"
+        f"{counted(result.steps, 'step')}, {result.seconds:.1f} s)"
     )
     if result.interrupted:
         click.echo(f"kstyle resume {shlex.quote(str(result.folder))}")

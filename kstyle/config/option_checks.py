@@ -7,7 +7,7 @@ from kstyle.config.layer_balance import (
     parse_balance_method,
     parse_content_method,
 )
-from kstyle.config.option_types import named_option
+from kstyle.config.option_types import counted, named_option
 from kstyle.errors import ConfigError, WeightsError
 from kstyle.images.picture import parse_crop
 from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES, choose_losses
@@ -94,7 +94,7 @@ def check_built_in_network(net: str, preprocess: str) -> None:
     """Refuse an input format, which a built-in network has already."""
     if preprocess != "auto":
         raise ConfigError(
-            f"{net} is built in, and its input is known: leave preprocess out.",
+            f"preprocess: {net} is built in, and its input is known. Leave it out.",
             option="preprocess",
         )
 
@@ -111,20 +111,20 @@ def check_keras_network(
     """Refuse options that a network which is not built in has no layers for."""
     if tile != "off":
         raise ConfigError(
-            f"{net} cannot be computed in tiles, only {', '.join(NETWORKS)}: "
-            "leave tile out, or use a smaller size.",
+            f"tile: {net} cannot be computed in tiles, only {', '.join(NETWORKS)}. "
+            "Leave it out, or use a smaller size.",
             option="tile",
         )
     if padding == "valid":
         raise ConfigError(
-            f"{net} needs its padding, as branches that are added must have "
-            "the same size: use same, reflect or replicate.",
+            f"padding: {net} needs its padding, as branches that are added must have "
+            "the same size. Use same, reflect or replicate.",
             option="padding",
         )
     if pool == "max" and not get_graph(net).has_maximum_pooling:
         raise ConfigError(
-            f"{net} has no maximum pooling with a stride that an average "
-            "could replace: leave pool out.",
+            f"pool: {net} has no maximum pooling with a stride that an average could "
+            "replace. Leave it out.",
             option="pool",
         )
     with named_option("preprocess"):
@@ -136,13 +136,24 @@ def check_keras_network(
             raise ConfigError(str(error)) from None
 
 
-def check_finish(finish: str, style_layers: Mapping[str, float]) -> None:
-    """Refuse a finish that is unknown or has no style layers to work with."""
+def check_finish(
+    finish: str, style_layers: Mapping[str, float], style_weight: float
+) -> None:
+    """Refuse a finish that is unknown or has nothing to pull with.
+
+    The weight of a layer in it is that of the run, times a factor.
+    """
     with named_option("finish"):
         parse_finish(finish)
     if not any(style_layers.values()):
         raise ConfigError(
             "finish needs style layers with a weight. Name some, or leave it out.",
+            option="finish",
+        )
+    if not style_weight:
+        raise ConfigError(
+            "finish needs a style_weight above 0, which its steps pull with. Give one, "
+            "or leave it out.",
             option="finish",
         )
 
@@ -163,10 +174,9 @@ def check_blend(blend: tuple[float, ...] | None, styles: int) -> None:
     """Refuse shares that are not as many as the styles."""
     if blend is not None and len(blend) != (styles if styles > 1 else 0):
         raise ConfigError(
-            f"blend: {len(blend)} shares for {styles} style "
-            f"{'pictures' if styles > 1 else 'picture'}. Name as many styles as "
-            "shares: stylize CONTENT STYLE STYLE --blend 2,1 (each --style is a "
-            "separate run).",
+            f"blend: {counted(len(blend), 'share')} for "
+            f"{counted(styles, 'style picture')}. Name as many styles as shares: "
+            "stylize CONTENT STYLE STYLE --blend 2,1 (each --style is a separate run).",
             option="blend",
         )
 

@@ -168,28 +168,29 @@ Natural = Annotated[int, NumberCheck, Field(ge=0)]
 Count = Annotated[int, NumberCheck, Field(ge=1)]
 EdgeLength = Annotated[int, NumberCheck, Field(ge=1, le=MAX_EDGE)]
 TileEdge = Annotated[int, NumberCheck, Field(ge=MIN_TILE, le=MAX_EDGE)]
+# `one_of` comes last, so that it sees, and names, the value as it was typed.
 TileOption = Annotated[
     Literal["off", "whole"] | TileEdge,
-    one_of(f"off, whole or an edge from {MIN_TILE} to {MAX_EDGE} pixels"),
     BeforeValidator(parse_off),
+    one_of(f"off, whole or an edge from {MIN_TILE} to {MAX_EDGE} pixels"),
 ]
 FitOption = Annotated[Literal["auto", "off"], BeforeValidator(parse_off)]
 EdgeLengths = Annotated[tuple[EdgeLength, ...], Field(min_length=1)]
 ScalesOption = Annotated[
     Literal["auto"] | EdgeLength | EdgeLengths,
-    one_of("auto, how many, or long edges as 128,256,512"),
     BeforeValidator(parse_scales),
+    one_of("auto, how many, or long edges as 128,256,512"),
 ]
 ShortEdgeOption = Annotated[
     Literal["original"] | EdgeLength | None,
-    one_of(f"a short edge from 1 to {MAX_EDGE} pixels, or original"),
     BeforeValidator(empty_as_none),
+    one_of(f"a short edge from 1 to {MAX_EDGE} pixels, or original"),
 ]
 DeviceOption = Annotated[str, AfterValidator(check_device_text)]
 Shares = Annotated[
     tuple[Positive, ...] | None,
-    one_of("numbers above 0, one for each style, as 2,1"),
     BeforeValidator(parse_numbers),
+    one_of("numbers above 0, one for each style, as 2,1"),
 ]
 LayerWeights = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]
 NetworkName = Annotated[str, BeforeValidator(as_path_text), AfterValidator(check_net)]
@@ -213,6 +214,11 @@ def option_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return "none" if value is None else str(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 share", "2 shares"."""
+    return f"{number} {noun if number == 1 else noun + 's'}"
 
 
 MAX_LISTED_NAMES = 20  # known names in a message

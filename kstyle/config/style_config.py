@@ -4,6 +4,7 @@ The command line, YAML files, experiments and the record of a run all take their
 defaults and help texts from the fields below.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self, cast
 
 import pydantic
@@ -76,7 +77,11 @@ from kstyle.config.style_source import (
     fold_styles,
 )
 from kstyle.errors import ConfigError
-from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES
+from kstyle.losses.names import (
+    CONTENT_LOSS_NAMES,
+    STYLE_LOSS_NAMES,
+    expand_loss_layers,
+)
 from kstyle.networks.registry import (
     NET_FORMS,
     get_architecture,
@@ -190,13 +195,6 @@ class StyleConfig(pydantic.BaseModel):
         is_path=True,
         is_later=True,
     )
-    region_layers: dict[str, LayerWeights] = option(
-        {},
-        "layers of the style loss of single regions, with weights, in place of "
-        "style_layers: {NAME: {conv3_1: 2}}, as normalized weights are solved",
-        group="Pictures",
-        is_later=True,
-    )
     output: OptionalPathText = option(
         None,
         "file of the result; default: result.png in the run's folder",
@@ -257,6 +255,13 @@ class StyleConfig(pydantic.BaseModel):
         "layers of the style loss, with weights, as conv3_1:2,conv4_1:0.5, which are "
         "not normalized unless --style-weights says so",
         group="Style",
+    )
+    region_layers: dict[str, LayerWeights] = option(
+        {},
+        "layers of the style loss of single regions, with weights, in place of "
+        "style_layers: {NAME: {conv3_1: 2}}, as normalized weights are solved",
+        group="Pictures",
+        is_later=True,
     )
     style_weights: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
         NORMALIZED,
@@ -544,6 +549,37 @@ class StyleConfig(pydantic.BaseModel):
         with named_option(str(info.field_name)):
             return get_architecture(info.data["net"]).expand_layers(value)
 
+    @pydantic.field_validator("region_layers")
+    @classmethod
+    def _expand_region_layers(
+        cls, value: dict[str, dict[str, float]], info: pydantic.ValidationInfo
+    ) -> dict[str, dict[str, float]]:
+        if "net" not in info.data:  # it was refused
+            return value
+        architecture, found = get_architecture(info.data["net"]), {}
+        with named_option("region_layers"):
+            for region, layers in value.items():
+                found[region] = architecture.expand_layers(layers)
+                architecture.check_layers(found[region])
+        return found
+
+    @pydantic.field_validator("style_loss", "content_loss")
+    @classmethod
+    def _expand_loss_layers(cls, value: str, info: pydantic.ValidationInfo) -> str:
+        name = str(info.field_name)
+        layers = info.data.get(name.replace("_loss", "_layers"))
+        if "net" not in info.data or layers is None:  # it was refused
+            return value
+        architecture = get_architecture(info.data["net"])
+
+        def resolve(layer: str) -> Iterable[str]:
+            found = architecture.expand_layers({layer: 1.0})
+            architecture.check_layers(found)
+            return found
+
+        with named_option(name):
+            return expand_loss_layers(value, layers, resolve)
+
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         check_layers(self.net, self.content_layers, self.style_layers)
@@ -576,7 +612,7 @@ class StyleConfig(pydantic.BaseModel):
                 pool=self.pool,
             )
         if self.finish is not None:
-            check_finish(self.finish, self.style_layers)
+            check_finish(self.finish, self.style_layers, self.style_weight)
         check_crops(self.content_crop, self.style_crop, [s.crop for s in self.styles])
         check_blend(self.blend, max(1, len(self.styles)))
         check_regions(self.style_sources(), self.content_map, self.blend)

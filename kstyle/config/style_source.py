@@ -18,6 +18,7 @@ from kstyle.config.option_types import (
     PathText,
     Positive,
     ShortEdgeOption,
+    counted,
     empty_as_none,
 )
 from kstyle.errors import ConfigError
@@ -71,8 +72,9 @@ def fold_styles(options: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if len(values) not in (1, count):
             raise ConfigError(
-                f"{option}: {len(values)} values for {count} style pictures. Give one "
-                "for all, or one for each.",
+                f"{option}: {counted(len(values), 'value')} for "
+                f"{counted(count, 'style picture')}. Give one for all, or one for "
+                "each.",
                 option=option,
             )
         del found[option]
@@ -163,10 +165,13 @@ def check_regions(
             option="region",
         )
     if (content_map is not None or any(maps)) and not (content_map and all(maps)):
+        given, missing = "content_map", "style_map"
+        if not content_map:
+            given, missing = missing, given
         raise ConfigError(
-            "content_map and style_map go together: one picture in the shape of the "
+            f"{given} and {missing} go together: one picture in the shape of the "
             "content, and one in that of each style, in the same colours.",
-            option="style_map" if content_map else "content_map",
+            option=given,
         )
     if any(regions) and not all(regions):
         number = regions.index(None) + 1

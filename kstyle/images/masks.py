@@ -11,6 +11,9 @@ from kstyle.images.picture import Picture
 GREY_TOLERANCE = 0.1
 # What is less counts as 0: half of a level of 8 bits.
 LEAST_WEIGHT = 0.5 / 255
+# A mask without a lighter place paints next to nothing: it is one of 0 and 1 in a file
+# of 0..255, or worse.
+LEAST_PEAK = 0.02
 # Relative difference of the proportions of a mask and of its picture.
 PROPORTION_TOLERANCE = 0.02
 # Distance of two colours of a map that are taken for one, of RGB in 0..1: JPEG noise
@@ -24,7 +27,8 @@ def read_grey_mask(picture: Picture, name: str) -> np.ndarray:
     """Return the weights of a grey picture: float32 `(height, width)` in [0, 1].
 
     name: what messages call it.
-    Raises: ImageError: it has transparency or colours, or is black all over.
+    Raises: ImageError: it has transparency or colours, or is black or almost black all
+        over.
     """
     check_opaque(picture, name)
     low, high = picture.pixels.min(axis=2), picture.pixels.max(axis=2)
@@ -40,12 +44,24 @@ def read_grey_mask(picture: Picture, name: str) -> np.ndarray:
             f"{name} is black all over, so no place would have its style. Draw the "
             "region in white."
         )
+    check_peak(mask, name)
     return mask
+
+
+def check_peak(mask: np.ndarray, name: str) -> None:
+    """Refuse a mask that is almost black all over. Raises: ImageError."""
+    peak = float(mask.max())
+    if peak < LEAST_PEAK:
+        raise ImageError(
+            f"{name} is almost black: its lightest grey level is {255 * peak:.3g} of "
+            "255, and a mask is white where the style applies. Multiply one of 0 and 1 "
+            "by 255, or make it lighter in a paint program."
+        )
 
 
 def check_opaque(picture: Picture, name: str) -> None:
     """Refuse a mask with transparency, which could mean either. Raises: ImageError."""
-    if picture.alpha is not None:
+    if picture.alpha is not None and picture.alpha.min() < 1:
         raise ImageError(
             f"{name} is transparent in places, and a mask's weights are its grey "
             "levels. Save it without alpha. (The content's own alpha is the mask with "

@@ -4,7 +4,7 @@ Imports no TensorFlow: options are checked with it.
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from kstyle.errors import ConfigError
 
@@ -54,6 +54,34 @@ def choose_losses(
         chosen[layer] = name
     default = chosen.get("", names[0])
     return {layer: chosen.get(layer, default) for layer in layers}
+
+
+def expand_loss_layers(
+    text: str, layers: Iterable[str], resolve: Callable[[str], Iterable[str]]
+) -> str:
+    """Replace other names of layers and patterns in a text for `choose_losses`.
+
+    layers: that have a loss; of those that a pattern fits, the others are left out.
+    resolve: returns the layers of a network that a name or pattern stands for.
+    Raises: ConfigError: a pattern fits none of `layers`.
+    """
+    layers = tuple(layers)
+    parts = []
+    for part in text.split(","):
+        layer, equals, name = (x.strip() for x in part.rpartition("="))
+        found = list(resolve(layer)) if equals else [layer]
+        if found == [layer]:
+            parts.append(part)
+            continue
+        if len(found) > 1:
+            found = [each for each in found if each in layers]
+        if not found:
+            raise ConfigError(
+                f"{layer!r} has a loss, but fits none of the layers "
+                f"{', '.join(layers)}. Name one of its layers there as well."
+            )
+        parts += [f"{each}={name}" for each in found]
+    return ",".join(parts)
 
 
 def known_names(name: str, names: Sequence[str]) -> str:

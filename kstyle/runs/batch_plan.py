@@ -2,9 +2,9 @@
 
 The plan has the pictures under their names, checked, in the order of their runs.
 
-What several of them need (styles, weights, folders) is read at once and refused if it
-cannot be used. Of the contents only the headers are read, and one that cannot be used
-is only its own failure.
+What several of them need (styles, masks and maps of regions, weights, folders) is read
+at once and refused if it cannot be used. Of the contents only the headers are read, and
+one that cannot be used, or that a mask does not fit, is only its own failure.
 """
 
 import collections
@@ -17,21 +17,26 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
+from kstyle.config.option_types import counted
 from kstyle.config.style_config import PATH_OPTIONS, StyleConfig
+from kstyle.config.style_source import ALPHA
 from kstyle.errors import ConfigError, KStyleError
 from kstyle.hardware.machine import THIS_MACHINE, Machine
 from kstyle.hardware.precision import explain_precision, resolve_precision
 from kstyle.images import reading, writing
 from kstyle.planning.memory_fit import fit_memory
+from kstyle.planning.regions import skipped_layers
 from kstyle.planning.scales import ScalePlan, Size, plan_scales_of_run
 from kstyle.runs.inputs import (
     InputCache,
     check_packages,
     load_config_weights,
     read_content_size,
+    read_regions,
     read_style,
 )
 from kstyle.runs.job import Job
+from kstyle.runs.region_inputs import region_words
 
 PICTURE_SUFFIXES = tuple(
     suffix for suffixes in reading.READABLE_SUFFIXES.values() for suffix in suffixes
@@ -187,8 +192,9 @@ def pictures_in(folder: str | os.PathLike[str]) -> tuple[list[str], int]:
     ]
     if not found:
         raise ConfigError(
-            f"There is no picture in {folder}, which has {len(files)} files. Name a "
-            f"folder with {', '.join(PICTURE_SUFFIXES)}."
+            f"There is no picture in {folder}, which has "
+            f"{counted(len(files), 'file')}. Name a folder with "
+            f"{', '.join(PICTURE_SUFFIXES)}."
         )
     return found, len(files) - len(found)
 
@@ -275,15 +281,20 @@ def make_batch_plan(
     }
     for path in places.values():
         writing.check_writable(path, overwrite=True)
-    entries = []
+    entries: list[BatchEntry] = []
+    problems: dict[tuple[Size, str], str] = {}
     for config in configs:
         check_packages(config)
         load_config_weights(config, inputs)
         if config.has_init_file():
             inputs.load_picture(config.init)
+        if config.has_regions():
+            inputs.load_masks(config)
         of_styles = [sizes[s.picture, s.crop] for s in config.style_sources()]
         available = machine.available_bytes(config.device)
-        entries.append(check_entry(config, of_styles, available, overwrite))
+        entries.append(
+            check_entry(config, of_styles, available, overwrite, inputs, problems)
+        )
     for config in requested:
         explain_precision(config.precision, config.device, machine)
     return BatchPlan(tuple(entries), inputs, machine)
@@ -294,8 +305,13 @@ def check_entry(
     style_sizes: Sequence[Size],
     available: int | None,
     overwrite: bool,
+    inputs: InputCache,
+    problems: dict[tuple[Size, str], str],
 ) -> BatchEntry:
-    """Return the entry of one picture; `available` as for `fit_memory`."""
+    """Return the entry of one picture.
+
+    available: as for `fit_memory`. problems: as for `region_problem`.
+    """
     try:
         replaces = False
         if config.output is not None:
@@ -307,9 +323,38 @@ def check_entry(
         sizes = content_size, *style_sizes
         fitted = fit_memory(config, *sizes, available=available)
         scales = plan_scales_of_run(fitted, *sizes)
+        if problem := region_problem(fitted, scales, inputs, problems):
+            return BatchEntry(config, config, "failed", problem)
         return BatchEntry(fitted, config, scales=scales, replaces=replaces)
     except KStyleError as error:
         return BatchEntry(config, config, "failed", str(error))
+
+
+def region_problem(
+    config: StyleConfig,
+    scales: Sequence[ScalePlan],
+    inputs: InputCache,
+    problems: dict[tuple[Size, str], str],
+) -> str:
+    """Return why the masks do not fit a content, as its run would say; "" if they do.
+
+    A mask is not looked at again for contents of one size: a large one takes a second.
+    Those of a run that needs the content's alpha are not looked at: a header does not
+    have it.
+    problems: those found before.
+    """
+    if ALPHA in region_words(config):
+        return ""
+    # Not JSON, which has no paths that are not UTF-8.
+    options = repr(config.model_dump(exclude={"content", "output"}))
+    key = reading.picture_size(config.content), options
+    if key not in problems:
+        problems[key] = ""
+        try:
+            skipped_layers(config, read_regions(config, None, inputs), scales)
+        except KStyleError as error:
+            problems[key] = str(error)
+    return problems[key]
 
 
 def is_finished_result(path: str | os.PathLike[str]) -> bool:

@@ -16,10 +16,17 @@ from kstyle.networks.registry import get_architecture
 from kstyle.networks.weights import NetWeights, load_weights, weights_hash
 from kstyle.planning.regions import Region
 from kstyle.planning.scales import Size
-from kstyle.runs.region_inputs import read_regions
+from kstyle.runs.region_inputs import (
+    RegionMasks,
+    check_region_names,
+    fit_regions,
+    mask_files,
+    read_masks,
+)
 
 MAX_PICTURE_BYTES = 2**28  # a painting of 20 megapixels, or a hundred small ones
 MAX_STYLE_BYTES = 2**26  # of style pictures resized to the scales
+MAX_MASK_SETS = 4  # of all regions of a run; a batch has one, or one for each style
 MAX_WEIGHT_SETS = 2  # a VGG19 down to conv5_1 is 50 MB
 
 # Values of the option `color` with which the style gets the colours of the content
@@ -37,6 +44,7 @@ class InputCache:
         self.resized: LRUCache[tuple[np.ndarray, np.ndarray]] = LRUCache(
             MAX_STYLE_BYTES, lambda pair: pair[1].nbytes
         )
+        self.masks: LRUCache[RegionMasks] = LRUCache(MAX_MASK_SETS)
         self.weights: LRUCache[NetWeights] = LRUCache(MAX_WEIGHT_SETS)
 
     def load_picture(self, path: str) -> Picture:
@@ -52,6 +60,18 @@ class InputCache:
             return pixels, resize(pixels, size)
 
         return self.resized.get((id(pixels), size), make)[1]
+
+    def load_masks(self, config: StyleConfig) -> RegionMasks:
+        """Read the masks and maps of a run that has regions, as `read_masks`.
+
+        Raises: ConfigError: also if `region_layers` names another region.
+        """
+        files = mask_files(config)
+        crops = tuple(style.crop for style in config.style_sources())
+        key = files, crops, tuple(file_hash(picture_file(path)) for path in files)
+        masks = self.masks.get(key, lambda: read_masks(config, self.load_picture))
+        check_region_names(config, masks)
+        return masks
 
     def load_weights(
         self, net: str, source: str, layers: tuple[str, ...], preprocess: str
@@ -110,8 +130,22 @@ def read_pictures(
         content=content,
         styles=tuple(styles),
         init=load(config.init) if config.has_init_file() else None,
-        regions=read_regions(config, content, load),
+        regions=read_regions(config, content.alpha, inputs),
     )
+
+
+def read_regions(
+    config: StyleConfig, alpha: np.ndarray | None, inputs: InputCache | None = None
+) -> tuple[Region, ...]:
+    """Read the regions of a run; none where the style applies to the whole picture.
+
+    alpha: of the content, cropped, if it has one.
+    Raises: ConfigError, ImageError: a mask cannot be used.
+    """
+    if not config.has_regions():
+        return ()
+    masks = (inputs or InputCache()).load_masks(config)
+    return fit_regions(config, masks, alpha)
 
 
 def read_content(

@@ -1,19 +1,26 @@
-"""Read the masks of a run's regions: grey pictures, alpha, colour-coded maps."""
+"""Read the masks of a run's regions: grey pictures, alpha, colour-coded maps.
 
+What the files have in them is the same for every content of a batch; `fit_regions`
+makes the regions of one content of it.
+"""
+
+import dataclasses
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kstyle.config.style_config import StyleConfig
-from kstyle.config.style_source import ALPHA, REST, StyleSource
+from kstyle.config.style_source import ALPHA, REGION_WORDS, REST, StyleSource
 from kstyle.errors import ConfigError
 from kstyle.images.masks import (
     COLOR_DISTANCE,
+    LEAST_PEAK,
     LEAST_WEIGHT,
     check_opaque,
+    check_peak,
     check_proportions,
     color_masks,
     color_name,
@@ -30,21 +37,66 @@ log = logging.getLogger("kstyle")
 LoadPicture = Callable[[str], Picture]
 
 
-def read_regions(
-    config: StyleConfig, content: Picture, load: LoadPicture
-) -> tuple[Region, ...]:
-    """Read the regions of a run; none where the style applies to the whole picture.
+@dataclasses.dataclass(frozen=True, eq=False)
+class RegionMasks:
+    """What the masks and maps of a run have in them, whatever the content is.
 
-    content: the content picture, cropped. load: reads a picture file.
-    Raises: ConfigError, ImageError: a mask cannot be used.
+    of_content: `{region: (height, width) in [0, 1]}` of each mask, by its path, or of
+        each colour of the content's map that a style's map has, by its name.
+    of_styles: for maps, `{colour: mask}` of the parts of each style, cropped as it.
     """
-    if not config.has_regions():
-        return ()
+
+    of_content: Mapping[str, np.ndarray]
+    of_styles: tuple[Mapping[str, np.ndarray], ...] = ()
+
+
+def read_masks(config: StyleConfig, load: LoadPicture) -> RegionMasks:
+    """Read the masks and maps of a run that has regions.
+
+    load: reads a picture file.
+    Raises: ConfigError, ImageError: one of them cannot be used.
+    """
+    if config.content_map is not None:
+        return read_map_masks(config, config.content_map, load)
+    return RegionMasks(
+        {
+            word: read_grey_mask(load(word), mask_name(word))
+            for word in region_words(config)
+            if word not in REGION_WORDS
+        }
+    )
+
+
+def mask_files(config: StyleConfig) -> tuple[str, ...]:
+    """List the paths that `read_masks` reads, those of styles with a map as well."""
     if config.content_map is None:
-        regions = grey_regions(config, content, load)
+        words = region_words(config)
+        return tuple(word for word in words if word not in REGION_WORDS)
+    styles = config.style_sources()
+    maps = [path for style in styles for path in (style.map or "", style.picture)]
+    return config.content_map, *maps
+
+
+def region_words(config: StyleConfig) -> tuple[str, ...]:
+    """List the different values of `region` of the styles."""
+    words = [style.region or "" for style in config.style_sources()]
+    return tuple(dict.fromkeys(words))
+
+
+def mask_name(word: str) -> str:
+    """Return what messages call the mask of a `region` that is a path."""
+    return f"the region {word}"
+
+
+def check_region_names(config: StyleConfig, masks: RegionMasks) -> None:
+    """Refuse layers that are given for a region that there is not.
+
+    Raises: ConfigError.
+    """
+    if config.content_map is None:
+        names = list(region_names(config).values())
     else:
-        regions = mapped_regions(config, config.content_map, load)
-    names = [region.name for region in regions]
+        names = list(masks.of_content)
     for name in config.region_layers:
         if name not in names:
             raise ConfigError(
@@ -52,37 +104,59 @@ def read_regions(
                 f"{', '.join(names)}.",
                 option="region_layers",
             )
-    return regions
+
+
+def fit_regions(
+    config: StyleConfig, masks: RegionMasks, alpha: np.ndarray | None
+) -> tuple[Region, ...]:
+    """Make the regions of the content of a run, of which only the header is read.
+
+    masks: those of the run. alpha: of the content, cropped, if it has one; only for
+        the region "alpha".
+    Raises: ConfigError, ImageError: a mask does not fit the content.
+    """
+    size = picture_size(config.content)
+    if config.content_map is not None:
+        return mapped_regions(config, config.content_map, masks, size)
+    return grey_regions(config, masks, size, alpha)
 
 
 def grey_regions(
-    config: StyleConfig, content: Picture, load: LoadPicture
+    config: StyleConfig, masks: RegionMasks, size: Size, alpha: np.ndarray | None
 ) -> tuple[Region, ...]:
     """Make a region of each different `region` of the styles, which are blended in it.
 
-    Raises: ConfigError, ImageError: as `read_regions`.
+    size: (height, width) of the content. Other arguments and errors: as `fit_regions`.
     """
-    styles, shares = config.style_sources(), config.style_shares()
-    words = [style.region or "" for style in styles]
-    masks = {
-        word: region_mask(word, config, content, load)
-        for word in dict.fromkeys(words)
+    names = region_names(config)
+    fitted = {
+        word: alpha_mask(alpha)
+        if word == ALPHA
+        else region_mask(word, masks.of_content[word], size, config.content_crop)
+        for word in names
         if word != REST
     }
-    if REST in words:
-        left = 1 - sum(masks.values())
-        masks[REST] = np.where(left > LEAST_WEIGHT, left, 0).astype("float32")
-        if not masks[REST].any():
+    if REST in names:
+        left = 1 - np.sum(list(fitted.values()), axis=0)
+        if left.max() < LEAST_PEAK:
             raise ConfigError(
                 f"region {REST}: the other regions cover the whole picture.",
                 option="region",
             )
-    names = unique_names([Path(word).stem for word in masks])
+        fitted[REST] = np.where(left > LEAST_WEIGHT, left, 0).astype("float32")
+    styles, shares = config.style_sources(), config.style_shares()
     regions = []
-    for name, (word, mask) in zip(names, masks.items(), strict=True):
-        members = tuple(n for n, each in enumerate(words) if each == word)
-        regions.append(blended_region(name, mask, members, shares))
+    for word, mask in fitted.items():
+        members = tuple(n for n, each in enumerate(styles) if each.region == word)
+        regions.append(blended_region(names[word], mask, members, shares))
     return tuple(regions)
+
+
+def region_names(config: StyleConfig) -> dict[str, str]:
+    """Return `{region: its unique name}` of the styles, "rest" last."""
+    words = sorted(region_words(config), key=lambda word: word == REST)
+    names = unique_names([Path(word).stem for word in words])
+    return dict(zip(words, names, strict=True))
 
 
 def blended_region(
@@ -98,33 +172,46 @@ def blended_region(
     return Region(name, mask, styles, own, style_masks or (None,) * len(styles))
 
 
-def region_mask(
-    word: str, config: StyleConfig, content: Picture, load: LoadPicture
-) -> np.ndarray:
-    """Return the mask of a `region` that is not "rest", cropped as the content.
+def alpha_mask(alpha: np.ndarray | None) -> np.ndarray:
+    """Return the mask of the region "alpha".
 
-    Raises: ConfigError, ImageError: as `read_regions`.
+    Raises: ConfigError, ImageError: as `fit_regions`.
     """
-    if word == ALPHA:
-        if content.alpha is None:
-            raise ConfigError(
-                f"region {ALPHA}: the content picture has no transparency. Give it an "
-                "alpha channel, or a grey picture as --region.",
-                option="region",
-            )
-        mask = content.alpha
-    else:
-        name = f"the region {word}"
-        mask = read_grey_mask(load(word), name)
-        size = picture_size(config.content)
-        check_proportions(mask.shape, size, name, "content picture")
-        mask = fit_mask(mask, size, config.content_crop)
+    if alpha is None:
+        raise ConfigError(
+            f"region {ALPHA}: the content picture has no transparency. Give it an "
+            "alpha channel, or a grey picture as --region.",
+            option="region",
+        )
+    check_not_empty(ALPHA, alpha)
+    check_peak(alpha, "the alpha of the content picture")
+    return alpha
+
+
+def region_mask(
+    word: str, mask: np.ndarray, size: Size, content_crop: str | None
+) -> np.ndarray:
+    """Return the mask of a `region` that is a path, cropped as the content.
+
+    size: (height, width) of the content.
+    Raises: ConfigError, ImageError: as `fit_regions`.
+    """
+    check_proportions(mask.shape, size, mask_name(word), "content picture")
+    mask = fit_mask(mask, size, content_crop)
+    check_not_empty(word, mask)
+    return mask
+
+
+def check_not_empty(word: str, mask: np.ndarray) -> None:
+    """Refuse a region of which the crop of the content has nothing.
+
+    Raises: ConfigError.
+    """
     if not mask.any():
         raise ConfigError(
             f"region {word}: nothing of it is in the content picture as it is cropped.",
             option="region",
         )
-    return mask
 
 
 def fit_mask(mask: np.ndarray, size: Size, crop_text: str | None) -> np.ndarray:
@@ -134,31 +221,24 @@ def fit_mask(mask: np.ndarray, size: Size, crop_text: str | None) -> np.ndarray:
     return mask if crop_text is None else crop(mask, crop_text)
 
 
-def mapped_regions(
+def read_map_masks(
     config: StyleConfig, content_map: str, load: LoadPicture
-) -> tuple[Region, ...]:
-    """Make a region of each colour that the content's map and a style's map share.
+) -> RegionMasks:
+    """Read the parts of the content's map and of the styles' maps, by their colours.
 
-    Raises: ConfigError, ImageError: as `read_regions`.
+    Raises: ConfigError, ImageError: as `read_masks`.
     """
-    shares = config.style_shares()
-    pixels, size = read_map(content_map, config.content, "content picture", load)
+    pixels = read_map(content_map, load)
     colors = main_colors(pixels)
-    masks = color_masks(pixels, colors)
-    of_styles = [
+    of_styles = tuple(
         style_map_masks(style, colors, load) for style in config.style_sources()
-    ]
-    regions, missing = [], []
-    for color, mask in zip(colors, masks, strict=True):
-        name = color_name(color)
-        members = tuple(n for n, found in enumerate(of_styles) if name in found)
-        fitted = fit_mask(mask, size, config.content_crop)
-        if not members:
-            missing.append(name)
-        elif fitted.any():
-            own = tuple(of_styles[n][name] for n in members)
-            regions.append(blended_region(name, fitted, members, shares, own))
-    if not regions:
+    )
+    masks = {
+        color_name(color): mask
+        for color, mask in zip(colors, color_masks(pixels, colors), strict=True)
+    }
+    missing = [name for name in masks if not any(name in found for found in of_styles)]
+    if len(missing) == len(masks):
         raise ConfigError(
             f"content_map: none of its colours ({', '.join(missing)}) is in a style's "
             "map. Draw both in the same colours.",
@@ -170,20 +250,47 @@ def mapped_regions(
             name,
             content_map,
         )
+        del masks[name]
+    return RegionMasks(masks, of_styles)
+
+
+def mapped_regions(
+    config: StyleConfig, content_map: str, masks: RegionMasks, size: Size
+) -> tuple[Region, ...]:
+    """Make a region of each colour that the content's map and a style's map share.
+
+    size: (height, width) of the content. Other arguments and errors: as `fit_regions`.
+    """
+    shares, regions = config.style_shares(), []
+    for name, mask in masks.of_content.items():
+        check_proportions(mask.shape, size, map_name(content_map), "content picture")
+        fitted = fit_mask(mask, size, config.content_crop)
+        if fitted.any():
+            members = [n for n, found in enumerate(masks.of_styles) if name in found]
+            own = tuple(masks.of_styles[n][name] for n in members)
+            regions.append(blended_region(name, fitted, tuple(members), shares, own))
+    if not regions:
+        raise ConfigError(
+            "content_map: no part that has a style is in the content picture as it is "
+            "cropped.",
+            option="content_map",
+        )
     return tuple(regions)
 
 
-def read_map(
-    path: str, picture: str, of: str, load: LoadPicture
-) -> tuple[np.ndarray, Size]:
-    """Return the pixels of the colour-coded map of a picture, and the picture's size.
+def read_map(path: str, load: LoadPicture) -> np.ndarray:
+    """Return the pixels of a colour-coded map: `(height, width, 3)` in [0, 1].
 
-    Raises: ImageError: it has transparency, or other proportions than the picture.
+    Raises: ImageError: it cannot be read, or has transparency.
     """
-    found, size, name = load(path), picture_size(picture), f"the map {path}"
-    check_opaque(found, name)
-    check_proportions(found.size, size, name, of)
-    return found.pixels, size
+    found = load(path)
+    check_opaque(found, map_name(path))
+    return found.pixels
+
+
+def map_name(path: str) -> str:
+    """Return what messages call a colour-coded map."""
+    return f"the map {path}"
 
 
 def style_map_masks(
@@ -193,7 +300,9 @@ def style_map_masks(
 
     colors: those of the content's map, of which each names the nearest of this map.
     """
-    pixels, size = read_map(style.map or "", style.picture, "style picture", load)
+    path, size = style.map or "", picture_size(style.picture)
+    pixels = read_map(path, load)
+    check_proportions(pixels.shape[:2], size, map_name(path), "style picture")
     own = main_colors(pixels)
     masks = color_masks(pixels, own)
     found: dict[str, np.ndarray] = {}

@@ -10,6 +10,7 @@ from typing import TypedDict
 import keras
 import numpy as np
 
+from kstyle.config.option_types import counted
 from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.images import writing
@@ -54,8 +55,8 @@ class StyleResult:
         height, width = self.picture.size
         ending = ", interrupted" if self.interrupted else ""
         return (
-            f"<StyleResult: {self.path}, {width} x {height}, {self.steps} steps, loss "
-            f"{self.losses['loss']:.6g}{ending}>"
+            f"<StyleResult: {self.path}, {width} x {height}, "
+            f"{counted(self.steps, 'step')}, loss {self.losses['loss']:.6g}{ending}>"
         )
 
     def _repr_png_(self) -> bytes:

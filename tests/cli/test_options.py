@@ -152,6 +152,20 @@ def test_readable_values_can_be_typed_back():
     assert format_value(200.0) == "200"
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--content-map", "m.png"], "--content-map and style_map go together: "),
+        (["--style-map", "m.png"], "--style-map and content_map go together: "),
+        (["--preprocess", "caffe"], "--preprocess: vgg19 is built in, "),
+    ],
+)
+def test_a_message_begins_with_the_flag_in_place_of_the_name(words, message):
+    result = CliRunner().invoke(stylize_command, [*words, "--dry-run"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {message}")
+
+
 def test_an_unknown_choice_is_a_usage_error_that_lists_all():
     result = CliRunner().invoke(resolve, ["--pool", "mean"])
     assert result.exit_code == 2

@@ -1,5 +1,7 @@
 """`StyleConfig`: valid and refused values, YAML, and the flags of the options."""
 
+import ast
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pydantic
 import pytest
 from PIL import Image
 
+import kstyle
 from kstyle.config.strict_yaml import read_config_file, read_options
 from kstyle.config.style_config import (
     BOOKKEEPING_OPTIONS,
@@ -119,6 +122,39 @@ def test_a_wrong_value_is_refused_with_what_is_expected(option, value, expected)
     assert message.startswith(option)
     assert expected in message
     assert "Received: " in message
+
+
+@pytest.mark.parametrize(
+    ("option", "typed"), [("blend", "2,-1"), ("scales", "1,x"), ("blend", [2, -1])]
+)
+def test_a_wrong_list_is_shown_as_it_was_typed(option, typed):
+    assert refusal(**{option: typed}).endswith(f"Received: {typed!r}")
+
+
+def config_errors():
+    """Every `ConfigError(message, option=...)` where options are known, as syntax
+    trees. Below, in `networks`, `named_option` adds the names."""
+    package = Path(kstyle.__file__).parent
+    rooms = [package / name for name in ("config", "runs", "app", "cli")]
+    for path in sorted(path for room in rooms for path in room.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if getattr(getattr(node, "func", None), "id", "") == "ConfigError":
+                options = [k.value for k in node.keywords if k.arg == "option"]
+                if options and not isinstance(node.args[0], ast.Name):
+                    yield f"{path.name}:{node.lineno}", node.args[0], options[0]
+
+
+def test_a_message_about_an_option_begins_with_its_name():
+    # The command line puts the flag in place of the name.
+    found = list(config_errors())
+    assert len(found) > 20
+    for place, message, option in found:
+        # Text, or the parts of an f-string, of which the first may be the option.
+        start = message.values[0] if isinstance(message, ast.JoinedStr) else message
+        if isinstance(start, ast.FormattedValue):
+            assert ast.dump(start.value) == ast.dump(option), place
+        else:
+            assert re.match(rf"{option.value}\b", start.value), place
 
 
 @pytest.mark.parametrize("bad", [-1, float("nan"), float("inf"), float("-inf")])
@@ -237,7 +273,7 @@ CHANGED = {
     "style_weights": "equal-loss:0.5",
     "content_weights": "equal-loss",
     "content_weight": 1e22,
-    "style_weight": 0.0,
+    "style_weight": 0.25,
     "style_growth": 2.0,
     "tv_weight": 0.1,
     "palette_weight": 0.2,

@@ -22,6 +22,14 @@ def test_lists_of_values_are_mappings_of_styles():
     assert StyleConfig.from_yaml(config.to_yaml()) == config
 
 
+def test_layers_of_regions_take_the_names_that_layers_take():
+    regions = {"styles": TWO, "region": ["sky.png", "rest"]}
+    config = StyleConfig(**regions, region_layers={"sky": "relu3_1:2,block1_conv1"})
+    assert config.region_layers == {"sky": {"conv3_1": 2, "conv1_1": 1}}
+    message = refusal(**regions, region_layers={"sky": "conv9_1"})
+    assert message.startswith("region_layers: vgg19 has no layer 'conv9_1'")
+
+
 def test_one_style_of_a_list_is_the_style():
     config = StyleConfig(styles=[TWO[0]], style_crop=["left"])
     assert config == StyleConfig(style="a.jpg", style_size=512, style_crop="left")
@@ -59,11 +67,12 @@ def test_every_style_is_an_input_with_its_own_name():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"blend": "1,2"}, "2 shares for 1 style picture"),
+        ({"blend": "1,2"}, "2 shares for 1 style picture."),
+        ({"styles": TWO, "blend": "1"}, "1 share for 2 style pictures."),
         ({"styles": TWO, "blend": "1,2,3"}, "3 shares for 2 style pictures"),
         ({"styles": TWO, "blend": "1,0"}, "blend: give numbers above 0"),
         ({"style": ["a", "b"], "style_size": [1, 2, 3]}, "3 values for 2 style"),
-        ({"style_crop": ["left", "right"]}, "2 values for 1 style"),
+        ({"style_crop": ["left", "right"]}, "2 values for 1 style picture."),
         ({"styles": TWO, "style": "c.jpg"}, "'c.jpg' is given beside styles"),
         ({"styles": [{"size": 3}]}, "a mapping with a picture"),
         ({"styles": "a.jpg"}, "expected a list"),

@@ -46,10 +46,17 @@ def test_a_grey_picture_is_its_levels():
     np.testing.assert_allclose(found, [[0, 0, 0.5, 1]])
 
 
+def test_an_alpha_that_is_opaque_everywhere_is_ignored():
+    opaque = Picture(grey(0, 1), np.ones((1, 2), "float32"))
+    np.testing.assert_array_equal(read_grey_mask(opaque, "m.png"), [[0, 1]])
+
+
 @pytest.mark.parametrize(
     ("picture", "words"),
     [
         (Picture(grey(0, 0)), "black all over"),
+        (Picture(grey(0, 1 / 255)), "lightest grey level is 1 of 255, .* by 255"),
+        (Picture(grey(0, 5 / 255)), "almost black"),
         (Picture(np.array([[[1, 0, 0.0]]], "float32")), "has colours"),
         (Picture(grey(1, 1), np.array([[0, 1]], "float32")), "transparent in places"),
     ],

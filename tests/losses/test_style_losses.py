@@ -230,6 +230,45 @@ def test_losses_are_chosen_by_layer():
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("relu3_1=covariance", "conv3_1=covariance"),
+        ("emd,block3_conv1=gram", "emd,conv3_1=gram"),
+        ("conv[13]_*=emd", "conv1_1=emd,conv3_1=emd"),
+        ({"relu1_1": "emd"}, "conv1_1=emd"),
+        ("emd, conv3_1=gram", "emd, conv3_1=gram"),
+    ],
+)
+def test_losses_take_the_names_that_layers_take(given, meant):
+    config = StyleConfig(style_layers="conv1_1,conv3_1", style_loss=given)
+    assert config.style_loss == meant
+    assert StyleConfig.from_yaml(config.to_yaml()) == config
+
+
+def test_content_losses_take_the_names_that_layers_take():
+    config = StyleConfig(
+        content_layers="relu4_2", content_loss="mse,conv4_*=self-similarity"
+    )
+    assert config.content_loss == "mse,conv4_2=self-similarity"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("conv9_1=gram", "style_loss: vgg19 has no layer 'conv9_1'. Did you mean"),
+        ("fc*=gram", "style_loss: vgg19 has no layer like 'fc"),
+        ("relu3_2=gram", "'conv3_2' has a loss, but is not one of the layers conv1_1"),
+        ("conv3_*=gram", "fits none of the layers conv1_1, conv2_1. Name one of its"),
+        ("conv1_*=gram,conv1_1=emd", "Two losses for conv1_1"),
+    ],
+)
+def test_a_loss_of_no_layer_is_refused_with_the_reason(text, words):
+    with pytest.raises(ConfigError) as caught:
+        StyleConfig(style_layers="conv1_1,conv2_1", style_loss=text)
+    assert words in str(caught.value)
+
+
 @pytest.mark.parametrize("name", STYLE_LOSS_NAMES + CONTENT_LOSS_NAMES)
 def test_three_steps_lower_each_loss(name):
     loss = (STYLE_LOSSES | CONTENT_LOSSES)[name]()

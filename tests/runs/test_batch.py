@@ -195,6 +195,93 @@ def test_what_all_need_is_refused_before_anything_runs(folder, config, tmp_path)
         make_batch_plan([same, same])
 
 
+def save_mask(folder, name, *halves, size=(16, 24), alpha=None):
+    """Write a picture of two halves of one colour each; return its path."""
+    pixels = np.zeros((*size, 3), "float32")
+    pixels[:, : size[1] // 2], pixels[:, size[1] // 2 :] = halves
+    kstyle.save_picture(folder / name, kstyle.Picture(pixels, alpha))
+    return str(folder / name)
+
+
+def test_masks_are_refused_before_anything_runs(folder, config, tmp_path):
+    clear = np.full((16, 24), 0.5, "float32")
+    for path, words in (
+        (str(tmp_path / "nowhere.png"), "nowhere"),
+        (save_mask(tmp_path, "black.png", 0, 0), "black all over"),
+        (save_mask(tmp_path, "red.png", (1, 0, 0), 0), "has colours"),
+        (save_mask(tmp_path, "clear.png", 0, 1, alpha=clear), "transparent in places"),
+    ):
+        with pytest.raises(kstyle.errors.KStyleError, match=words):
+            planned(config.replace(region=path), folder)
+    mask = save_mask(tmp_path, "mask.png", 0, 1)
+    layers = {"other": {"conv1_1": 1}}
+    with pytest.raises(ConfigError, match="no region 'other'"):
+        planned(config.replace(region=mask, region_layers=layers), folder)
+
+
+def test_maps_are_refused_before_anything_runs(folder, config, tmp_path):
+    red = save_mask(tmp_path, "red.png", (1, 0, 0), (1, 0, 0))
+    style = {"size": (14, 18)}
+    green = save_mask(tmp_path, "green.png", (0, 1, 0), (0, 1, 0), **style)
+    square = save_mask(tmp_path, "square.png", 0, 0, size=(9, 9))
+    for style_map, words in (
+        (str(tmp_path / "nowhere.png"), "nowhere"),
+        (green, r"none of its colours \(ff0000\)"),
+        (square, "and the style picture is 18 x 14"),
+    ):
+        with pytest.raises(kstyle.errors.KStyleError, match=words):
+            planned(config.replace(content_map=red, style_map=style_map), folder)
+
+
+@pytest.mark.parametrize("is_map", [False, True], ids=["mask", "map"])
+def test_a_mask_fails_only_with_contents_it_does_not_fit(
+    folder, config, tmp_path, is_map, capsys
+):
+    mask = save_mask(tmp_path, "mask.png", 1, 0)
+    of_style = save_mask(tmp_path, "style-map.png", 1, 0, size=(14, 18))
+    maps = {"content_map": mask, "style_map": of_style}
+    plan = planned(config.replace(**(maps if is_map else {"region": mask})), folder)
+    assert [entry.state for entry in plan.entries] == ["todo", "failed", "todo"]
+    assert "and the content picture is 24 x 20: their" in plan.entries[1].error
+    print_batch_estimate(plan, 0, lambda precision: 1.0)
+    shown = capsys.readouterr()
+    assert "3 pictures: 2 to stylize, 1 that cannot be used" in shown.out
+    assert re.match("failed: .*b.png in the style of .*proportions differ", shown.err)
+
+
+def test_a_mask_outside_a_crop_is_its_pictures_failure(folder, config, tmp_path):
+    region = save_mask(tmp_path, "mask.png", 1, 0)
+    plan = planned(config.replace(region=region, content_crop="50%,0,50%,100%"), folder)
+    assert {entry.state for entry in plan.entries} == {"failed"}
+    assert "nothing of it is in the content picture" in plan.entries[0].error
+
+
+def test_the_alpha_of_contents_is_left_to_their_runs(folder, config):
+    plan = planned(config.replace(region="alpha"), folder)
+    assert [entry.state for entry in plan.entries] == ["todo"] * 3
+    outcomes = run_batch(plan, Seen())
+    assert {outcome.status for outcome in outcomes} == {"failed"}
+    assert "has no transparency" in outcomes[0].error
+
+
+def test_all_pictures_of_a_batch_share_one_mask(folder, config, tmp_path):
+    region = save_mask(tmp_path, "mask.png", 1, 0)
+    plan = planned(config.replace(region=region), folder)
+    first, _, last = (plan.inputs.load_masks(e.config) for e in plan.entries)
+    assert first is last
+    save_mask(tmp_path, "mask.png", 0, 1)
+    changed = plan.inputs.load_masks(plan.entries[0].config).of_content[region]
+    assert changed[:, 12:].min() == 1
+
+
+def test_one_picture_is_not_called_pictures(folder, config, capsys):
+    alone = config.replace(content=str(folder / "a.png"), steps=1)
+    print_batch_estimate(make_batch_plan([alone]), 1, lambda precision: 1.0)
+    head, total = capsys.readouterr().out.splitlines()
+    assert head == "1 picture: 1 to stylize, 1 other file skipped"
+    assert total.startswith("in all: 1 size, 1 step, ")
+
+
 def test_an_output_that_cannot_be_a_folder_is_refused(folder, config, tmp_path):
     (tmp_path / "file").write_text("")
     for name in ("file", "out.png"):

@@ -57,6 +57,11 @@ def test_a_finish_lowers_the_distance_to_the_nearest_features(finished_run):
             assert term is own
 
 
+def test_a_finish_without_a_style_weight_is_refused(small_run):
+    with pytest.raises(ConfigError, match="needs a style_weight above 0"):
+        StyleConfig(**small_run, finish="nearest", style_weight=0)
+
+
 def test_finishes_that_cannot_be_are_refused(small_run):
     for text in ("nearby", "nearest:0", "nearest:x", "nearest:"):
         with pytest.raises(ConfigError, match="is not a finish"):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from shared_models import stylize
 
 import kstyle
 from kstyle.cli.main import cli
@@ -54,22 +55,31 @@ def flat(*colors):
     )
 
 
-def test_a_region_is_a_single_run_away_from_its_edge(small_run):
+def test_a_region_is_a_single_run_away_from_its_edge(small_run, tmp_path):
     red, blue, grey = (0.8, 0.2, 0.1), (0.1, 0.3, 0.9), (0.5, 0.5, 0.5)
+    noise = np.random.default_rng(5).random((3, 16, 32, 1), "float32")
+    red, blue = flat(red) * (0.4 + 1.2 * noise[0]), flat(blue) * (0.4 + 1.2 * noise[1])
+    grey = flat(grey) * (0.9 + 0.2 * noise[2])
+    parts = {"content": (grey, grey), "both": (red, blue)}
+    parts |= {"left": (red, red), "right": (blue, blue)}
+    parts["map"] = flat((1, 0, 0)), flat((0, 0, 1))
+    paths = {name: str(tmp_path / f"{name}.png") for name in parts}
+    for name, halves in parts.items():
+        kstyle.save_picture(paths[name], np.concatenate(halves, axis=1).clip(0, 1))
     options = {**small_run, "style_weights": "none", "size": 64, "scales": 1}
     # Steps of Adam on pixels depend on each pixel's own gradients only.
     options |= {"optimizer": "adam", "parameterization": "pixels", "steps": 8}
+    options |= {"style_loss": "gram,conv2_1=covariance", "content": paths["content"]}
     config = kstyle.StyleConfig(**options, style_weight=3000, tv_weight=0)
-    maps = flat((1, 0, 0), (0, 0, 1))
-    content, style = flat(grey, grey), flat(red, blue)
-    both = kstyle.stylize(
-        config, content=content, style=style, content_map=maps, style_map=maps
-    ).picture.pixels
-    alone = kstyle.stylize(config, content=content, style=flat(red, red))
-    found, expected = both[:, :20], alone.picture.pixels[:, :20]
-    assert np.abs(expected - 0.5).max() > 0.1
-    np.testing.assert_allclose(found, expected, atol=0.04)
-    assert np.abs(found - expected).mean() < 0.005
+    maps = {"content_map": paths["map"], "style_map": paths["map"]}
+    left, right, both = (
+        stylize(config.replace(style=paths[name], **more)).picture.pixels
+        for name, more in (("left", {}), ("right", {}), ("both", maps))
+    )
+    assert np.abs(left - right).mean() > 0.1
+    # In the mean: Adam's steps are as long where a gradient is almost 0.
+    assert np.abs(both - left)[:, :20].mean() < 0.002
+    assert np.abs(both - right)[:, 44:].mean() < 0.002
 
 
 def test_each_region_has_its_share_of_the_style_loss(left):
@@ -206,6 +216,32 @@ def test_alpha_of_the_content_is_a_mask(small_run, tmp_path, random_picture):
     np.testing.assert_array_equal(region.mask, LEFT)
     kstyle.save_picture(tmp_path / "content.png", random_picture(16, 24))
     with pytest.raises(ConfigError, match="has no transparency"):
+        prepare(config)
+
+
+def test_an_alpha_of_next_to_nothing_is_refused(small_run, tmp_path, random_picture):
+    picture = kstyle.Picture(random_picture(16, 24), LEFT / 255)
+    kstyle.save_picture(tmp_path / "content.png", picture)
+    with pytest.raises(ImageError, match="lightest grey level is 1 of 255"):
+        prepare(kstyle.StyleConfig(**small_run, region="alpha"))
+
+
+def test_a_rest_of_next_to_nothing_is_refused(left):
+    left |= {"style": [left["style"], left["content"]]}
+    left["region"] = [save_mask(left["region"], np.full_like(LEFT, 0.99)), "rest"]
+    with pytest.raises(ConfigError, match="the other regions cover the whole picture"):
+        prepare(kstyle.StyleConfig(**left))
+
+
+def test_a_crop_without_any_part_of_a_map_is_refused(left, tmp_path):
+    parts = np.repeat(LEFT[..., None], 3, axis=2)
+    kstyle.save_picture(tmp_path / "map.png", parts)
+    kstyle.save_picture(tmp_path / "white.png", np.ones_like(parts))
+    options = {k: v for k, v in left.items() if k != "region"}
+    options |= {"style": left["content"], "style_map": str(tmp_path / "white.png")}
+    options |= {"content_map": str(tmp_path / "map.png")}
+    config = kstyle.StyleConfig(**options, content_crop="50%,0,50%,100%")
+    with pytest.raises(ConfigError, match="no part that has a style is in the content"):
         prepare(config)
 
 
