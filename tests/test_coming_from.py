@@ -77,9 +77,12 @@ TAKES_A_VALUE = {
 def check(typed):
     """Read options, or a command, as `kstyle` does, without running it."""
     words = shlex.split(typed.removeprefix("kstyle "))
+    command, context = cli, click.Context(cli, info_name="kstyle")
+    if typed == "kstyle --version":
+        assert "--version" in {name for each in cli.params for name in each.opts}
+        return
     if words[0].startswith("-"):
         words = ["stylize", *words]
-    command, context = cli, click.Context(cli, info_name="kstyle")
     while isinstance(command, click.Group):
         name, command, words = command.resolve_command(context, words)
     try:

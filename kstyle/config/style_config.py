@@ -288,7 +288,7 @@ class StyleConfig(pydantic.BaseModel):
         PLAIN_STYLE_LOSS,
         "statistic that the style loss compares, for all layers or one, as "
         f"wasserstein,conv1_1=gram: {', '.join(STYLE_LOSS_NAMES)}; gram where style "
-        "layers, another network or weights that are not normalized are given",
+        "layers, another network than VGG or weights that are not normalized are given",
         group="Style",
         is_later=True,
     )
