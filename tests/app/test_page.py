@@ -122,6 +122,7 @@ def test_a_picture_is_painted_paused_kept_and_found_again(open_page, tmp_path):
 
         page = show(address)
         button(page, "Continue").click()
+        button(page, "Pause").wait_for()  # the buttons are drawn anew
         button(page, "Stop and keep").click()
         page.locator(".status.interrupted").first.wait_for()
         with page.expect_download() as download:
