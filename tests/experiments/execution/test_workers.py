@@ -183,6 +183,9 @@ def own_ray():
         for name in ("RAY_ADDRESS", *ray_module.PRIVATE_RAY):
             patch.delenv(name, raising=False)
         patch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # removed again afterwards
+        # Ray's workers yield to all other processes (15): next to two test processes
+        # on two cores a trial of seconds took minutes.
+        patch.setenv("RAY_worker_niceness", "0")
         ray, owned = ray_module.connect_ray(None, cores=2)
         assert owned
         yield ray
