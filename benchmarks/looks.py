@@ -29,6 +29,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import kstyle
 from kstyle.config import looks
+from kstyle.experiments.scoring.scores import LUMA_WEIGHTS
 from kstyle.images.picture import fit_long_edge, resize
 
 GATYS = "conv1_1:195,conv2_1:48.8,conv3_1:12.2,conv4_1:3.05,conv5_1:3.05"
@@ -99,7 +100,7 @@ def as_files(pair, folder):
 
 def lightness(picture):
     """Return `(H, W)` grey levels of a picture's pixels."""
-    return 255 * picture[..., :3].astype(np.float64) @ (0.2126, 0.7152, 0.0722)
+    return 255 * picture[..., :3].astype(np.float64) @ LUMA_WEIGHTS
 
 
 def windows(values, side):
@@ -149,15 +150,16 @@ def sheet_row(paths, edge):
 
 
 def main():
-    known, others = [*WAYS, "pastiche"], [*LOOKS]
+    known = [*WAYS, "pastiche"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sheet", type=Path)
     parser.add_argument("--size", type=int, default=256, help="long edge, px")
     parser.add_argument("--edge", type=int, default=256, help="on the sheet, px")
     parser.add_argument("--pair", nargs=2, action="append")
     parser.add_argument("--pastiche-steps", type=int, default=300)
-    parser.add_argument("--ways", nargs="+", choices=known + others)
-    parser.add_argument("--reuse", nargs="+", choices=known + others, default=[])
+    choices = {"nargs": "+", "choices": [*known, *LOOKS]}
+    parser.add_argument("--ways", **choices, help="all but the looks by default")
+    parser.add_argument("--reuse", **choices, default=[])
     options = parser.parse_args()
     folder = options.sheet.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)

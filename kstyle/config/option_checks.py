@@ -20,6 +20,17 @@ from kstyle.networks.registry import (
 from kstyle.networks.weights import check_graph_source
 
 
+def known_layers(net: str, layers: Mapping[str, float]) -> dict[str, float]:
+    """Return layers, with weights, under a network's names, patterns expanded.
+
+    Raises: ConfigError: the network has no such layer.
+    """
+    architecture = get_architecture(net)
+    found = architecture.expand_layers(layers)
+    architecture.check_layers(found)
+    return found
+
+
 def check_layers(
     net: str, content_layers: Mapping[str, float], style_layers: Mapping[str, float]
 ) -> None:

@@ -4,7 +4,6 @@ The command line, YAML files, experiments and the record of a run all take their
 defaults and help texts from the fields below.
 """
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self, cast
 
 import pydantic
@@ -41,6 +40,7 @@ from kstyle.config.option_checks import (
     check_losses,
     check_optimizer,
     check_region_layers,
+    known_layers,
 )
 from kstyle.config.option_types import (
     Average,
@@ -556,12 +556,11 @@ class StyleConfig(pydantic.BaseModel):
     ) -> dict[str, dict[str, float]]:
         if "net" not in info.data:  # it was refused
             return value
-        architecture, found = get_architecture(info.data["net"]), {}
         with named_option("region_layers"):
-            for region, layers in value.items():
-                found[region] = architecture.expand_layers(layers)
-                architecture.check_layers(found[region])
-        return found
+            return {
+                region: known_layers(info.data["net"], layers)
+                for region, layers in value.items()
+            }
 
     @pydantic.field_validator("style_loss", "content_loss")
     @classmethod
@@ -570,15 +569,10 @@ class StyleConfig(pydantic.BaseModel):
         layers = info.data.get(name.replace("_loss", "_layers"))
         if "net" not in info.data or layers is None:  # it was refused
             return value
-        architecture = get_architecture(info.data["net"])
-
-        def resolve(layer: str) -> Iterable[str]:
-            found = architecture.expand_layers({layer: 1.0})
-            architecture.check_layers(found)
-            return found
-
         with named_option(name):
-            return expand_loss_layers(value, layers, resolve)
+            return expand_loss_layers(
+                value, layers, lambda layer: known_layers(info.data["net"], {layer: 1})
+            )
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
