@@ -166,7 +166,9 @@ class CovarianceLoss(CovarianceMomentLoss):
     def __init__(self, name: str = "covariance", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
 
-    def finish(self, statistic: tf.Tensor) -> tf.Tensor:
+    def finish(
+        self, statistic: tf.Tensor, selection: PositionSelection | None = None
+    ) -> tf.Tensor:
         """Return the covariance matrix, `(batch, C, C)`."""
         return split_covariance(statistic)[0]
 
@@ -200,7 +202,9 @@ class MeanStdLoss(MomentLoss):
     def collected_shape(self, channels: int) -> tuple[int | None, ...]:
         return 2, channels
 
-    def finish(self, statistic: tf.Tensor) -> tf.Tensor:
+    def finish(
+        self, statistic: tf.Tensor, selection: PositionSelection | None = None
+    ) -> tf.Tensor:
         """Return means and standard deviations, `(batch, 2, C)`."""
         mean, squares = statistic[:, 0], statistic[:, 1]
         variance = ops.maximum(squares - ops.square(mean), 0.0)

@@ -9,7 +9,7 @@ from keras import ops
 
 from kstyle.losses.names import STYLE_BALANCE
 from kstyle.losses.samples import SampleLoss
-from kstyle.losses.statistics import distance_scale
+from kstyle.losses.statistics import PositionSelection, distance_scale
 
 DIRECTION_SEED = 2
 COSINE_EPSILON = 1e-4
@@ -23,11 +23,12 @@ class SlicedWassersteinLoss(SampleLoss):
     times `distance_scale`, for samples X of the picture and Y of the style and
     unit vectors d_j (Heitz et al. 2021, "A sliced Wasserstein loss for neural texture
     synthesis", eq. 5; its C directions are drawn anew at each evaluation). Here
-    the directions stay the same, and the positions for a stretch of steps, because
+    positions and directions are drawn anew together, after a stretch of steps, because
     L-BFGS needs a function that does not change. Where the counts of samples differ,
     the sorted projections of the style are interpolated.
 
-    samples: number of positions. directions: number of unit vectors, at most C.
+    samples: number of positions. directions: number of unit vectors, at most C; they
+        are orthogonal to each other.
     """
 
     balance = STYLE_BALANCE["sliced"]
@@ -42,10 +43,52 @@ class SlicedWassersteinLoss(SampleLoss):
         super().__init__(name, samples, **kwargs)
         self.directions = directions
 
+    def select(
+        self,
+        size: tuple[int, int],
+        weights: np.ndarray | None = None,
+        *,
+        share: float = 1.0,
+        draw: int = 0,
+    ) -> dict[str, np.ndarray]:
+        """Return the `positions` of the samples and the number of the `drawing`."""
+        positions = super().select(size, weights, share=share, draw=draw)
+        return {**positions, "drawing": np.array(draw, "int32")}
+
+    def select_tile(
+        self,
+        selection: PositionSelection,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
+    ) -> dict[str, np.ndarray]:
+        positions = super().select_tile(selection, rows, columns)
+        return {**positions, "drawing": selection["drawing"]}
+
+    def finish(
+        self, statistic: tf.Tensor, selection: PositionSelection | None = None
+    ) -> tf.Tensor:
+        """Return the samples and, as the last rows, the directions of the drawing."""
+        batch, _, channels = ops.shape(statistic)
+        drawing = selection["drawing"] if selection else 0
+        count = min(self.directions, channels)
+        rows = ops.transpose(random_directions(channels, count, drawing))
+        rows = ops.broadcast_to(rows[None], (batch, count, channels))
+        return ops.concatenate([ops.cast(statistic, "float32"), rows], axis=1)
+
+    def loss_of_zeros(self, target: tf.Tensor) -> tf.Tensor:
+        """Compute the loss, `(batch,)`, of features that are all 0."""
+        count = min(self.directions, target.shape[-1])
+        zeros = ops.zeros_like(target[:, :-count])
+        return self.call(target, ops.concatenate([zeros, target[:, -count:]], axis=1))
+
     def call(self, target: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
-        """Compare two `(batch, count, C)` of samples: `(batch,)`."""
-        channels = samples.shape[-1]
-        directions = random_directions(channels, min(self.directions, channels))
+        """Compare two `(batch, count + directions, C)` of `finish`: `(batch,)`.
+
+        The directions are those of `samples`, the picture's.
+        """
+        count = min(self.directions, samples.shape[-1])
+        directions = ops.transpose(samples[0, -count:])
+        target, samples = target[:, :-count], samples[:, :-count]
         style = resample_sorted(sorted_projections(target, directions), samples)
         found = sorted_projections(samples, directions)
         power = ops.mean(ops.square(target), axis=(1, 2))
@@ -57,14 +100,14 @@ class SlicedWassersteinLoss(SampleLoss):
         return {**super().get_config(), "directions": self.directions}
 
 
-def random_directions(channels: int, count: int) -> np.ndarray:
+def random_directions(channels: int, count: int, drawing: int | tf.Tensor) -> tf.Tensor:
     """Draw `count` orthogonal unit vectors: `(channels, count)` float32."""
-    generator = np.random.default_rng((DIRECTION_SEED, channels))
-    vectors, _ = np.linalg.qr(generator.normal(size=(channels, count)))
-    return vectors.astype("float32")
+    seed = tf.stack([DIRECTION_SEED, drawing])
+    vectors, _ = tf.linalg.qr(tf.random.stateless_normal((channels, count), seed))
+    return vectors
 
 
-def sorted_projections(samples: tf.Tensor, directions: np.ndarray) -> tf.Tensor:
+def sorted_projections(samples: tf.Tensor, directions: tf.Tensor) -> tf.Tensor:
     """Sort the projections of `(batch, count, C)` samples: `(batch, K, count)`."""
     return tf.sort(tf.einsum("bnc,ck->bkn", samples, directions), axis=-1)
 

@@ -6,7 +6,7 @@ tiles, with several styles and with regions:
     collected = loss.collect(features, selection)    of each tile, then added up
     statistic = loss.complete(collected, selection)  of one picture
     statistic = loss.blend(statistics, shares)       of several style pictures
-    loss.call(loss.make_target(style_statistic), loss.finish(statistic))
+    loss.call(loss.make_target(style_statistic), loss.finish(statistic, selection))
 
 All but `collect` are cheap and independent of the number of positions. `collect` is
 linear in positions: what it returns of the tiles, added up, is what it returns of the
@@ -94,8 +94,13 @@ class StatisticLoss(TermLoss):
     def collected_shape(self, channels: int) -> tuple[int | None, ...]:
         """Return the shape of what `collect` returns, without the batch."""
 
-    def finish(self, statistic: tf.Tensor) -> tf.Tensor:
-        """Compute what `call` compares with the target."""
+    def finish(
+        self, statistic: tf.Tensor, selection: PositionSelection | None = None
+    ) -> tf.Tensor:
+        """Compute what `call` compares with the target.
+
+        selection: of the picture, whole; `None`: of a target.
+        """
         return statistic
 
     def make_target(self, statistic: tf.Tensor) -> tf.Tensor:
@@ -112,7 +117,7 @@ class StatisticLoss(TermLoss):
         if selection is None:
             selection = self.select(tuple(features.shape[1:3]))
         collected = self.collect(features, selection)
-        return self.finish(self.complete(collected, selection))
+        return self.finish(self.complete(collected, selection), selection)
 
 
 def distance_scale(mean_square: tf.Tensor) -> tf.Tensor:

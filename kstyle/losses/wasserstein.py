@@ -9,7 +9,7 @@ from keras import ops
 
 from kstyle.losses.moments import CovarianceMomentLoss, split_covariance
 from kstyle.losses.names import STYLE_BALANCE
-from kstyle.losses.statistics import distance_scale
+from kstyle.losses.statistics import PositionSelection, distance_scale
 
 # On the diagonal of both covariances, times the mean variance of the style's channels:
 # deep layers of small pictures have fewer positions than channels, so their covariance
@@ -50,7 +50,9 @@ class WassersteinLoss(CovarianceMomentLoss):
     def __init__(self, name: str = "wasserstein", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
 
-    def finish(self, statistic: tf.Tensor) -> tf.Tensor:
+    def finish(
+        self, statistic: tf.Tensor, selection: PositionSelection | None = None
+    ) -> tf.Tensor:
         """Return covariance and, as the last row, mean: `(batch, C + 1, C)`."""
         covariance, mean = split_covariance(statistic)
         return ops.concatenate([covariance, mean[:, None]], axis=1)

@@ -157,8 +157,8 @@ class TiledEvaluator:
         """Compute the loss of what was collected of all tiles."""
         selection = self.selections.get(term.tag, {})
         statistic = term.loss.complete(collected, selection)
-        target = self.targets[term.tag]
-        return ops.sum(term.loss.call(target, term.loss.finish(statistic)))
+        found = term.loss.finish(statistic, selection)
+        return ops.sum(term.loss.call(self.targets[term.tag], found))
 
     def _strips(
         self, pixels: np.ndarray

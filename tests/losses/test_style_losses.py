@@ -146,6 +146,30 @@ def test_sliced_wasserstein_of_one_channel_sorts():
     assert loss_of(loss, style, features([[[1.0], [3.0]]])) == pytest.approx(0)
 
 
+def test_each_drawing_of_sliced_has_its_own_direction():
+    # One position: d . (4, -3, 0) squared, in the mean 25 / 3, next to a mean square
+    # of 3.
+    style, picture = features([[[3.0, 0.0, 0.0]]]), features([[[7.0, -3.0, 0.0]]])
+    loss = SlicedWassersteinLoss(directions=1)
+    target = target_of(loss, style)
+
+    def loss_of_drawing(draw):
+        selection = loss.select((1, 1), draw=draw)
+        return float(loss.compare(target, loss.represent(picture, selection)))
+
+    found = [loss_of_drawing(draw) for draw in range(200)]
+    assert len(set(found)) == 200
+    assert loss_of_drawing(7) == found[7]
+    assert np.mean(found) == pytest.approx(1e-4 * 9 / 2 * 2 * 25 / 3 / 3, rel=0.2)
+
+
+def test_all_directions_of_sliced_measure_the_distance():
+    # As above, and now in every drawing: the directions are orthogonal.
+    style, picture = features([[[3.0, 0.0, 0.0]]]), features([[[7.0, -3.0, 0.0]]])
+    loss = SlicedWassersteinLoss(directions=3)
+    assert loss_of(loss, style, picture) == pytest.approx(1e-4 * 9 * 25 / 3 / 3)
+
+
 def test_more_samples_of_the_style_are_interpolated():
     values, like = tf.constant([[[0.0, 1.0, 2.0, 3.0]]]), tf.zeros((1, 2, 1))
     np.testing.assert_allclose(resample_sorted(values, like), [[[0.5, 2.5]]])
