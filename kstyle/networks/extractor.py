@@ -118,13 +118,15 @@ def build_extractor(
             precision=precision,
         )
     trunk = check_extractor_arguments(net, layers, pool, padding, precision, input_size)
+    # Random numbers that are overwritten would take a quarter of a second.
+    initializer = "he_normal" if weights is None else "zeros"
     image = keras.Input((*input_size, 3), dtype="float32", name="image")
     x, features = CaffeInput(name="caffe_input", dtype="float32")(image), {}
     for layer in trunk:
         if layer.is_pool:
             x = pooling_layer(pool, layer, precision)(x)
         else:
-            x = convolution_layer(x, layer, padding, precision)
+            x = convolution_layer(x, layer, padding, precision, initializer)
         features[layer.name] = x
     outputs = {name: features[name] for name in features if name in layers}
     model = keras.Model(image, outputs, name=f"{net}_{pool}_{padding}")
@@ -209,7 +211,11 @@ def pooling_layer(pool: str, layer: Layer, precision: str) -> keras.layers.Layer
 
 
 def convolution_layer(
-    x: keras.KerasTensor, layer: Layer, padding: str, precision: str
+    x: keras.KerasTensor,
+    layer: Layer,
+    padding: str,
+    precision: str,
+    initializer: str,
 ) -> keras.KerasTensor:
     """Apply a convolution with its padding and ReLU to the features `x`."""
     # What Keras calls "same" pads less with a stride, and not evenly.
@@ -224,7 +230,7 @@ def convolution_layer(
         data_format="channels_last",
         padding="same" if padding == "same" and as_keras else "valid",
         activation="relu",
-        kernel_initializer="he_normal",
+        kernel_initializer=initializer,
         name=layer.name,
         # Also of the weights: they are frozen, and a cast at every step costs time.
         dtype=precision,
