@@ -67,7 +67,7 @@ def files(tmp_path_factory):
     for name in ("town-map", "night-map"):
         draw(folder / f"{name}.png", "L")
     draw(folder / "cutout.png", "RGBA")
-    for name in ("astronaut-mask", "coffee-map", "window-map"):
+    for name in ("astronaut-mask", "astronaut-cutout", "coffee-map", "window-map"):
         shutil.copy(ROOT / "docs" / "gallery" / f"{name}.png", folder)
     shutil.copytree(ROOT / "configs", folder / "configs")
     (experiment,) = PAGES["researchers.md"].split("```yaml\n")[1:]
