@@ -366,7 +366,7 @@ def start():
 
 def long_run(options, logdir):
     """A config of a run long enough to be met in its second scale, however late."""
-    more = {"scale_steps": 40, "steps": 200, "checkpoint_every": "1"}
+    more = {"scale_steps": 20, "steps": 120, "checkpoint_every": "1"}
     more |= {"report_every": 10, "logdir": str(logdir)}
     return StyleConfig(**options | more)
 
@@ -401,7 +401,7 @@ def test_a_process_killed_twice_ends_with_the_same_pixels(options, start, tmp_pa
     (folder,) = logs.iterdir()
     first = step()
     (folder / ".12345678.part.npz").write_bytes(b"half a state")
-    kill_when(start("resume", folder), lambda: step() >= max(first, 39) + 3)
+    kill_when(start("resume", folder), lambda: step() >= max(first, 19) + 3)
     assert not (folder / ".12345678.part.npz").exists()
     process = start("resume", folder)
     _, errors = process.communicate(timeout=240)

@@ -57,7 +57,7 @@ def heard_threads(monkeypatch):
 def test_large_pictures_have_the_same_bits_with_threads(small_run, random_picture):
     # Large enough for TensorFlow to add gradients in the order in which they come.
     save_picture(small_run["content"], random_picture(384, 512))
-    more = {"size": 512, "scales": 1, "steps": 4, "checkpoint_every": "2"}
+    more = {"size": 512, "scales": 1, "steps": 2, "checkpoint_every": "1"}
     layers = {"content_layers": "conv1_1", "style_layers": "conv1_1"}
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context) as pool:

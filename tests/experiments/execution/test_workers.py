@@ -121,11 +121,19 @@ def same_as(whole, folder, state):
     assert seconds[: len(before)] == before
 
 
+@pytest.fixture(scope="module")
+def whole_folders():
+    """Of the first test that asks for `whole`; the others have the same."""
+    return []
+
+
 @pytest.fixture
-def whole(experiment, tmp_path):
+def whole(experiment, whole_folders, tmp_path):
     """The folder of the experiment as the local executor leaves it."""
-    experiments.run(experiment, logdir=tmp_path / "whole")
-    return tmp_path / "whole" / "pools"
+    if not whole_folders:
+        experiments.run(experiment, logdir=tmp_path / "whole")
+        whole_folders.append(tmp_path / "whole" / "pools")
+    return whole_folders[0]
 
 
 def test_a_worker_process_that_is_killed_costs_nothing(
