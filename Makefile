@@ -32,8 +32,9 @@ spelling:  ## spelling of code and documents
 docs:  ## files and options that the documents name, the README's Python example
 	pytest -n 0 tests/test_docs.py tests/test_readme.py tests/test_site.py
 
-site:  ## the documentation site, its examples and notebooks; needs .[docs]
-	pytest -n 0 -m site tests/test_site.py tests/test_documented_commands.py
+site:  ## the documentation site, its examples, notebooks, benchmarks; needs .[docs]
+	pytest -n 0 -m site tests/test_site.py tests/test_documented_commands.py \
+	    tests/test_benchmarks.py
 
 check: lint layers types spelling docs  ## everything but the tests
 

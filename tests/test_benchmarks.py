@@ -1,4 +1,7 @@
-"""The benchmarks run and end in one JSON object with their figures."""
+"""The benchmarks run and end in one JSON object with their figures.
+
+They are the commands behind the numbers of the documentation, and marked with it.
+"""
 
 import json
 import runpy
@@ -10,10 +13,11 @@ import pytest
 
 import kstyle
 
+pytestmark = pytest.mark.site
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
-@pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("command", "figures"),
     [
@@ -89,7 +93,6 @@ def test_a_benchmark_ends_in_one_json_object_with_its_figures(
     assert all(result[figure] > 0 for figure in figures)
 
 
-@pytest.mark.end_to_end
 def test_a_sheet_of_looks_reuses_pictures(tmp_path, monkeypatch, capsys):
     kept = tmp_path / "sheet" / "coffee-night-gatys-64.png"
     kept.parent.mkdir()
