@@ -9,6 +9,7 @@ from nicegui import run, ui
 from kstyle.app.page_tools import Divider, short_button, warn
 from kstyle.app.settings import PaintSettings
 from kstyle.app.state import AppState
+from kstyle.config.option_types import counted
 from kstyle.errors import KStyleError
 from kstyle.gallery.run_list import RunEntry, snapshot_files
 from kstyle.runs.progress import format_time
@@ -73,7 +74,8 @@ class HistoryView:
             for entry in self.entries
             if all(word in search_text(entry) for word in words)
         ]
-        self.found.set_text(f"{len(matching)} of {len(self.entries)} runs")
+        runs = counted(len(self.entries), "run")
+        self.found.set_text(f"{len(matching)} of {runs}")
         self.further.set_visibility(len(matching) > self.count)
         self.grid.clear()
         with self.grid:

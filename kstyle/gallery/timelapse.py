@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from kstyle.config.option_types import counted
 from kstyle.errors import ConfigError, ImageError
 from kstyle.files import atomic_path
 from kstyle.gallery.run_list import snapshot_files
@@ -162,7 +163,7 @@ def plan_film(
     files = snapshot_files(folder)
     if len(files) < 2:
         raise ConfigError(
-            f"{folder} has {len(files)} snapshots, and a film needs two or more. Run "
+            f"{folder} has {counted(len(files), 'snapshot')}, and a film needs 2. Run "
             "kstyle stylize with a smaller --snapshot-every."
         )
     # The last snapshot of a finished run is its result, but for transparency.

@@ -133,7 +133,7 @@ def test_a_picture_is_painted_paused_kept_and_found_again(open_page, tmp_path):
         assert '"net": "alexnet"' in config
 
         page.get_by_role("tab", name="History").click()
-        page.get_by_text("1 of 1 runs").wait_for()
+        page.get_by_text("1 of 1 run").wait_for()
         with page.expect_download() as download:
             button(page, "Film").click()
         assert download.value.suggested_filename == "my_photo-night.webp"
