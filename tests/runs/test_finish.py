@@ -7,9 +7,10 @@ import pytest
 
 from kstyle import StyleConfig, stylize
 from kstyle.errors import ConfigError
+from kstyle.losses.terms import loss_terms
 from kstyle.planning.estimates import cost_model, estimate_run
 from kstyle.planning.scales import plan_scales_of_run
-from kstyle.runs.finish import FINISH_SHARE, finish_terms
+from kstyle.runs.finish import FINISH_SHARE, finish_terms, pulled_layers
 from kstyle.runs.job import prepare
 from kstyle.runs.model_cache import ModelCache, build_model, job_targets
 from kstyle.runs.model_options import build_terms
@@ -47,14 +48,25 @@ def test_a_finish_lowers_the_distance_to_the_nearest_features(finished_run):
     assert float(model.evaluate_losses()["loss"]) < before
     # Next to features of 0, the loss is a share of that in the scales.
     targets = job_targets(job, scale, models, terms)[1]
+    assert job.config.style_layers.keys() == {"conv1_1", "conv2_1"}
     for term, own in zip(pulled, terms, strict=True):
-        if term.source == "style":
+        if term.tag == "style/conv2_1":
             target = model.targets[term.tag]
             found = term.weight * float(term.loss.normal_loss(target)[0])
             of_scales = own.weight * float(own.loss.normal_loss(targets[own.tag])[0])
             assert found == pytest.approx(FINISH_SHARE * of_scales, rel=1e-4)
         else:
             assert term is own
+
+
+def test_a_finish_keeps_the_loss_of_the_first_style_layer():
+    for given, pulled in (
+        ({"conv3_1": 1, "conv1_1": 1, "conv2_1": 1}, {"conv2_1", "conv3_1"}),
+        ({"conv1_1": 0, "conv3_1": 1, "conv2_1": 1}, {"conv3_1"}),
+        ({"conv2_1": 1}, {"conv2_1"}),
+    ):
+        terms = loss_terms({"conv1_2": 1}, given, palette=1)
+        assert pulled_layers("vgg16", terms) == pulled
 
 
 def test_a_finish_without_a_style_weight_is_refused(small_run):
