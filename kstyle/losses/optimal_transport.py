@@ -75,20 +75,24 @@ class SlicedWassersteinLoss(SampleLoss):
         rows = ops.broadcast_to(rows[None], (batch, count, channels))
         return ops.concatenate([ops.cast(statistic, "float32"), rows], axis=1)
 
+    def split(self, finished: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the samples `(batch, count, C)` and directions of `finish`."""
+        count = min(self.directions, finished.shape[-1])
+        return finished[:, :-count], finished[:, -count:]
+
     def loss_of_zeros(self, target: tf.Tensor) -> tf.Tensor:
         """Compute the loss, `(batch,)`, of features that are all 0."""
-        count = min(self.directions, target.shape[-1])
-        zeros = ops.zeros_like(target[:, :-count])
-        return self.call(target, ops.concatenate([zeros, target[:, -count:]], axis=1))
+        samples, directions = self.split(target)
+        zeros = ops.zeros_like(samples)
+        return self.call(target, ops.concatenate([zeros, directions], axis=1))
 
     def call(self, target: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
         """Compare two `(batch, count + directions, C)` of `finish`: `(batch,)`.
 
         The directions are those of `samples`, the picture's.
         """
-        count = min(self.directions, samples.shape[-1])
-        directions = ops.transpose(samples[0, -count:])
-        target, samples = target[:, :-count], samples[:, :-count]
+        (target, _), (samples, rows) = self.split(target), self.split(samples)
+        directions = ops.transpose(rows[0])
         style = resample_sorted(sorted_projections(target, directions), samples)
         found = sorted_projections(samples, directions)
         power = ops.mean(ops.square(target), axis=(1, 2))
