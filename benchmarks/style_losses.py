@@ -1,7 +1,7 @@
 """What each style statistic and other losses cost a step, next to Gram matrices.
 
     python benchmarks/style_losses.py [--size 512] [--steps 15] [--precision auto]
-                                    [--names wasserstein,palette]
+                                    [--names wasserstein,palette] [--square]
 
 Names are those of style statistics, `self-similarity` (of the content), `palette`, and
 `regions`: two halves of the picture, each with a style.
@@ -75,6 +75,7 @@ def evaluation(extractor, content, style, name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=512, help="long edge, px")
+    parser.add_argument("--square", action="store_true", help="both edges of that size")
     parser.add_argument("--steps", type=int, default=15, help="rounds")
     parser.add_argument("--net", default="vgg19")
     parser.add_argument("--precision", default="auto")
@@ -82,7 +83,7 @@ def main():
     options = parser.parse_args()
     names = [GRAM, *options.names.split(",")]
     precision = resolve_precision(options.precision, "auto", THIS_MACHINE)
-    content, style = common.pictures(options.size)
+    content, style = common.pictures(options.size, options.square)
     layers = (common.CONTENT_LAYER, *common.STYLE_LAYERS)
     extractor = kstyle.build_extractor(options.net, layers, precision=precision)
     calls = {n: evaluation(extractor, content, style, n) for n in names}

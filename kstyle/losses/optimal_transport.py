@@ -64,37 +64,38 @@ class SlicedWassersteinLoss(SampleLoss):
         positions = super().select_tile(selection, rows, columns)
         return {**positions, "drawing": selection["drawing"]}
 
+    def make_target(self, statistic: tf.Tensor) -> tf.Tensor:
+        """Return the samples `(batch, samples, C)`: each drawing projects them anew."""
+        return ops.cast(statistic, "float32")
+
     def finish(
         self, statistic: tf.Tensor, selection: PositionSelection | None = None
     ) -> tf.Tensor:
-        """Return the samples and, as the last rows, the directions of the drawing."""
-        batch, _, channels = ops.shape(statistic)
+        """Return the sorted projections and the directions of the drawing.
+
+        Returns: `(batch, directions, samples + C)`; the last C columns are the unit
+            vectors. No gradient flows to them.
+        """
+        samples = ops.cast(statistic, "float32")
+        batch, _, channels = ops.shape(samples)
         drawing = selection["drawing"] if selection else 0
         count = min(self.directions, channels)
-        rows = ops.transpose(random_directions(channels, count, drawing))
+        rows = random_directions(channels, count, drawing)
+        projections = sorted_projections(samples, rows)
         rows = ops.broadcast_to(rows[None], (batch, count, channels))
-        return ops.concatenate([ops.cast(statistic, "float32"), rows], axis=1)
-
-    def split(self, finished: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the samples `(batch, count, C)` and directions of `finish`."""
-        count = min(self.directions, finished.shape[-1])
-        return finished[:, :-count], finished[:, -count:]
+        return ops.concatenate([projections, rows], axis=2)
 
     def loss_of_zeros(self, target: tf.Tensor) -> tf.Tensor:
         """Compute the loss, `(batch,)`, of features that are all 0."""
-        samples, directions = self.split(target)
-        zeros = ops.zeros_like(samples)
-        return self.call(target, ops.concatenate([zeros, directions], axis=1))
+        return self.call(target, self.finish(ops.zeros_like(target)))
 
-    def call(self, target: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
-        """Compare two `(batch, count + directions, C)` of `finish`: `(batch,)`.
-
-        The directions are those of `samples`, the picture's.
-        """
-        (target, _), (samples, rows) = self.split(target), self.split(samples)
-        directions = ops.transpose(rows[0])
-        style = resample_sorted(sorted_projections(target, directions), samples)
-        found = sorted_projections(samples, directions)
+    def call(self, target: tf.Tensor, projected: tf.Tensor) -> tf.Tensor:
+        """Compare what `make_target` and `finish` returned: `(batch,)`."""
+        channels = target.shape[-1]
+        found, rows = projected[..., :-channels], projected[0, :, -channels:]
+        # Without it, the gradient of the target's projections would be computed too.
+        rows = ops.stop_gradient(rows)
+        style = resample_sorted(sorted_projections(target, rows), ops.shape(found)[-1])
         power = ops.mean(ops.square(target), axis=(1, 2))
         distance = ops.mean(ops.square(found - style), axis=(1, 2))
         scale = self.balance * distance_scale(power)
@@ -105,20 +106,20 @@ class SlicedWassersteinLoss(SampleLoss):
 
 
 def random_directions(channels: int, count: int, drawing: int | tf.Tensor) -> tf.Tensor:
-    """Draw `count` orthogonal unit vectors: `(channels, count)` float32."""
+    """Draw `count` orthogonal unit vectors: `(count, channels)` float32."""
     seed = tf.stack([DIRECTION_SEED, drawing])
     vectors, _ = tf.linalg.qr(tf.random.stateless_normal((channels, count), seed))
-    return vectors
+    return ops.transpose(vectors)
 
 
 def sorted_projections(samples: tf.Tensor, directions: tf.Tensor) -> tf.Tensor:
-    """Sort the projections of `(batch, count, C)` samples: `(batch, K, count)`."""
-    return tf.sort(tf.einsum("bnc,ck->bkn", samples, directions), axis=-1)
+    """Sort the projections of `(batch, n, C)` onto `(K, C)`: `(batch, K, n)`."""
+    return tf.sort(tf.einsum("bnc,kc->bkn", samples, directions), axis=-1)
 
 
-def resample_sorted(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """Interpolate sorted `(batch, K, n)` at the quantiles of `like` `(batch, m, C)`."""
-    count, wanted = ops.shape(values)[-1], ops.shape(like)[1]
+def resample_sorted(values: tf.Tensor, wanted: int | tf.Tensor) -> tf.Tensor:
+    """Interpolate sorted `(batch, K, n)` at the quantiles of `wanted` values."""
+    count = ops.shape(values)[-1]
     if count == wanted:
         return values
     wanted = ops.cast(wanted, "float32")

@@ -171,8 +171,8 @@ def test_all_directions_of_sliced_measure_the_distance():
 
 
 def test_more_samples_of_the_style_are_interpolated():
-    values, like = tf.constant([[[0.0, 1.0, 2.0, 3.0]]]), tf.zeros((1, 2, 1))
-    np.testing.assert_allclose(resample_sorted(values, like), [[[0.5, 2.5]]])
+    values = tf.constant([[[0.0, 1.0, 2.0, 3.0]]])
+    np.testing.assert_allclose(resample_sorted(values, 2), [[[0.5, 2.5]]])
 
 
 def test_cosine_distances_of_three_directions():
