@@ -54,7 +54,8 @@ def stylize_many(
 ) -> int:
     """Stylize all pictures, or print an estimate. Returns the exit code.
 
-    styles: pictures and folders; if empty, the style of `config`.
+    styles: pictures and folders; if empty, the style of `config`. dry_run: print an
+        estimate; 1 is returned if a picture cannot be used.
     """
     if config.all_losses:
         raise ConfigError("--all-losses is for one picture: leave it out of a batch.")
@@ -71,7 +72,7 @@ def stylize_many(
 
         with devices.use_device(config.device):
             print_batch_estimate(plan, other_files, seconds_per_gflop)
-        return 0
+        return int(any(entry.state == "failed" for entry in plan.entries))
     from kstyle.runs.batch import run_batch
 
     watch = BatchLines(quiet=quiet, other_files=other_files, preview=preview)

@@ -1,8 +1,10 @@
 """Finishes: `--finish NAME[:STEPS]`, steps with other losses after the last scale."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from kstyle.errors import ConfigError
+from kstyle.networks.registry import get_architecture
 
 FINISH_NAMES = ("nearest",)
 FINISH_STEPS = 60  # more change little (docs/gallery.md)
@@ -29,3 +31,16 @@ def parse_finish(text: str) -> Finish:
             "with at least one step, such as nearest:100."
         )
     return Finish(name, steps)
+
+
+def pulled_layers(net: str, layers: Iterable[str]) -> set[str]:
+    """Return the layers whose style losses a finish replaces.
+
+    layers: of the network, those whose style loss has a weight.
+
+    All but the first, the nearest to the pixels, unless it is the only one: its
+    statistic keeps the colours and the contrast. A nearest feature may be the same one
+    for many positions, and with all layers pictures became pale.
+    """
+    ordered = sorted(layers, key=get_architecture(net).layer_names.index)
+    return set(ordered[1:] or ordered)

@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from kstyle.config.finishes import pulled_layers
 from kstyle.config.style_config import StyleConfig
 from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES, choose_losses
 from kstyle.networks.architecture import LayerInfo
@@ -52,8 +53,8 @@ class CostModel:
     layers: all that have a loss. style_layers: those with a style loss.
     optimizer_pictures: arrays of the picture's size that the optimizer keeps.
     statistics: `{layer: name}` of the style losses that are not of Gram matrices.
-    content_losses: the same of the content losses that are not mse. has_palette:
-    whether the palette has a weight.
+    finish_statistics: the same in the finish of a run. content_losses: the same of the
+    content losses that are not mse. has_palette: whether the palette has a weight.
     """
 
     net: str
@@ -62,6 +63,7 @@ class CostModel:
     style_layers: tuple[str, ...]
     optimizer_pictures: int = 0
     statistics: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    finish_statistics: Mapping[str, str] = dataclasses.field(default_factory=dict)
     content_losses: Mapping[str, str] = dataclasses.field(default_factory=dict)
     has_palette: bool = False
 
@@ -70,30 +72,31 @@ class CostModel:
         architecture = get_architecture(self.net)
         return architecture.trunk_table(self.layers, size, self.padding)
 
-    def pass_gflop(self, size: Size, statistic: str | None = None) -> float:
+    def pass_gflop(self, size: Size, *, finish: bool = False) -> float:
         """Return 1e9 operations of one pass, forward or backward to the picture; both
         cost the same, as there is no gradient of the kernels.
 
-        statistic: name of the loss of all style layers in place of the set ones.
+        finish: whether it is a pass of the finish of a run.
         """
         network = sum(row.gflops for row in self.computed_layers(size))
-        return network + self.sum_over_statistics(statistic_gflop, size, statistic)
+        return network + self.sum_over_statistics(statistic_gflop, size, finish)
 
     def sum_over_statistics(
         self,
         cost: Callable[[str, int, int], float],
         size: Size,
-        statistic: str | None = None,
+        finish: bool,
     ) -> float:
         """Sum `cost(name, positions, channels)` over the losses.
 
-        statistic: as for `pass_gflop`.
+        finish: as for `pass_gflop`.
         """
+        statistics = self.finish_statistics if finish else self.statistics
         found = cost("palette", math.prod(size), 3) if self.has_palette else 0.0
         for row in self.computed_layers(size):
             names = []
             if row.name in self.style_layers:
-                names.append(statistic or self.statistics.get(row.name, "gram"))
+                names.append(statistics.get(row.name, "gram"))
             if row.name in self.content_losses:
                 names.append(self.content_losses[row.name])
             positions = row.height * row.width
@@ -109,7 +112,7 @@ class CostModel:
 
     def scale_gflop(self, scale: ScalePlan) -> float:
         """Return 1e9 operations of a scale: targets, first evaluation and steps."""
-        content = self.pass_gflop(scale.content_size, finish_statistic(scale))
+        content = self.pass_gflop(scale.content_size, finish=scale.finish)
         factor = 1.0 if scale.tile is None else TILED_FACTOR
         evaluations = 2 * factor * (scale.steps + 1) * content
         styles = sum(map(self.pass_gflop, scale.style_sizes))
@@ -129,7 +132,7 @@ class CostModel:
             values = copies * sum(layer.parameters for layer in layers)
             values += pictures * 3 * math.prod(scale.content_size)
             values += self.sum_over_statistics(
-                statistic_values, scale.content_size, finish_statistic(scale)
+                statistic_values, scale.content_size, scale.finish
             )
             features = self.feature_bytes(scale)
             found.append(round(kept + FLOAT_BYTES * values + features))
@@ -168,11 +171,6 @@ class CostModel:
         return stage_boundary_values(stages, values) + NETWORK_COPIES * features
 
 
-def finish_statistic(scale: ScalePlan) -> str | None:
-    """Return the style loss of a scale if it is the finish of a run, else `None`."""
-    return FINISH_STATISTIC if scale.finish else None
-
-
 def stored_values(rows: Iterable[LayerInfo]) -> float:
     """Return how many values of the outputs of `rows` a step keeps."""
     return sum(row.stored_values for row in rows)
@@ -187,15 +185,17 @@ def cost_model(config: StyleConfig) -> CostModel:
         "lbfgs": 2 * config.history + 4,
         "scipy": 8 * config.history + SCIPY_VECTORS,
     }[config.optimizer]
+    statistics = choose_losses(config.style_loss, config.style_layers, STYLE_LOSS_NAMES)
+    weighted = (name for name, weight in config.style_layers.items() if weight)
+    pulled = pulled_layers(config.net, weighted)
     return CostModel(
         net=config.net,
         padding=config.padding,
         layers=config.layers(),
         style_layers=tuple(config.style_layers),
         optimizer_pictures=pictures,
-        statistics=choose_losses(
-            config.style_loss, config.style_layers, STYLE_LOSS_NAMES
-        ),
+        statistics=statistics,
+        finish_statistics={**statistics, **dict.fromkeys(pulled, FINISH_STATISTIC)},
         content_losses=choose_losses(
             config.content_loss, config.content_layers, CONTENT_LOSS_NAMES
         ),

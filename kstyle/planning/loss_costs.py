@@ -5,7 +5,7 @@ the forward pass alone counts half. Sorting and sums over positions, which
 `benchmarks/style_losses.py` measures, have no such operations and are left out.
 """
 
-FINISH_STATISTIC = "nearest"  # of the style layers in the finish of a run
+FINISH_STATISTIC = "nearest"  # of the `pulled_layers` in the finish of a run
 # Those of the classes in `losses`, which import TensorFlow; a test compares them.
 # Products of C x C matrices of `WassersteinLoss`, all in the forward pass:
 TRANSPORT_PRODUCTS = 27

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kstyle.config.finishes import pulled_layers
 from kstyle.losses.base import LossTerm
 from kstyle.losses.names import IMAGE
 from kstyle.losses.nearest import NearestLoss
-from kstyle.networks.registry import get_architecture
 from kstyle.planning.scales import ScalePlan
 from kstyle.runs.job import Job
 from kstyle.runs.model_cache import ModelCache, job_targets
@@ -17,19 +17,6 @@ from kstyle.runs.model_cache import ModelCache, job_targets
 # eye on three pairs: with 2 the eyes of a cat dissolved, with 0.5 strokes were few, and
 # with 0.4 its colours became dull.
 FINISH_SHARE = 0.7
-
-
-def pulled_layers(net: str, terms: Sequence[LossTerm]) -> set[str]:
-    """Return the layers of the network whose style losses a finish replaces.
-
-    All with a weight but the first, the nearest to the pixels, unless it is the only
-    one: its statistic keeps the colours and the contrast. A nearest feature may be the
-    same one for many positions, and with all layers pictures became pale.
-    """
-    order = get_architecture(net).layer_names
-    layers = {term.layer for term in terms if term.is_style and term.weight} - {IMAGE}
-    first, *others = sorted(layers, key=order.index)
-    return set(others) or {first}
 
 
 def finish_terms(
@@ -45,7 +32,8 @@ def finish_terms(
     Each layer keeps the weight that it has next to features of 0, so that normalized
     weights have a similar effect with all pictures.
     """
-    layers = pulled_layers(job.config.net, terms)
+    weighted = {term.layer for term in terms if term.is_style and term.weight}
+    layers = pulled_layers(job.config.net, weighted - {IMAGE})
     pulled = [
         dataclasses.replace(term, loss=NearestLoss())
         if term.is_style and term.layer in layers

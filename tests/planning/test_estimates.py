@@ -211,6 +211,16 @@ def test_statistics_have_their_operations_and_memory():
     assert peaks[1] - peaks[0] == 4 * 6 * 1024**2
 
 
+def test_a_finish_pulls_all_layers_but_the_first():
+    layers = "conv1_1,conv2_1"
+    options = {"net": "vgg16", "padding": "same", "content_layers": layers}
+    found = cost_model(StyleConfig(style_layers=layers, **options))
+    more = found.pass_gflop((4, 4), finish=True) - found.pass_gflop((4, 4))
+    # conv2_1: four positions of 128 channels, compared with each other.
+    gram, nearest = 2 * 4 * 128**2, 4 * 4 * 128
+    assert 1e9 * more == pytest.approx(nearest - gram)
+
+
 def test_content_losses_and_the_palette_have_their_costs():
     def costs(**options):
         return shallow(content_layers="conv1_1", style_layers="", **options)

@@ -462,6 +462,16 @@ def test_a_dry_run_prints_the_total_and_writes_nothing(folder, config, capsys):
     assert not Path(config.logdir).exists()
 
 
+def test_a_dry_run_with_an_unusable_picture_exits_1(config, tmp_path):
+    place = tmp_path / "in"
+    place.mkdir()
+    (place / "a.png").write_text("no picture")
+    result = invoke(config, "--content-dir", place, "--dry-run")
+    assert result.exit_code == 1
+    assert "a.png" in result.stderr and "not a picture" in result.stderr
+    assert "1 that cannot be used" in result.stdout
+
+
 REFUSED = {
     "a content and a folder of them": (
         ["x.png", "--content-dir", "in"],

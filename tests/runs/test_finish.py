@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from kstyle import StyleConfig, stylize
+from kstyle.config.finishes import pulled_layers
 from kstyle.errors import ConfigError
-from kstyle.losses.terms import loss_terms
 from kstyle.planning.estimates import cost_model, estimate_run
 from kstyle.planning.scales import plan_scales_of_run
-from kstyle.runs.finish import FINISH_SHARE, finish_terms, pulled_layers
+from kstyle.runs.finish import FINISH_SHARE, finish_terms
 from kstyle.runs.job import prepare
 from kstyle.runs.model_cache import ModelCache, build_model, job_targets
 from kstyle.runs.model_options import build_terms
@@ -61,12 +61,20 @@ def test_a_finish_lowers_the_distance_to_the_nearest_features(finished_run):
 
 def test_a_finish_keeps_the_loss_of_the_first_style_layer():
     for given, pulled in (
-        ({"conv3_1": 1, "conv1_1": 1, "conv2_1": 1}, {"conv2_1", "conv3_1"}),
-        ({"conv1_1": 0, "conv3_1": 1, "conv2_1": 1}, {"conv3_1"}),
-        ({"conv2_1": 1}, {"conv2_1"}),
+        (["conv3_1", "conv1_1", "conv2_1"], {"conv2_1", "conv3_1"}),
+        (["conv2_1"], {"conv2_1"}),
+        ([], set()),
     ):
-        terms = loss_terms({"conv1_2": 1}, given, palette=1)
-        assert pulled_layers("vgg16", terms) == pulled
+        assert pulled_layers("vgg16", given) == pulled
+
+
+def test_a_layer_without_a_weight_is_not_the_first_of_a_finish(small_run):
+    layers = "conv1_1:0,conv1_2:1,conv2_1:1"
+    job = prepare(StyleConfig(**small_run | {"style_layers": layers}, finish="nearest"))
+    terms = build_terms(job.config)
+    pulled = finish_terms(job, job.scales[-1], ModelCache(), terms)
+    changed = {a.layer for a, b in zip(pulled, terms, strict=True) if a is not b}
+    assert changed == {"conv2_1"}
 
 
 def test_a_finish_without_a_style_weight_is_refused(small_run):
