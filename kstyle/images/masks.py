@@ -93,10 +93,13 @@ def main_colors(pixels: np.ndarray) -> np.ndarray:
     pixels: `(height, width, 3)` in [0, 1]. Colours near a more frequent one are taken
         for that one, and those of very few pixels are left out.
     """
-    levels = np.rint(pixels * 255).astype("uint8").reshape(-1, 3)
-    colors, counts = np.unique(levels, axis=0, return_counts=True)
+    levels = np.rint(pixels * 255).astype("int32").reshape(-1, 3)
+    # Numbers are sorted in a tenth of the time of rows.
+    numbers = levels @ np.array([1 << 16, 1 << 8, 1], "int32")
+    numbers, counts = np.unique(numbers, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    colors, counts = colors[order] / 255, counts[order]
+    channels = numbers[order, None] >> np.array([16, 8, 0]) & 255
+    colors, counts = channels / 255, counts[order]
     found: list[np.ndarray] = []
     while len(colors) and len(found) < MAX_COLORS:
         near = np.linalg.norm(colors - colors[0], axis=1) < COLOR_DISTANCE
