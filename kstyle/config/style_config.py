@@ -454,7 +454,8 @@ class StyleConfig(pydantic.BaseModel):
     style_size: ShortEdgeOption = option(
         None,
         "short edge of the style image in pixels, or original; default: long edge of "
-        "the result, never enlarged; of several styles, once for all or once for each",
+        "the result, at most 3 times its own; of several styles, once for all or once "
+        "for each",
         group="Pictures",
     )
     style_crop: Annotated[str | None, BeforeValidator(empty_as_none)] = option(

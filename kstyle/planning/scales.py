@@ -14,6 +14,10 @@ from kstyle.networks.registry import get_architecture
 
 COARSEST_EDGE = 128  # px: below it VGG's deep layers have too few positions
 MIXED_FINAL_STEPS = 15  # steps in float32 that end a "mixed" run (benchmarks/precision)
+# A style picture is enlarged at most so many times, to the size of the result. Without
+# it, a result above the style's size shows many small copies of it; by eye 3 times is
+# still sharp, and with 6 times the result is blurred (docs/gallery.md, Sizes).
+MAX_ENLARGEMENT = 3
 STEP_COSTS = {"float32": 1.0, "bfloat16": 0.3}  # of a step, where bfloat16 is fast
 Size = tuple[int, int]  # (height, width) in pixels
 
@@ -202,7 +206,7 @@ def style_size_at(
     the style shrinks with the result, so that every scale shows the same part of it.
     """
     if style_size is None:
-        factor = min(1, size / max(loaded))
+        factor = min(MAX_ENLARGEMENT, size / max(loaded))
     else:
         factor = 1 if isinstance(style_size, str) else style_size / min(loaded)
     factor *= style_scale * edge / size

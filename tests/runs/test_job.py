@@ -40,17 +40,18 @@ def everything(folder):
 @pytest.mark.parametrize(
     ("options", "size", "edge", "expected"),
     [
-        ({}, (400, 300), 512, (400, 300)),  # never enlarged
         ({}, (1000, 500), 512, (512, 256)),  # as long as the result
         ({}, (1000, 500), 256, (256, 128)),  # shrinks with the scale
-        ({}, (400, 300), 256, (200, 150)),  # so does one that was smaller
+        ({}, (400, 300), 512, (512, 384)),  # a smaller one is enlarged
+        ({}, (100, 50), 512, (300, 150)),  # 3 times at most
+        ({}, (100, 50), 256, (150, 75)),
         ({"style_size": 100}, (400, 300), 512, (133, 100)),  # short edge, 133.3
-        ({"style_size": 600}, (400, 300), 512, (800, 600)),  # enlarged when asked
+        ({"style_size": 600}, (100, 50), 512, (1200, 600)),  # as often as asked
         ({"style_size": 100}, (400, 300), 256, (67, 50)),
         ({"style_size": "original"}, (4000, 300), 512, (4000, 300)),
         ({"style_size": "original"}, (4000, 300), 128, (1000, 75)),
         ({"style_scale": 0.5}, (1000, 500), 512, (256, 128)),
-        ({"style_scale": 2}, (400, 300), 512, (800, 600)),
+        ({"style_scale": 2}, (400, 300), 512, (1024, 768)),
         ({"style_scale": 0.001}, (400, 300), 512, (1, 1)),
     ],
 )
@@ -89,7 +90,7 @@ def test_a_crop_comes_before_the_size(options):
     assert job.styles[0].shape == (30, 30, 3)  # of a portrait, the top
     whole = prepare(StyleConfig(**options)).styles[0]
     np.testing.assert_array_equal(job.styles[0], whole[:30])
-    assert job.scales[-1].style_size == (30, 30)
+    assert job.scales[-1].style_size == (32, 32)
 
 
 def test_the_init_is_read_when_it_is_a_file_only(options):
