@@ -119,3 +119,14 @@ def test_a_style_alone_makes_a_pastiche_from_noise(tmp_path):
     picture = kstyle.stylize(config).picture.pixels
     assert picture.std() > 0.08
     assert picture[..., 2].mean() > picture[..., 0].mean()  # the night is blue
+
+
+def test_tiles_change_nothing_in_the_default_run(tmp_path):
+    options = {"size": 144, "scales": 1, "steps": 3, "logdir": str(tmp_path)}
+    options |= {"precision": "float32", "optimizer": "adam"}
+    whole, tiled = (
+        kstyle.stylize(kstyle.StyleConfig(**options, tile=tile)).picture.pixels
+        for tile in ("off", 128)
+    )
+    assert np.abs(tiled - whole).max() <= 1 / 255
+    assert not np.array_equal(tiled, whole)  # another order of sums

@@ -63,7 +63,7 @@ def charbonnier_sum(
         missing is 0.
     Returns: `(batch,)`.
     """
-    missing = horizontal.shape[1] - vertical.shape[1]
+    missing = ops.shape(horizontal)[1] - ops.shape(vertical)[1]
     vertical = tf.pad(vertical, ((0, 0), (0, missing), (0, 0), (0, 0)))
     horizontal = tf.pad(horizontal, ((0, 0), (0, 0), (0, 1), (0, 0)))
     squares = ops.square(vertical / threshold) + ops.square(horizontal / threshold)

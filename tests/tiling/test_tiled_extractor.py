@@ -26,7 +26,8 @@ def make_pair():
         key = (pool, padding, tuple(layers))
         if key not in built:
             built[key] = build_extractor("vgg16", layers, pool=pool, padding=padding)
-        terms = loss_terms(*(terms or {"content": CONTENT, "style": STYLE}).values(), 3)
+        layer_weights = (terms or {"content": CONTENT, "style": STYLE}).values()
+        terms = loss_terms(*layer_weights, 3, tv_loss="charbonnier")
         given = (built[key], terms, picture(*size), picture(35, 42, seed=1) ** 2)
         start = picture(*size, seed=2)
         pair = (
