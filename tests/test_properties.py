@@ -233,7 +233,7 @@ def test_a_style_picture_keeps_its_aspect_at_every_scale(
     size, edge, full, style_edge, factor
 ):
     found = style_size_at(size, edge, full, style_edge, factor)
-    wanted = (style_edge / min(size) if style_edge else min(1, full / max(size))) * (
+    wanted = (style_edge / min(size) if style_edge else min(3, full / max(size))) * (
         factor * edge / full
     )
     for new, old in zip(found, size, strict=True):
