@@ -66,7 +66,7 @@ class SlicedWassersteinLoss(SampleLoss):
 
     def make_target(self, statistic: tf.Tensor) -> tf.Tensor:
         """Return the samples `(batch, samples, C)`: each drawing projects them anew."""
-        return ops.cast(statistic, "float32")
+        return statistic
 
     def finish(
         self, statistic: tf.Tensor, selection: PositionSelection | None = None
@@ -76,12 +76,11 @@ class SlicedWassersteinLoss(SampleLoss):
         Returns: `(batch, directions, samples + C)`; the last C columns are the unit
             vectors. No gradient flows to them.
         """
-        samples = ops.cast(statistic, "float32")
-        batch, _, channels = ops.shape(samples)
+        batch, _, channels = ops.shape(statistic)
         drawing = selection["drawing"] if selection else 0
         count = min(self.directions, channels)
         rows = random_directions(channels, count, drawing)
-        projections = sorted_projections(samples, rows)
+        projections = sorted_projections(statistic, rows)
         rows = ops.broadcast_to(rows[None], (batch, count, channels))
         return ops.concatenate([projections, rows], axis=2)
 
