@@ -34,6 +34,9 @@ SCALE_SECONDS = 2.5  # to build and trace the model of a scale
 GRAPH_LAYER_SECONDS = 0.03  # more for each layer of a network that is not built in
 TILED_FACTOR = 1.35  # on a step with tiles: recomputed features (benchmarks/scale.py)
 FLOAT_BYTES = 4
+# In float32, of one of several tiles: for mse, both features, difference and gradient.
+CONTENT_COPIES = 4
+CHARBONNIER_COPIES = 10  # of the pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +56,9 @@ class CostModel:
     layers: all that have a loss. style_layers: those with a style loss.
     optimizer_pictures: arrays of the picture's size that the optimizer keeps.
     statistics: `{layer: name}` of the style losses that are not of Gram matrices.
-    finish_statistics: the same in the finish of a run. content_losses: the same of the
-    content losses that are not mse. has_palette: whether the palette has a weight.
+    finish_statistics: the same in the finish of a run. content_losses: `{layer: name}`
+    of the content losses. has_palette: whether the palette has a weight.
+    has_charbonnier: whether the total variation is Charbonnier's.
     """
 
     net: str
@@ -66,6 +70,7 @@ class CostModel:
     finish_statistics: Mapping[str, str] = dataclasses.field(default_factory=dict)
     content_losses: Mapping[str, str] = dataclasses.field(default_factory=dict)
     has_palette: bool = False
+    has_charbonnier: bool = False
 
     def computed_layers(self, size: Size) -> list[LayerInfo]:
         """Describe the layers of the network that are computed at `size`."""
@@ -134,6 +139,8 @@ class CostModel:
             values += self.sum_over_statistics(
                 statistic_values, scale.content_size, scale.finish
             )
+            if scale.tile is not None:
+                values += self.tile_loss_values(scale.content_size, scale.tile)
             features = self.feature_bytes(scale)
             found.append(round(kept + FLOAT_BYTES * values + features))
             kept += features if scale.tile is None else 0.0
@@ -156,6 +163,20 @@ class CostModel:
             values = max(self.tiled_values(size, scale.tile) for size in sizes)
         share = BFLOAT16_SHARE if scale.precision == "bfloat16" else 1.0
         return FLOAT_BYTES * share * values
+
+    def tile_loss_values(self, size: Size, edge: int) -> float:
+        """Return how many float32 values the losses of a tile of `edge` pixels hold
+        besides its features; none of a single tile, whose features alone take more."""
+        if edge >= max(size):
+            return 0.0
+        height, width = (min(edge, n) for n in size)
+        content = sum(
+            row.values
+            for row in self.computed_layers((height, width))
+            if self.content_losses.get(row.name) == "mse"
+        )
+        pixels = 3 * edge**2 if self.has_charbonnier else 0
+        return CONTENT_COPIES * content + CHARBONNIER_COPIES * pixels
 
     def tiled_values(self, size: Size, edge: int) -> float:
         """Return how many values a step in tiles of `edge` pixels holds: outputs of all
@@ -200,6 +221,7 @@ def cost_model(config: StyleConfig) -> CostModel:
             config.content_loss, config.content_layers, CONTENT_LOSS_NAMES
         ),
         has_palette=config.palette_weight > 0,
+        has_charbonnier=config.tv_loss == "charbonnier",
     )
 
 

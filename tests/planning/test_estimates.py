@@ -103,6 +103,8 @@ def test_a_float32_run_needs_no_other_speed():
 
 VGG16 = {"net": "vgg16", "content_layers": "conv2_2", "style_layers": "conv3_1"}
 BFLOAT16 = {"precision": "bfloat16"}
+# What the default had when the largest picture was measured.
+BEFORE = {**BFLOAT16, "content_layers": "conv4_2", "tv_loss": "squared"}
 
 
 # Bytes of runs of 2 to 13 steps of the samples, each in a new process.
@@ -116,8 +118,8 @@ BFLOAT16 = {"precision": "bfloat16"}
         ({"size": 512, "scales": "auto"}, 1757e6),
         ({"size": 1024}, 3073e6),
         ({"size": 2048}, 8250e6),
-        ({"size": 1024, "tile": "whole"}, 2512e6),
-        ({"size": 1024, "tile": 512}, 1749e6),
+        ({"size": 1024, "tile": "whole"}, 2640e6),
+        ({"size": 1024, "tile": 512}, 1910e6),
         ({"size": 256, "style_size": "original"}, 1332e6),
         ({"size": 64, **BFLOAT16}, 985e6),
         ({"size": 512, **BFLOAT16}, 1320e6),
@@ -125,21 +127,21 @@ BFLOAT16 = {"precision": "bfloat16"}
         ({"size": 512, "scales": "auto", "precision": "mixed"}, 1957e6),
         ({"size": 1024, **BFLOAT16}, 2385e6),
         ({"size": 2048, **BFLOAT16}, 6800e6),
-        ({"size": 1024, "tile": "whole", **BFLOAT16}, 1921e6),
-        ({"size": 1024, "tile": 512, **BFLOAT16}, 1404e6),
-        ({"size": 512, "tile": 256, **BFLOAT16}, 1003e6),
+        ({"size": 1024, "tile": "whole", **BFLOAT16}, 2070e6),
+        ({"size": 1024, "tile": 512, **BFLOAT16}, 1660e6),
+        ({"size": 512, "tile": 256, **BFLOAT16}, 1080e6),
         ({"size": 2048, "tile": "whole", **BFLOAT16}, 5190e6),
         ({"size": 2048, "tile": 1024, **BFLOAT16}, 3721e6),
         ({"size": 2048, "tile": 1024, "optimizer": "adam", **BFLOAT16}, 2985e6),
-        ({"size": 7680, "tile": 1024, "optimizer": "adam", **BFLOAT16}, 7480e6),
+        ({"size": 7680, "tile": 1024, "optimizer": "adam", **BEFORE}, 7480e6),
     ],
 )
-def test_peak_memory_is_within_20_percent_of_the_measured(options, measured):
+def test_peak_memory_is_within_15_percent_of_the_measured(options, measured):
     config = StyleConfig(**{"precision": "float32", "scales": 1} | options)
     content = (338, 600) if config.size == 7680 else (400, 600)
     scales = plan_scales_of_run(config, content, (560, 720))
     found = cost_model(config).peak_bytes(scales)
-    assert found == pytest.approx(measured, rel=0.2)
+    assert found == pytest.approx(measured, rel=0.15)
 
 
 def test_coarser_scales_leave_their_features_in_memory():
@@ -174,6 +176,19 @@ def test_tiles_hold_one_tile_and_the_outputs_of_the_stages():
     found = vgg16_costs("conv1_1", "conv3_1").feature_bytes(plan)
     expected = 2 * pool2 + NETWORK_COPIES * tile
     assert found == pytest.approx(4 * expected)
+
+
+def test_losses_of_one_of_several_tiles_need_memory_too():
+    costs = shallow(style_layers="", tv_loss="charbonnier")
+    found = costs.tile_loss_values((4, 4), 2)
+    assert found == 4 * 2 * 2 * 64 + 10 * 3 * 2 * 2
+    assert costs.tile_loss_values((4, 4), 4) == 0
+    squared = shallow(style_layers="", tv_loss="squared")
+    assert squared.tile_loss_values((4, 4), 2) == 4 * 2 * 2 * 64
+    similar = shallow(
+        style_layers="", tv_loss="squared", content_loss="self-similarity"
+    )
+    assert similar.tile_loss_values((4, 4), 2) == 0
 
 
 def test_lbfgs_keeps_the_vectors_of_the_estimate():
