@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from kstyle.errors import WeightsError
+from kstyle.npz import open_npz
 
 WEIGHT_KEY = re.compile(r"conv\d(?:_\d)?/(kernel|bias|codes|centroids|int8|scale)")
 H5_LAYER = re.compile(r"(?:block|conv)(\d)_(?:conv)?(\d)")  # Keras's name or ours
@@ -123,7 +124,7 @@ def list_npz(
     file: io.BufferedIOBase, where: str, stack: contextlib.ExitStack
 ) -> Arrays:
     """List the arrays of an `.npz` by their headers, which are 64 KiB at most."""
-    npz = stack.enter_context(np.load(file, allow_pickle=False))
+    npz = stack.enter_context(open_npz(file))
     if any(name.endswith("data.pkl") for name in npz.files):
         refuse_pickle(where)
     arrays = {}

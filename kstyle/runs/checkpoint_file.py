@@ -13,6 +13,7 @@ from kstyle.config.style_config import StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import atomic_path
 from kstyle.networks.weight_files import DAMAGE_ERRORS
+from kstyle.npz import open_npz
 from kstyle.planning.scales import ScalePlan
 from kstyle.runs.provenance import Fingerprint, changed_files, run_fingerprint
 
@@ -92,7 +93,7 @@ def read_checkpoint(folder: str | Path) -> RunState | None:
     if not path.exists():
         return None
     try:
-        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with open(path, "rb") as raw, open_npz(raw) as file:
             about = json.loads(str(file["about"]))
             found = about["format"]
             if found not in READABLE_FORMATS:

@@ -32,6 +32,7 @@ from kstyle.images.picture import cover
 from kstyle.networks.extractor import POOLING_LAYERS, build_extractor
 from kstyle.networks.registry import get_chain
 from kstyle.networks.weights import BUILTIN_FOLDER
+from kstyle.npz import open_npz
 
 MEASURES_FILE = "measures.npz"
 VGG_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3")
@@ -102,7 +103,7 @@ def measure_weights() -> dict[str, np.ndarray]:
     """
     try:
         content = (BUILTIN_FOLDER / MEASURES_FILE).read_bytes()
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        with open_npz(io.BytesIO(content)) as arrays:
             return dict(arrays)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise WeightsError(
