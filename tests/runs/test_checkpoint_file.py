@@ -78,9 +78,13 @@ def rows_of(folder):
 
 
 def steps_of(folder, tag):
-    """The steps of a tag in all of a run's event files."""
+    """The steps of a tag in all of a run's event files, sorted.
+
+    TensorBoard reads the files by their names: a second, then a counter as text. Of two
+    that one process makes within a second, number 10 is read before number 9.
+    """
     accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
-    return [event.step for event in accumulator.Tensors(tag)]
+    return sorted(event.step for event in accumulator.Tensors(tag))
 
 
 def interrupted(options, step):
