@@ -15,6 +15,9 @@ from kstyle.losses.statistics import PositionSelection, distance_scale
 # deep layers of small pictures have fewer positions than channels, so their covariance
 # is singular.
 RELATIVE_EPSILON = 1e-4
+# The least mean variance in that, in mean squares of the style's features: those of a
+# part of a style without any texture do not vary.
+LEAST_VARIANCE = 0.01
 # Coefficients a, b, c of polynomials `x (a + b x^2 + c x^4)`, applied one after the
 # other: each is the closest to 1 on the interval that those before it leave of
 # [4e-4, 1] (Amsel et al. 2025, "The Polar Express", section 3). The upper end is taken
@@ -66,7 +69,9 @@ class WassersteinLoss(CovarianceMomentLoss):
         covariance, mean = found[:, :-1], found[:, -1:]
         values, vectors = np.linalg.eigh(covariance)
         values = np.maximum(values, 0)
-        values += RELATIVE_EPSILON * values.mean(axis=-1, keepdims=True)
+        variance = values.mean(axis=-1, keepdims=True)
+        power = np.square(mean).mean(axis=-1) + variance
+        values += RELATIVE_EPSILON * np.maximum(variance, LEAST_VARIANCE * power)
         covariance = (vectors * values[:, None]) @ np.swapaxes(vectors, 1, 2)
         return tf.constant(np.concatenate([covariance, mean], axis=1), "float32")
 
@@ -76,13 +81,14 @@ class WassersteinLoss(CovarianceMomentLoss):
         style, style_mean = target[:, :-1], target[:, -1]
         covariance, mean = moments[:, :-1], moments[:, -1]
         style_trace = ops.trace(style, axis1=1, axis2=2)
-        epsilon = RELATIVE_EPSILON / (1 + RELATIVE_EPSILON) * style_trace / channels
+        power = ops.sum(ops.square(style_mean), axis=1) + style_trace
+        spread = ops.maximum(style_trace, LEAST_VARIANCE * power)
+        epsilon = RELATIVE_EPSILON / (1 + RELATIVE_EPSILON) * spread / channels
         covariance = covariance + epsilon[:, None, None] * ops.eye(channels)
         bures = ops.trace(covariance, axis1=1, axis2=2) + style_trace
         bures -= 2 * trace_of_root(style, covariance)
         distance = ops.sum(ops.square(mean - style_mean), axis=1)
         distance += ops.maximum(bures, 0.0)
-        power = ops.sum(ops.square(style_mean), axis=1) + style_trace
         return self.balance * distance_scale(power / channels) * distance / power
 
 

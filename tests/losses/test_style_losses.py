@@ -49,6 +49,16 @@ def test_the_covariance_ignores_a_common_shift():
     assert loss_of(loss, style, features([[[0.0], [6.0]]])) == pytest.approx(96e-5)
 
 
+def test_a_style_without_texture_gets_no_boundless_weight():
+    loss = CovarianceLoss()
+    target = target_of(loss, features([[[3.0], [3.0]]]))
+    assert float(loss.loss_of_zeros(target)[0]) == 0
+    # A hundredth of that of the Gram matrix, 1e-4 9^2 / 2.
+    assert float(loss.normal_loss(target)[0]) == pytest.approx(405e-7)
+    target = target_of(loss, features([[[1.0], [3.0]]]))  # variance 1, Gram matrix 5
+    assert float(loss.normal_loss(target)[0]) == pytest.approx(5e-5)
+
+
 def test_mean_std_of_two_pixels():
     # Mean 2 and deviation 1 next to 4 and 3: (4 + 4) / (4 + 1), times 1e-4 5^2 / 2.
     style, picture = features([[[1.0], [3.0]]]), features([[[1.0], [7.0]]])
@@ -60,6 +70,15 @@ def test_wasserstein_of_one_channel_is_that_of_normals():
     # (mu - mu_s)^2 + (sigma - sigma_s)^2 = 4 + 4 next to a power of 4 + 1.
     style, picture = features([[[1.0], [3.0]]]), features([[[1.0], [7.0]]])
     expected = 1e-4 * 25 / 2 * 8 / 5 / 4
+    found = loss_of(WassersteinLoss(), style, picture)
+    assert found == pytest.approx(expected, rel=1e-3)
+    assert loss_of(WassersteinLoss(), style, style) == pytest.approx(0, abs=1e-8)
+
+
+def test_wasserstein_to_a_style_without_texture_is_finite():
+    # A mean of 3 and 0.01 of its square as variance, times 1e-4, next to 3 and 4.
+    style, picture = features([[[3.0], [3.0]]]), features([[[1.0], [5.0]]])
+    expected = 1e-4 * 81 / 2 * (2 - 3e-3) ** 2 / 9 / 4
     found = loss_of(WassersteinLoss(), style, picture)
     assert found == pytest.approx(expected, rel=1e-3)
     assert loss_of(WassersteinLoss(), style, style) == pytest.approx(0, abs=1e-8)
