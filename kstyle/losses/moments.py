@@ -186,7 +186,7 @@ class CovarianceLoss(CovarianceMomentLoss):
         return ops.concatenate([covariance, mean[:, None]], axis=1)
 
     def call(self, target: tf.Tensor, covariance: tf.Tensor) -> tf.Tensor:
-        """Compare `(batch, C + 1, C)` of `make_target` and `(batch, C, C)`: `(batch,)`."""
+        """Compare what `make_target` and `finish` return: `(batch,)`."""
         error = half_square_sum(covariance - target[:, :-1])
         return self.balance * STYLE_FACTOR * error / covariance.shape[-1] ** 2
 
