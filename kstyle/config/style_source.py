@@ -196,12 +196,21 @@ def check_regions(
 def without_replaced_styles(
     options: Mapping[str, Any], changes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return `options` without what names the styles, if `changes` name others.
+    """Return `options` without what names the styles, if `changes` name others, and
+    without the styles' own values of an option that `changes` set for all.
 
     The shares of a blend go with the styles that they were given for.
+    Raises: ConfigError: one of the `styles` cannot be read.
     """
     if not {"style", "styles"} & set(changes):
-        return dict(options)
+        keys = {key for option, key in STYLE_KEYS.items() if option in changes}
+        if not (keys and options.get("styles")):
+            return dict(options)
+        kept = [
+            {key: value for key, value in source.items() if key not in keys}
+            for source in style_mappings({"styles": options["styles"]})
+        ]
+        return {**options, "styles": kept}
     replaced = {"style", "styles"}
     if options.get("styles") or isinstance(options.get("style"), (list, tuple)):
         replaced.add("blend")

@@ -42,6 +42,20 @@ def test_a_style_has_its_own_values_or_those_of_all():
     assert [s.scale for s in config.style_sources()] == [2, 2, 2]
 
 
+def test_a_value_for_all_styles_replaces_their_own():
+    config = StyleConfig(styles=[{**style, "region": "a.png"} for style in TWO])
+    for changed in (
+        config.replace(style_size=99),
+        StyleConfig.from_yaml(config.to_yaml(), style_size=99),
+    ):
+        assert [s.size for s in changed.style_sources()] == [99, 99]
+        assert [s.region for s in changed.style_sources()] == ["a.png", "a.png"]
+    plain = config.replace(region=None)
+    assert [s.region for s in plain.style_sources()] == [None, None]
+    each = config.replace(style_size=[7, 8])
+    assert [s.size for s in each.style_sources()] == [7, 8]
+
+
 def test_shares_of_a_blend_add_up_to_1():
     assert StyleConfig(styles=TWO, blend="3,1").style_shares() == (0.75, 0.25)
     assert StyleConfig(styles=TWO).style_shares() == (0.5, 0.5)
