@@ -24,7 +24,7 @@ from kstyle.images.region_overlay import overlay_regions
 from kstyle.images.writing import check_writable, save_picture
 from kstyle.planning.regions import plan_regions, skipped_layers
 from kstyle.planning.scales import plan_scales_of_run
-from kstyle.runs.inputs import read_pictures
+from kstyle.runs.inputs import check_output_is_no_input, read_pictures
 
 DEFAULT_OVERLAY = "regions.png"
 
@@ -58,6 +58,7 @@ def regions_command(
                 "or --content-map and --style-map."
             )
         output = config.output or DEFAULT_OVERLAY
+        check_output_is_no_input(config, output)
         check_writable(output, overwrite=overwrite)
         pictures = read_pictures(config)
         scales = plan_scales_of_run(config, *pictures.sizes)

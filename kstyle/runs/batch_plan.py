@@ -29,6 +29,7 @@ from kstyle.planning.regions import skipped_layers
 from kstyle.planning.scales import ScalePlan, Size, plan_scales_of_run
 from kstyle.runs.inputs import (
     InputCache,
+    check_output_is_no_input,
     check_packages,
     load_config_weights,
     read_content_size,
@@ -315,6 +316,7 @@ def check_entry(
     try:
         replaces = False
         if config.output is not None:
+            check_output_is_no_input(config, config.output)
             writing.check_writable(config.output, bits=config.bits, overwrite=True)
             replaces = os.path.exists(config.output)
             if replaces and not overwrite and is_finished_result(config.output):

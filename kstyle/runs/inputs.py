@@ -1,10 +1,12 @@
 """Read the pictures and weights of a run; keep those that several runs share."""
 
 import dataclasses
+import os
 
 import numpy as np
 
 from kstyle.config.style_config import StyleConfig
+from kstyle.errors import ConfigError
 from kstyle.files import file_hash
 from kstyle.hardware.host import require_package
 from kstyle.images import reading
@@ -173,6 +175,21 @@ def read_style(
     load = inputs.load_picture if inputs else reading.load_picture
     style = load(path).pixels
     return style if style_crop is None else crop(style, style_crop)
+
+
+def check_output_is_no_input(config: StyleConfig, output: str) -> None:
+    """Refuse an output that is a picture which the run reads. Raises: ConfigError.
+
+    It would be lost, and the run could not be resumed.
+    """
+    for name, path in config.picture_options().items():
+        both = picture_file(path), output
+        if all(map(os.path.exists, both)) and os.path.samefile(*both):
+            raise ConfigError(
+                f"{output} is the {name} picture of this run, and the result would "
+                "replace it. Name another file with --output.",
+                option="output",
+            )
 
 
 def load_config_weights(

@@ -52,6 +52,7 @@ from kstyle.runs.checkpoint_file import RunState
 from kstyle.runs.inputs import (
     InputCache,
     InputPictures,
+    check_output_is_no_input,
     check_packages,
     load_config_weights,
     read_pictures,
@@ -294,6 +295,7 @@ def read_inputs(
     check_packages(config)
     pictures = read_pictures(config, inputs)
     if config.output is not None:
+        check_output_is_no_input(config, config.output)
         has_alpha = pictures.content.alpha is not None
         writing.check_writable(
             config.output, bits=config.bits, alpha=has_alpha, overwrite=overwrite

@@ -213,6 +213,19 @@ def test_an_existing_output_is_replaced_on_request(options, tmp_path):
     assert output.read_bytes() == blob  # not before there is a new one
 
 
+def test_an_output_that_the_run_reads_is_refused(options, tmp_path):
+    save_picture(tmp_path / "mask.png", np.ones((24, 48, 3)))
+    options |= {"region": str(tmp_path / "mask.png")}
+    for path, name in (
+        (tmp_path / "content.png", "content"),
+        (tmp_path / "logs" / ".." / "style.png", "style"),
+        (tmp_path / "mask.png", "region"),
+    ):
+        (tmp_path / "logs").mkdir(exist_ok=True)
+        with pytest.raises(ConfigError, match=f"is the {name} picture of this run"):
+            prepare(StyleConfig(**options, output=str(path)), overwrite=True)
+
+
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() == 0, reason="may write everywhere"
 )
