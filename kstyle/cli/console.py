@@ -52,8 +52,12 @@ def print_table(
 
     table = Table(title=title, title_justify="left")
     for index, heading in enumerate(headings):
+        # The first column names the rows; long cells of others go on in more lines.
         table.add_column(
-            heading, justify="left" if index in text_columns else "right", no_wrap=True
+            heading,
+            justify="left" if index in text_columns else "right",
+            no_wrap=index == 0,
+            overflow="ellipsis" if index == 0 else "fold",
         )
     for row in rows:
         table.add_row(*(one_line(str(cell)) for cell in row))
@@ -85,8 +89,8 @@ def print_weighted_losses(
 
 
 def print_figures(headings: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table of names and numbers; floats with six digits."""
-    cells = [[f"{x:.6g}" if isinstance(x, float) else x for x in row] for row in rows]
+    """Print a table of names, numbers and options; floats with six digits."""
+    cells = [[format_value(value) for value in row] for row in rows]
     print_table(None, headings, cells)
 
 

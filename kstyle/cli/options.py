@@ -6,7 +6,7 @@ one default.
 
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -209,9 +209,21 @@ def value_types(annotation: Any) -> set[Any]:
 
 
 def format_value(value: Any) -> str:
-    """Return a value as it is typed on the command line."""
-    if isinstance(value, dict):
+    """Return a value as it is typed on the command line, or much like it.
+
+    What cannot be typed there is `styles` as "PICTURE (region MASK, size 512), …", and
+    the layers of regions as "REGION LAYERS, …".
+    """
+    if isinstance(value, Mapping) and "picture" in value:
+        own = [f"{k} {v}" for k, v in value.items() if k != "picture" and v is not None]
+        return f"{value['picture']} ({', '.join(own)})" if own else value["picture"]
+    if isinstance(value, Mapping):
+        if any(isinstance(each, Mapping) for each in value.values()):
+            return ", ".join(f"{k} {format_value(v)}" for k, v in value.items())
         return ",".join(f"{k}:{v:g}" if v != 1 else k for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        is_long = any(isinstance(each, Mapping) for each in value)
+        return (", " if is_long else ",").join(map(format_value, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

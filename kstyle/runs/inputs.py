@@ -184,7 +184,7 @@ def check_output_is_no_input(config: StyleConfig, output: str) -> None:
     """
     for name, path in config.picture_options().items():
         both = picture_file(path), output
-        if all(map(os.path.exists, both)) and os.path.samefile(*both):
+        if all(os.path.exists(each) for each in both) and os.path.samefile(*both):
             raise ConfigError(
                 f"{output} is the {name} picture of this run, and the result would "
                 "replace it. Name another file with --output.",

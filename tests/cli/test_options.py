@@ -150,6 +150,18 @@ def test_readable_values_can_be_typed_back():
     assert format_value(layers) == "conv1_1,conv2_1:0.5"
     assert StyleConfig(style_layers=format_value(layers)).style_layers == layers
     assert format_value(200.0) == "200"
+    assert format_value((3.0, 1.0)) == "3,1"
+
+
+def test_styles_and_regions_are_shown_in_few_words():
+    regions = {"style": ["a.jpg", "b.jpg"], "region": ["sky.png", "rest"]}
+    config = StyleConfig(**regions, region_layers={"sky": "conv1_1:2"})
+    for mode in ("python", "json"):
+        shown = config.model_dump(mode=mode)
+        expected = "a.jpg (region sky.png), b.jpg (region rest)"
+        assert format_value(shown["styles"]) == expected
+        assert format_value(shown["region_layers"]) == "sky conv1_1:2"
+    assert format_value(({"picture": "a.jpg", "size": None},)) == "a.jpg"
 
 
 @pytest.mark.parametrize(
