@@ -141,13 +141,16 @@ class Job:
 
     def recolored(self, pixels: np.ndarray) -> np.ndarray:
         """Return a picture of the run with the colours that its option `color` asks
-        for."""
+        for, within the `pixel_limits`."""
         height, width = pixels.shape[:2]
         if self.config.color == "keep":
-            return keep_color(pixels, self.content_at((height, width)))
-        if self.config.color == "exact":
-            return self._with_palettes(pixels)
-        return pixels
+            pixels = keep_color(pixels, self.content_at((height, width)))
+        elif self.config.color == "exact":
+            pixels = self._with_palettes(pixels)
+        else:
+            return pixels
+        limits = self.pixel_limits((height, width))
+        return pixels if limits is None else np.clip(pixels, *limits)
 
     def _with_palettes(self, pixels: np.ndarray) -> np.ndarray:
         """Return a picture with the palette of the styles, by regions."""

@@ -263,6 +263,15 @@ def test_exact_colours_are_those_of_each_region_s_style(left, tmp_path):
     assert (found[:, 9:, 2] > found[:, 9:, 0]).all()
 
 
+@pytest.mark.parametrize("color", ["style", "keep", "exact"])
+def test_a_soft_region_limits_the_recoloured_picture_too(left, tmp_path, color):
+    left["region"] = save_mask(tmp_path / "soft.png", np.full((16, 24), 51 / 255))
+    job = prepare(kstyle.StyleConfig(**left, color=color))
+    content = job.content_at((12, 18))
+    found = job.recolored(np.clip(1 - content, content - 0.2, content + 0.2))
+    assert np.abs(found - content).max() <= 0.2 + 1e-6
+
+
 def test_the_command_shows_the_regions(left, tmp_path):
     words = ["regions", left["content"], left["style"], "--region", left["region"]]
     words += ["--style-layers", "conv1_1,conv2_1", "--content-layers", "conv1_1"]
