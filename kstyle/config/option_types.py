@@ -89,6 +89,12 @@ def as_path_text(value: Any) -> Any:
     return value
 
 
+def as_optional_path_text(value: Any) -> Any:
+    """Return `None` for "", which `as_path_text` leaves as it is."""
+    text = as_path_text(value)
+    return None if isinstance(text, str) and not text else text
+
+
 def no_bool(value: Any) -> Any:
     """Refuse a bool: YAML reads `yes` and `on` as true, which Python takes for 1."""
     if isinstance(value, bool):
@@ -158,7 +164,7 @@ MIN_TILE = 128  # pixels
 
 NumberCheck = BeforeValidator(no_bool)
 PathText = Annotated[str, BeforeValidator(as_path_text)]
-OptionalPathText = Annotated[str | None, BeforeValidator(as_path_text)]
+OptionalPathText = Annotated[str | None, BeforeValidator(as_optional_path_text)]
 Weight = Annotated[float, NumberCheck, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, NumberCheck, Field(gt=0, allow_inf_nan=False)]
 Average = Annotated[float, NumberCheck, Field(ge=0, lt=1)]
@@ -233,6 +239,9 @@ def validation_error(
     if isinstance(cause, ConfigError):  # raised by a validator of kstyle
         return cause
     place = ".".join(str(part) for part in first["loc"])
+    if first["loc"][0] == "styles" and len(first["loc"]) > 2:
+        _, number, key, *_ = first["loc"]
+        place = f"styles: {key} of style {int(number) + 1}"
     if first["type"] == "extra_forbidden":
         return ConfigError(f"Unknown option {place!r}. {name_hint(place, fields)}")
     name, value = str(first["loc"][0]), first["input"]

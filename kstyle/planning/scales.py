@@ -227,13 +227,15 @@ def tile_edge(tile: str | int, longest: int) -> int | None:
 def check_sizes(plan: ScalePlan, least: int, padding: str) -> None:
     """Refuse pictures above `MAX_PIXELS` or below `least` pixels on an edge."""
     pictures = [("content", plan.content_size)]
-    pictures += [("style", size) for size in plan.style_sizes]
+    for number, size in enumerate(plan.style_sizes, start=1):
+        is_one = len(plan.style_sizes) == 1
+        pictures.append(("style" if is_one else f"style {number}", size))
     for name, size in pictures:
         height, width = size
         if height * width > MAX_PIXELS:
             raise ConfigError(
                 f"The {name} picture would be {width} x {height} pixels at scale "
-                f"{plan.edge}. Use a smaller size, {name}_size or style_scale."
+                f"{plan.edge}. Use a smaller size, style_size or style_scale."
             )
         if min(size) < least:
             raise ConfigError(

@@ -174,7 +174,12 @@ def read_style(
     """Read the pixels of a style picture, cropped: `(height, width, 3)`."""
     load = inputs.load_picture if inputs else reading.load_picture
     style = load(path).pixels
-    return style if style_crop is None else crop(style, style_crop)
+    if style_crop is None:
+        return style
+    try:
+        return crop(style, style_crop)
+    except ConfigError as error:
+        raise ConfigError(f"style_crop: {path}: {error}", option="style_crop") from None
 
 
 def check_output_is_no_input(config: StyleConfig, output: str) -> None:
@@ -186,8 +191,8 @@ def check_output_is_no_input(config: StyleConfig, output: str) -> None:
         both = picture_file(path), output
         if all(os.path.exists(each) for each in both) and os.path.samefile(*both):
             raise ConfigError(
-                f"{output} is the {name} picture of this run, and the result would "
-                "replace it. Name another file with --output.",
+                f"output: {output} is the {name} picture of this run, which the result "
+                "would replace. Name another file.",
                 option="output",
             )
 

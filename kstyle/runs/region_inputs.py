@@ -209,7 +209,8 @@ def check_not_empty(word: str, mask: np.ndarray) -> None:
     """
     if not mask.any():
         raise ConfigError(
-            f"region {word}: nothing of it is in the content picture as it is cropped.",
+            f"region {word}: nothing of it is in the content picture, or in the part "
+            "that content_crop keeps.",
             option="region",
         )
 

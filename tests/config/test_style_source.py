@@ -56,6 +56,17 @@ def test_a_value_for_all_styles_replaces_their_own():
     assert [s.size for s in each.style_sources()] == [7, 8]
 
 
+def test_a_wrong_value_of_a_style_names_it():
+    message = refusal(style=["a.jpg", "b.jpg"], style_size=[64, 0])
+    assert message.startswith("styles: size of style 2: give a short edge")
+
+
+def test_an_empty_path_is_as_not_given():
+    assert StyleConfig(region="", style_map="", content_map="", output="") == (
+        StyleConfig()
+    )
+
+
 def test_shares_of_a_blend_add_up_to_1():
     assert StyleConfig(styles=TWO, blend="3,1").style_shares() == (0.75, 0.25)
     assert StyleConfig(styles=TWO).style_shares() == (0.5, 0.5)

@@ -187,8 +187,8 @@ def merge_choices(choices: Iterable[Choice]) -> Choice:
         twice = (options.keys() & choice.options) | (labels.keys() & choice.labels)
         if twice:
             raise ConfigError(
-                f"{min(twice)!r} is set twice for a trial, by axes, repeats or --set. "
-                "Set it in one of them only."
+                f"{min(twice)!r} is set twice for a trial, by axes, repeats, --pair or "
+                "--set. Set it in one of them only."
             )
         options |= choice.options
         labels |= choice.labels
