@@ -15,9 +15,13 @@ from kstyle.losses.statistics import PositionSelection, distance_scale
 # deep layers of small pictures have fewer positions than channels, so their covariance
 # is singular.
 RELATIVE_EPSILON = 1e-4
-# The least mean variance in that, in mean squares of the style's features: those of a
-# part of a style without any texture do not vary.
-LEAST_VARIANCE = 0.01
+# The least mean variance in that, in mean squares of the features: textured pictures
+# have more. Where features hardly vary, rounding errors are larger than variances, and
+# a covariance has negative eigenvalues.
+LEAST_VARIANCE = 0.3
+# Added to covariances, times mu mu^T: rounding errors in float32 of the difference from
+# the mean of F F^T, the largest of them.
+ROUNDING = 1e-6
 # Coefficients a, b, c of polynomials `x (a + b x^2 + c x^4)`, applied one after the
 # other: each is the closest to 1 on the interval that those before it leave of
 # [4e-4, 1] (Amsel et al. 2025, "The Polar Express", section 3). The upper end is taken
@@ -58,6 +62,7 @@ class WassersteinLoss(CovarianceMomentLoss):
     ) -> tf.Tensor:
         """Return covariance and, as the last row, mean: `(batch, C + 1, C)`."""
         covariance, mean = split_covariance(statistic)
+        covariance += ROUNDING * mean[:, :, None] * mean[:, None]
         return ops.concatenate([covariance, mean[:, None]], axis=1)
 
     def make_target(self, statistic: tf.Tensor) -> tf.Tensor:
@@ -82,8 +87,11 @@ class WassersteinLoss(CovarianceMomentLoss):
         covariance, mean = moments[:, :-1], moments[:, -1]
         style_trace = ops.trace(style, axis1=1, axis2=2)
         power = ops.sum(ops.square(style_mean), axis=1) + style_trace
-        spread = ops.maximum(style_trace, LEAST_VARIANCE * power)
-        epsilon = RELATIVE_EPSILON / (1 + RELATIVE_EPSILON) * spread / channels
+        trace = ops.trace(covariance, axis1=1, axis2=2)
+        largest = ops.maximum(power, ops.sum(ops.square(mean), axis=1) + trace)
+        least = LEAST_VARIANCE * ops.stop_gradient(largest)
+        spread = ops.maximum(style_trace / (1 + RELATIVE_EPSILON), least)
+        epsilon = RELATIVE_EPSILON * spread / channels
         covariance = covariance + epsilon[:, None, None] * ops.eye(channels)
         bures = ops.trace(covariance, axis1=1, axis2=2) + style_trace
         bures -= 2 * trace_of_root(style, covariance)
@@ -99,6 +107,12 @@ def trace_of_root(style: tf.Tensor, covariance: tf.Tensor) -> tf.Tensor:
     """
     constant = ops.stop_gradient(covariance)
     transport = ops.stop_gradient(transport_map(style, constant))
+    # A covariance of a picture of one colour can consist of rounding errors alone, and
+    # the iteration then diverges. Without a map the distance pulls its variance to 0.
+    traces = [ops.trace(x, axis1=1, axis2=2) for x in (style, constant)]
+    largest = 1.01 * ops.sqrt(ops.maximum(traces[0] * traces[1], 0.0))
+    is_map = ops.abs(ops.sum(transport * constant, axis=(1, 2))) <= largest
+    transport = ops.where(is_map[:, None, None], transport, 0.0)
     # The second half has the value of the first.
     halves = [ops.sum(transport * x, axis=(1, 2)) / 2 for x in (covariance, constant)]
     return sum(halves)

@@ -238,8 +238,9 @@ def check_sizes(plan: ScalePlan, least: int, padding: str) -> None:
                 f"{plan.edge}. Use a smaller size, style_size or style_scale."
             )
         if min(size) < least:
+            larger = "size" if name == "content" else "size, style_size or style_scale"
             raise ConfigError(
                 f"The {name} picture is {width} x {height} pixels at scale "
                 f"{plan.edge}, but these layers with {padding} padding need {least} "
-                "each way. Use a larger size or shallower layers."
+                f"each way. Use a larger {larger}, or shallower layers."
             )

@@ -76,12 +76,31 @@ def test_wasserstein_of_one_channel_is_that_of_normals():
 
 
 def test_wasserstein_to_a_style_without_texture_is_finite():
-    # A mean of 3 and 0.01 of its square as variance, times 1e-4, next to 3 and 4.
+    # A variance of 1e-4 0.3 9 and, for rounding, 1e-6 9, next to 4.
     style, picture = features([[[3.0], [3.0]]]), features([[[1.0], [5.0]]])
-    expected = 1e-4 * 81 / 2 * (2 - 3e-3) ** 2 / 9 / 4
+    expected = 1e-4 * 81 / 2 * (2 - 279e-6**0.5) ** 2 / 9 / 4
     found = loss_of(WassersteinLoss(), style, picture)
     assert found == pytest.approx(expected, rel=1e-3)
     assert loss_of(WassersteinLoss(), style, style) == pytest.approx(0, abs=1e-8)
+
+
+@pytest.mark.parametrize("spreads", [(0, 0), (0, 1e-4), (1e-4, 0)])
+@pytest.mark.parametrize("channels", [64, 512])
+def test_wasserstein_of_two_pictures_that_hardly_vary_is_finite(channels, spreads):
+    generator = np.random.default_rng(0)
+    mean = generator.random(channels) * 40
+    style, picture = (
+        mean * (1 + spread * generator.normal(size=(1, 60, 90, channels)))
+        for spread in spreads
+    )
+    loss = WassersteinLoss()
+    with tf.GradientTape() as tape:
+        picture = tf.Variable(picture, dtype="float32")
+        target = target_of(loss, tf.constant(style, "float32"))
+        value = loss.compare(target, loss.represent(picture))
+    # Next to features of 0: the scale of the losses.
+    assert 0 <= float(value) < 1e-3 * float(loss.loss_of_zeros(target)[0])
+    assert np.isfinite(tape.gradient(value, picture).numpy()).all()
 
 
 def random_layer(seed, channels=12):
