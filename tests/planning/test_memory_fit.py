@@ -171,8 +171,9 @@ def test_a_dry_run_tells_what_is_short_and_still_exits_with_0(small_run):
     assert "This would be refused. A result of 64 px needs" in result.stdout
 
 
-def test_a_dry_run_refuses_what_a_run_would(small_run):
-    taken = {"output": small_run["content"]}
+def test_a_dry_run_refuses_what_a_run_would(small_run, tmp_path):
+    (tmp_path / "taken.png").write_bytes(b"")
+    taken = {"output": str(tmp_path / "taken.png")}
     assert "--overwrite" in dry_run(small_run | taken).stderr
     result = dry_run(small_run | {"device": "gpu"})
     assert result.exit_code == 2
