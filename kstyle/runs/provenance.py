@@ -178,9 +178,10 @@ def read_run(place: str | Path) -> RunRecord:
         if not {"exit", "versions", "pictures", "weights"} <= record.keys():
             raise ValueError("it lacks some keys")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"{path} is no record of a run ({error}). Name a run's folder in logs/, or "
-            "its run.json."
+            f"{path} is no record of a run ({reason}). Name a run's folder in logs/, "
+            "or its run.json."
         ) from None
     return record
 
