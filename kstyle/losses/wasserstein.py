@@ -19,9 +19,6 @@ RELATIVE_EPSILON = 1e-4
 # have more. Where features hardly vary, rounding errors are larger than variances, and
 # a covariance has negative eigenvalues.
 LEAST_VARIANCE = 0.3
-# Added to covariances, times mu mu^T: rounding errors in float32 of the difference from
-# the mean of F F^T, the largest of them.
-ROUNDING = 1e-6
 # Coefficients a, b, c of polynomials `x (a + b x^2 + c x^4)`, applied one after the
 # other: each is the closest to 1 on the interval that those before it leave of
 # [4e-4, 1] (Amsel et al. 2025, "The Polar Express", section 3). The upper end is taken
@@ -62,7 +59,6 @@ class WassersteinLoss(CovarianceMomentLoss):
     ) -> tf.Tensor:
         """Return covariance and, as the last row, mean: `(batch, C + 1, C)`."""
         covariance, mean = split_covariance(statistic)
-        covariance += ROUNDING * mean[:, :, None] * mean[:, None]
         return ops.concatenate([covariance, mean[:, None]], axis=1)
 
     def make_target(self, statistic: tf.Tensor) -> tf.Tensor:
