@@ -232,15 +232,15 @@ def check_sizes(plan: ScalePlan, least: int, padding: str) -> None:
         pictures.append(("style" if is_one else f"style {number}", size))
     for name, size in pictures:
         height, width = size
+        options = "size" if name == "content" else "size, style_size or style_scale"
         if height * width > MAX_PIXELS:
             raise ConfigError(
                 f"The {name} picture would be {width} x {height} pixels at scale "
-                f"{plan.edge}. Use a smaller size, style_size or style_scale."
+                f"{plan.edge}. Use a smaller {options}."
             )
         if min(size) < least:
-            larger = "size" if name == "content" else "size, style_size or style_scale"
             raise ConfigError(
                 f"The {name} picture is {width} x {height} pixels at scale "
                 f"{plan.edge}, but these layers with {padding} padding need {least} "
-                f"each way. Use a larger {larger}, or shallower layers."
+                f"each way. Use a larger {options}, or shallower layers."
             )
