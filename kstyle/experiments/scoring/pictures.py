@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
+from PIL import Image
 
 from kstyle.errors import ConfigError
 from kstyle.experiments.scoring.judge import MIN_JUDGED_EDGE
@@ -16,14 +17,14 @@ from kstyle.experiments.scoring.scorer import (
     make_judges,
     ordered_scores,
 )
+from kstyle.images.arrays import as_picture
 from kstyle.images.picture import Picture, cover, fit_long_edge, resize
-from kstyle.images.reading import load_picture
 
 SAME_PROPORTIONS = (
     0.02  # of height / width: rounding to whole pixels changes it by less
 )
 
-PictureSource = str | os.PathLike | Picture | np.ndarray
+PictureSource = str | os.PathLike | Picture | Image.Image | np.ndarray
 
 log = logging.getLogger("kstyle")
 
@@ -45,8 +46,8 @@ def score(
 ) -> dict[str, float]:
     """Score a result by its content and style pictures; any program may have made it.
 
-    result, content, style: a path, a `Picture`, or float RGB `(height, width, 3)` in
-        [0, 1].
+    result, content, style: a path, or a picture in memory as `images.arrays.as_picture`
+        takes it.
     size: long edge in pixels at which the result is judged, larger or smaller than it
         is; by default its own, at most 1024. Give one size for results to be compared.
 
@@ -77,8 +78,9 @@ def score_pictures(
             f"A picture cannot be judged at {size} pixels: give at least "
             f"{MIN_JUDGED_EDGE}."
         )
-    pictures = [read_pixels(result) for result in results]
-    content_pixels, style_pixels = read_pixels(content), read_pixels(style)
+    pictures = [as_picture(result, "result").pixels for result in results]
+    content_pixels = as_picture(content, "content").pixels
+    style_pixels = as_picture(style, "style").pixels
     if size is None:
         size = min(MAX_JUDGED_EDGE, *(max(pixels.shape[:2]) for pixels in pictures))
     judges: dict[tuple[int, int], Judges] = {}
@@ -93,23 +95,6 @@ def score_pictures(
         scores = ordered_scores(judge_picture(picture, judges[height, width]))
         found.append({"height": height, "width": width, "scores": scores})
     return found
-
-
-def read_pixels(source: PictureSource) -> np.ndarray:
-    """Return float32 RGB `(height, width, 3)` in [0, 1] of a picture or its path.
-
-    Raises: ImageError: it cannot be read. ConfigError: the array is no such picture.
-    """
-    if isinstance(source, (str, os.PathLike)):
-        return load_picture(source).pixels
-    pixels = source.pixels if isinstance(source, Picture) else np.asarray(source)
-    floating = np.issubdtype(pixels.dtype, np.floating)
-    if pixels.ndim != 3 or pixels.shape[-1] != 3 or not floating:
-        raise ConfigError(
-            "A picture is an array (height, width, 3) of floats in [0, 1]. Received: "
-            f"shape {pixels.shape} of {pixels.dtype}."
-        )
-    return pixels.astype("float32", copy=False)
 
 
 def frame_content(

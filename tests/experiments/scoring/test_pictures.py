@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import kstyle
 from kstyle.errors import ConfigError, ImageError
@@ -49,6 +50,13 @@ def test_a_large_picture_is_judged_at_1024_pixels():
     assert (row["height"], row["width"]) == (19, 1024)
 
 
+def test_bytes_and_pillow_images_score_as_their_floats(pair, random_picture):
+    levels = np.uint8(255 * random_picture(30, 40, 2))
+    wanted = kstyle.score(levels / 255, *pair)
+    for result in (levels, Image.fromarray(levels)):
+        assert kstyle.score(result, *pair) == pytest.approx(wanted, nan_ok=True)
+
+
 def test_a_square_result_is_compared_with_the_middle(pair, caplog):
     content, style = pair
     found = kstyle.score(content[:, 5:35], content, style)
@@ -57,8 +65,8 @@ def test_a_square_result_is_compared_with_the_middle(pair, caplog):
 
 
 def test_what_is_no_picture_is_refused(tmp_path, pair):
-    with pytest.raises(ConfigError, match=r"Received: shape \(30, 40, 3\) of uint8"):
-        kstyle.score(np.zeros((30, 40, 3), "uint8"), *pair)
+    with pytest.raises(ImageError, match="result: floats must be in 0..1"):
+        kstyle.score(np.full((30, 40, 3), 255.0), *pair)
     with pytest.raises(ImageError):
         kstyle.score(tmp_path / "none.png", *pair)
     with pytest.raises(ConfigError, match="at 8 pixels: give at least 16"):
