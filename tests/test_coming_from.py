@@ -91,7 +91,7 @@ def check(typed):
         return
     if command in (stylize_command, regions_command):
         file = context.params["config_file"]
-        make_config(context, merge_options(context, file), file)
+        make_config(merge_options(context, file), file)
 
 
 # A note may name an option without a value.

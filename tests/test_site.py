@@ -51,7 +51,7 @@ def parse(words):
         # A user's file is not there, and a network of Keras would be built.
         builtin = context.params["net"] in (None, *NETWORKS)
         if builtin and (file is None or Path(file).exists()):
-            make_config(context, merge_options(context, file), file)
+            make_config(merge_options(context, file), file)
 
 
 def rows_of_programs():

@@ -4,9 +4,10 @@ The flag, the environment variable and the YAML key of a field have one help tex
 one default.
 """
 
+import contextlib
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -278,27 +279,33 @@ def merge_pictures(
     return chosen
 
 
-def make_config(
-    context: click.Context, options: dict[str, Any], config_file: str | None
-) -> StyleConfig:
+def make_config(options: dict[str, Any], config_file: str | None) -> StyleConfig:
     """Return the config of the options.
 
-    Raises: ConfigError: it names a wrong value as the user gave it: by its flag, its
-        environment variable, or its key in the file.
+    Raises: ConfigError: as `StyleConfig`; it names the file that an unknown key is in.
     """
     try:
         return StyleConfig(**options)
     except ConfigError as error:
         unknown = options.keys() - StyleConfig.model_fields.keys()
-        if error.option is None and not unknown:
+        if error.option is None and unknown and config_file:
+            raise ConfigError(f"{config_file}: {error}") from None
+        raise
+
+
+@contextlib.contextmanager
+def options_as_given(context: click.Context, config_file: str | None) -> Iterator[None]:
+    """Name the option of a `ConfigError` as the user gave it.
+
+    By its flag, its environment variable, or its key in the file.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        if error.option is None:
             raise
-        sentence = str(error)
-        if error.option is not None:
-            place = given_name(context, error.option, config_file)
-            sentence = place + sentence.removeprefix(error.option)
-        elif config_file:
-            sentence = f"{config_file}: {sentence}"
-        raise ConfigError(sentence) from None
+        place = given_name(context, error.option, config_file)
+        raise ConfigError(place + str(error).removeprefix(error.option)) from None
 
 
 def given_name(context: click.Context, option: str, config_file: str | None) -> str:

@@ -12,6 +12,7 @@ from kstyle.cli.options import (
     config_options,
     make_config,
     merge_options,
+    options_as_given,
     overwrite_option,
     picture_arguments,
     quiet_option,
@@ -50,8 +51,8 @@ def regions_command(
     keeps the photograph. Prints each region's share of the picture, and the layers at
     which it has too few positions.
     """
-    with user_errors(), show_log(quiet):
-        config = make_config(context, merge_options(context, config_file), config_file)
+    with user_errors(), show_log(quiet), options_as_given(context, config_file):
+        config = make_config(merge_options(context, config_file), config_file)
         if not config.has_regions():
             raise ConfigError(
                 "There are no regions to show. Give --region MASK once for each style, "

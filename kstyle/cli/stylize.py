@@ -18,6 +18,7 @@ from kstyle.cli.options import (
     make_config,
     merge_options,
     merge_pictures,
+    options_as_given,
     overwrite_option,
     picture_arguments,
     quiet_option,
@@ -114,14 +115,14 @@ def stylize_command(
     Each picture is a separate run. The results are CONTENT-STYLE.png in the folder of
     --output; existing results are kept. A failure does not stop the other runs.
     """
-    with user_errors(), show_log(quiet):
+    with user_errors(), show_log(quiet), options_as_given(context, config_file):
         source = context.get_parameter_source
         if source("content") is ParameterSource.COMMANDLINE:
             if source("content_dir") is ParameterSource.ENVIRONMENT:
                 content_dir = None  # an argument overrides a variable
         options = merge_options(context, config_file)
         options = merge_pictures(context, options, content_dir, styles)
-        config = make_config(context, options, config_file)
+        config = make_config(options, config_file)
         check_device_present(config.device)
         shown = None if dry_run else open_preview(preview)
         if batch.is_batch(content_dir, styles):

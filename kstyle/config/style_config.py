@@ -102,6 +102,7 @@ OptionGroup = Literal[
 ]
 SAMPLE_CONTENT = "sample:coffee"
 SAMPLE_STYLE = "sample:night"
+INIT_WORDS = ("content", "noise")  # values of `init` that are no files
 
 
 def option(
@@ -636,7 +637,7 @@ class StyleConfig(pydantic.BaseModel):
 
     def has_init_file(self) -> bool:
         """Return whether `init` is a file, not the content or noise."""
-        return self.init not in ("content", "noise")
+        return self.init not in INIT_WORDS
 
     def style_sources(self) -> tuple[StyleSource, ...]:
         """Return all styles, each with the size, crop and scale that it has."""

@@ -123,7 +123,7 @@ def resolve_preprocess(net: str, preprocess: str) -> str:
     expected = get_graph(net).preprocess
     if expected is None:
         raise ConfigError(
-            f"{net} does not say what it expects of its input. Give one of "
+            f"preprocess: {net} does not say what it expects of its input. Give one of "
             f"{', '.join(PREPROCESS_MODES)} (caffe: BGR less the mean, tf: -1..1, "
             "torch: less the mean and divided by the deviation, none: 0..255).",
             option="preprocess",

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from kstyle.config.style_config import StyleConfig
+from kstyle.config.style_config import INIT_WORDS, StyleConfig
 from kstyle.errors import ConfigError
 from kstyle.files import file_hash
 from kstyle.hardware.host import require_package
@@ -18,6 +18,7 @@ from kstyle.networks.registry import get_architecture
 from kstyle.networks.weights import NetWeights, load_weights, weights_hash
 from kstyle.planning.regions import Region
 from kstyle.planning.scales import Size
+from kstyle.runs.option_pictures import load_or_word
 from kstyle.runs.region_inputs import (
     RegionMasks,
     check_region_names,
@@ -131,7 +132,11 @@ def read_pictures(
     return InputPictures(
         content=content,
         styles=tuple(styles),
-        init=load(config.init) if config.has_init_file() else None,
+        init=(
+            load_or_word(config.init, load, "init", INIT_WORDS)
+            if config.has_init_file()
+            else None
+        ),
         regions=read_regions(config, content.alpha, inputs),
     )
 

@@ -7,7 +7,7 @@ makes the regions of one content of it.
 import dataclasses
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +28,13 @@ from kstyle.images.masks import (
     read_grey_mask,
     resize_mask,
 )
-from kstyle.images.picture import Picture, crop
+from kstyle.images.picture import crop
 from kstyle.images.reading import picture_size
 from kstyle.planning.regions import Region
 from kstyle.planning.scales import Size
+from kstyle.runs.option_pictures import LoadPicture, load_or_word
 
 log = logging.getLogger("kstyle")
-LoadPicture = Callable[[str], Picture]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,7 +60,9 @@ def read_masks(config: StyleConfig, load: LoadPicture) -> RegionMasks:
         return read_map_masks(config, config.content_map, load)
     return RegionMasks(
         {
-            word: read_grey_mask(load(word), mask_name(word))
+            word: read_grey_mask(
+                load_or_word(word, load, "region", REGION_WORDS), mask_name(word)
+            )
             for word in region_words(config)
             if word not in REGION_WORDS
         }

@@ -187,7 +187,14 @@ def test_samples_prints_names_that_can_be_used():
 BAD_INPUT = {  # changed options: exit code, and what the message must say
     "a missing content": ({"content": "nothing.png"}, 1, "nothing.png"),
     "a missing style": ({"style": "nothing.png"}, 1, "nothing.png"),
-    "a missing init": ({"init": "nothing.png"}, 1, "nothing.png"),
+    "a word that init has not": (
+        {"init": "nois"},
+        2,
+        "--init: there is no file",
+    ),
+    "a damaged init": ({"init": "text.png"}, 1, "not a picture"),
+    "a missing mask": ({"region": "alpa"}, 2, "Error: --region: there is no file"),
+    "a crop outside": ({"style_crop": "9999,0,5,5"}, 2, "Error: --style-crop: "),
     "an unknown sample": ({"content": "sample:coffe"}, 1, "coffee"),
     "a text for a picture": ({"content": "text.png"}, 1, "not a picture"),
     "an unknown network": ({"net": "vgg17"}, 2, "Did you mean 'vgg19'"),

@@ -167,7 +167,7 @@ def test_hostile_picture_names_make_one_folder_in_the_logdir(
     [
         ({"content": "missing.png"}, ImageError, "missing.png"),
         ({"style": "missing.png"}, ImageError, "missing.png"),
-        ({"init": "nois"}, ImageError, "nois"),
+        ({"init": "nois"}, ConfigError, "content, noise"),
         ({"style": "sample:nigth"}, ImageError, "night"),
         ({"content": "text.png"}, ImageError, "not a picture"),
         ({"content": "."}, ImageError, "folder"),
