@@ -30,6 +30,11 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             ["style_losses.py", "--size", "32", "--steps", "1", "--names", "regions"],
             {"gram_ms", "regions"},
         ),
+        (
+            [*("transport_map.py", "--sizes", "32", "--steps", "1")]
+            + ["--pair", "sample:coffee", "sample:night"],
+            {"photo_conv1_1_max", "painted_conv5_1_median"},
+        ),
         (["default_step.py", "--size", "32", "--steps", "1"], {"earlier_ms", "ratio"}),
         (
             ["scale.py", "--sizes", "64", "--tile", "32", "--steps", "1"],

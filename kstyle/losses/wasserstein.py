@@ -130,8 +130,9 @@ def transport_map(style: tf.Tensor, covariance: tf.Tensor) -> tf.Tensor:
     traces = [
         ops.trace(x, axis1=1, axis2=2)[:, None, None] for x in (style, covariance)
     ]
-    ratio = ops.sqrt(traces[0] / ops.maximum(traces[1], 1e-30))
-    y, z = covariance * ratio, style / ratio
+    traces = [ops.maximum(trace, 1e-30) for trace in traces]
+    # Products of large features would not fit float32.
+    z, y = style / traces[0], covariance / traces[1]
     product = z @ y
     # A bound of its eigenvalues, which are the squares of those in the iteration.
     squares = ops.sum(product * ops.swapaxes(product, 1, 2), axis=(1, 2), keepdims=True)
@@ -145,5 +146,5 @@ def transport_map(style: tf.Tensor, covariance: tf.Tensor) -> tf.Tensor:
         z = factor @ z
         if number < len(POLYNOMIALS) - 1:
             y = y @ factor
-    transport = z * ratio
+    transport = z * ops.sqrt(traces[0] / traces[1])
     return (transport + ops.swapaxes(transport, 1, 2)) / 2
