@@ -78,7 +78,7 @@ def paint_region(page):
     page.get_by_text("Second painting, regions").click()
     button(page, "Paint a region").click()
     canvas = page.locator(".easel canvas")
-    page.wait_for_function("document.querySelector('.easel canvas').dataset.ready")
+    page.locator(".easel canvas[data-ready]").wait_for()
     box = canvas.bounding_box()
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 0.3 * box["width"], middle)

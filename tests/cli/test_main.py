@@ -190,10 +190,10 @@ BAD_INPUT = {  # changed options: exit code, and what the message must say
     "a word that init has not": (
         {"init": "nois"},
         2,
-        "--init: there is no file",
+        "--init: nois: No such file",
     ),
     "a damaged init": ({"init": "text.png"}, 1, "not a picture"),
-    "a missing mask": ({"region": "alpa"}, 2, "Error: --region: there is no file"),
+    "a missing mask": ({"region": "alpa"}, 2, "Error: --region: alpa: No such file"),
     "a crop outside": ({"style_crop": "9999,0,5,5"}, 2, "Error: --style-crop: "),
     "an unknown sample": ({"content": "sample:coffe"}, 1, "coffee"),
     "a text for a picture": ({"content": "text.png"}, 1, "not a picture"),
