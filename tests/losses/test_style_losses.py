@@ -176,6 +176,13 @@ def test_the_transport_map_turns_one_covariance_into_the_other():
     np.testing.assert_allclose(found, found.T)
 
 
+def test_the_transport_map_of_large_features_is_finite():
+    style, covariance = np.diag([9.0, 4.0]), np.diag([4.0, 16.0])
+    given = (tf.constant(1e12 * x[None], "float32") for x in (style, covariance))
+    found = transport_map(*given)[0].numpy()
+    np.testing.assert_allclose(found, np.diag([1.5, 0.5]), rtol=1e-3, atol=1e-6)
+
+
 def test_sliced_wasserstein_of_one_channel_sorts():
     # Sorted (1, 3) and (2, 6): (1 + 9) / 2 = 5, next to a mean square of 5.
     style, picture = features([[[3.0], [1.0]]]), features([[[2.0], [6.0]]])
