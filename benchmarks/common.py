@@ -28,16 +28,23 @@ from kstyle.runs.initialization import noise_picture
 
 CONTENT_LAYER = "conv4_2"
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+PAIRS = (
+    ("sample:coffee", "sample:night"),
+    ("sample:chelsea", "sample:window"),
+    ("sample:astronaut", "sample:meadow"),
+)
+
+
+def read_resized(path, size, square=False):
+    """Read a picture with a long edge (or both edges) of `size` pixels."""
+    pixels = kstyle.load_picture(path).pixels
+    shape = (size, size) if square else fit_long_edge(pixels.shape[:2], size)
+    return resize(pixels, shape)
 
 
 def pictures(size, square=False):
     """Return the default samples, with a long edge (or both edges) of `size` pixels."""
-    pair = []
-    for name in ("sample:coffee", "sample:night"):
-        pixels = kstyle.load_picture(name).pixels
-        shape = (size, size) if square else fit_long_edge(pixels.shape[:2], size)
-        pair.append(resize(pixels, shape))
-    return pair
+    return [read_resized(path, size, square) for path in PAIRS[0]]
 
 
 def problem(net, size, *, square=False, init="content", **network):

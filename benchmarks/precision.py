@@ -21,11 +21,6 @@ from kstyle.hardware.machine import why_bfloat16_is_slow
 from kstyle.planning import calibration
 
 KINDS = ("float32", "bfloat16")
-PAIRS = (
-    ("sample:coffee", "sample:night"),
-    ("sample:chelsea", "sample:window"),
-    ("sample:astronaut", "sample:meadow"),
-)
 
 
 def step_seconds(size, steps):
@@ -88,7 +83,7 @@ def main():
         times = step_seconds(size, options.steps)
         figures |= {f"{kind}_{size}_ms": 1e3 * times[kind] for kind in KINDS}
         figures[f"ratio_{size}"] = times["bfloat16"] / times["float32"]
-    runs = options.pairs or PAIRS, options.run_size, options.run_steps
+    runs = options.pairs or common.PAIRS, options.run_size, options.run_steps
     figures |= {"run_size": options.run_size, "run_steps": options.run_steps}
     common.report("precision", figures | loss_ratios(*runs))
 

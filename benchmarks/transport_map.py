@@ -18,20 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 import kstyle
-from kstyle.images.picture import fit_long_edge, resize
 from kstyle.losses.wasserstein import RELATIVE_EPSILON, WassersteinLoss, transport_map
-
-PAIRS = (
-    ("sample:coffee", "sample:night"),
-    ("sample:chelsea", "sample:window"),
-    ("sample:astronaut", "sample:meadow"),
-)
-
-
-def read_resized(path, size):
-    """Read a picture with a long edge of `size` pixels."""
-    pixels = kstyle.load_picture(path).pixels
-    return resize(pixels, fit_long_edge(pixels.shape[:2], size))
 
 
 def painted(pair, size, steps):
@@ -75,10 +62,10 @@ def main():
     layers, loss = common.STYLE_LAYERS, WassersteinLoss()
     extractor = kstyle.build_extractor("vgg19", layers, precision="float32")
     errors = {}
-    for pair in options.pairs or PAIRS:
+    for pair in options.pairs or common.PAIRS:
         for size in options.sizes:
-            style = extractor(read_resized(pair[1], size)[None])
-            pictures = {"photo": read_resized(pair[0], size)}
+            style = extractor(common.read_resized(pair[1], size)[None])
+            pictures = {"photo": common.read_resized(pair[0], size)}
             pictures["painted"] = painted(pair, size, options.steps)
             for kind, pixels in pictures.items():
                 features = extractor(pixels[None])
