@@ -259,6 +259,12 @@ def split_covariance(statistic: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     statistic: `(batch, C + 1, C)` from `products_and_mean`, of all positions.
     """
-    statistic = ops.cast(statistic, "float32")
-    products, mean = statistic[:, :-1], statistic[:, -1]
+    products, mean = split_last_row(ops.cast(statistic, "float32"))
     return products - mean[:, :, None] * mean[:, None], mean
+
+
+def split_last_row(matrices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return `(batch, C, C)` and `(batch, C)` of `(batch, C + 1, C)`."""
+    # Not as slices: their gradients are two matrices of zeros, filled and added.
+    square, row = ops.split(matrices, matrices.shape[-1:], axis=1)
+    return square, row[:, 0]

@@ -8,7 +8,7 @@ the forward pass alone counts half. Sorting and sums over positions, which
 FINISH_STATISTIC = "nearest"  # of the `pulled_layers` in the finish of a run
 # Those of the classes in `losses`, which import TensorFlow; a test compares them.
 # Products of C x C matrices of `WassersteinLoss`, all in the forward pass:
-TRANSPORT_PRODUCTS = 27
+TRANSPORT_PRODUCTS = 24
 EMD_SAMPLES = 1024
 NEAREST_SAMPLES, NEAREST_CHUNK = 4096, 1024
 SLICED_SAMPLES, SLICED_DIRECTIONS = 4096, 64
