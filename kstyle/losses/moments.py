@@ -182,8 +182,7 @@ class CovarianceLoss(CovarianceMomentLoss):
 
     def make_target(self, statistic: tf.Tensor) -> tf.Tensor:
         """Return the style's covariance and, as the last row, mean."""
-        covariance, mean = split_covariance(statistic)
-        return ops.concatenate([covariance, mean[:, None]], axis=1)
+        return covariance_and_mean(statistic)
 
     def call(self, target: tf.Tensor, covariance: tf.Tensor) -> tf.Tensor:
         """Compare what `make_target` and `finish` return: `(batch,)`."""
@@ -196,7 +195,7 @@ class CovarianceLoss(CovarianceMomentLoss):
 
     def normal_loss(self, target: tf.Tensor) -> tf.Tensor:
         """Compute what normalized weights divide by, `(batch,)`."""
-        covariance, mean = target[:, :-1], target[:, -1]
+        covariance, mean = split_last_row(target)
         gram = covariance + mean[:, :, None] * mean[:, None]
         least = LEAST_CONTRAST * GramLoss().normal_loss(gram)
         return ops.maximum(super().normal_loss(target), least)
@@ -261,6 +260,12 @@ def split_covariance(statistic: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """
     products, mean = split_last_row(ops.cast(statistic, "float32"))
     return products - mean[:, :, None] * mean[:, None], mean
+
+
+def covariance_and_mean(statistic: tf.Tensor) -> tf.Tensor:
+    """Return covariance and, as the last row, mean: `(batch, C + 1, C)`."""
+    covariance, mean = split_covariance(statistic)
+    return ops.concatenate([covariance, mean[:, None]], axis=1)
 
 
 def split_last_row(matrices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

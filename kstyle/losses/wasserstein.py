@@ -7,7 +7,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kstyle.losses.moments import CovarianceMomentLoss, split_covariance, split_last_row
+from kstyle.losses.moments import (
+    CovarianceMomentLoss,
+    covariance_and_mean,
+    split_last_row,
+)
 from kstyle.losses.names import STYLE_BALANCE
 from kstyle.losses.statistics import PositionSelection, distance_scale
 
@@ -56,23 +60,22 @@ class WassersteinLoss(CovarianceMomentLoss):
         self, statistic: tf.Tensor, selection: PositionSelection | None = None
     ) -> tf.Tensor:
         """Return covariance and, as the last row, mean: `(batch, C + 1, C)`."""
-        covariance, mean = split_covariance(statistic)
-        return ops.concatenate([covariance, mean[:, None]], axis=1)
+        return covariance_and_mean(statistic)
 
     def make_target(self, statistic: tf.Tensor) -> tf.Tensor:
         """Return the style's covariance, with its diagonal, and mean as the last row.
 
         Rounding errors that make an eigenvalue negative are removed.
         """
-        parts = split_covariance(statistic)
-        covariance, mean = (np.asarray(part, "float64") for part in parts)
+        found = np.asarray(self.finish(statistic), "float64")
+        covariance, mean = found[:, :-1], found[:, -1:]
         values, vectors = np.linalg.eigh(covariance)
         values = np.maximum(values, 0)
         variance = values.mean(axis=-1, keepdims=True)
-        power = np.square(mean).mean(axis=-1, keepdims=True) + variance
+        power = np.square(mean).mean(axis=-1) + variance
         values += RELATIVE_EPSILON * np.maximum(variance, LEAST_VARIANCE * power)
         covariance = (vectors * values[:, None]) @ np.swapaxes(vectors, 1, 2)
-        return tf.constant(np.concatenate([covariance, mean[:, None]], 1), "float32")
+        return tf.constant(np.concatenate([covariance, mean], axis=1), "float32")
 
     def call(self, target: tf.Tensor, moments: tf.Tensor) -> tf.Tensor:
         """Compare `(batch, C + 1, C)` of `make_target` and of `finish`: `(batch,)`."""
