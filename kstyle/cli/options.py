@@ -270,7 +270,8 @@ def merge_pictures(
         if value and source is ParameterSource.COMMANDLINE:
             raise ConfigError(
                 f"{flag} {value} replaces {name.upper()}, but {options[name]!r} is "
-                "given as well. Name paintings with --style in this case."
+                "given as well. Name paintings with --style, each in turn, or give a "
+                "mixture as `styles` in a file (--config)."
             )
         if value:
             chosen.pop(name, None)
