@@ -28,7 +28,9 @@ CONTROLS = (
     "--look --strength --content-layers --style-layers --content-weight --style-weight "
     "--tv-weight --tv-loss --palette-weight --content-loss --finish --blend --region "
     "--content-map --style-map --init --optimizer --learning-rate --steps --scales "
-    "--seed --pool --padding --net --weights --snapshot-every -o --device --convention"
+    "--seed --pool --padding --net --weights --preprocess --snapshot-every -o "
+    "--quality --device --convention --style-weights --content-weights --style-growth "
+    "--iterations"
 ).split()
 VALUES = (
     *(f"--style-loss {name}" for name in "gram covariance mean-std".split()),

@@ -268,9 +268,10 @@ def merge_pictures(
     for name, (flag, value) in flags.items():
         source = context.get_parameter_source(name)
         if value and source is ParameterSource.COMMANDLINE:
+            given = format_value(options[name])
             raise ConfigError(
-                f"{flag} {value} replaces {name.upper()}, but {options[name]!r} is "
-                "given as well. Name paintings with --style, each in turn, or give a "
+                f"{flag} {value} replaces {name.upper()}, but {given} is given "
+                "as well. Name paintings with --style, each in turn, or give a "
                 "mixture as `styles` in a file (--config)."
             )
         if value:

@@ -183,10 +183,12 @@ def implied_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def check_plain_look(implied_weight: float | None, options: Mapping[str, Any]) -> None:
     """Raise `ConfigError` if a look or strength is given for weights that are plain.
 
+    Weights with a `style_growth` are those that a run has solved, in its config.yaml:
+    normalized too.
     implied_weight: of the style loss, by the look or strength. That of the default is
         the default of plain weights too.
     """
-    if implied_weight in (None, LOOKS[DEFAULT_LOOK]):
+    if implied_weight in (None, LOOKS[DEFAULT_LOOK]) or is_growing(options):
         return
     name = "look" if options.get("strength") is None else "strength"
     raise ConfigError(
@@ -220,6 +222,14 @@ def check_foreign_weights(options: Mapping[str, Any]) -> None:
             "has those of each program.",
             option="convention",
         )
+
+
+def is_growing(options: Mapping[str, Any]) -> bool:
+    """Return whether `style_growth`, as YAML or a flag gives it, is above 0."""
+    try:
+        return float(options.get("style_growth", 0)) > 0
+    except (TypeError, ValueError):
+        return False
 
 
 def is_strength(value: Any) -> bool:

@@ -191,7 +191,8 @@ class StyleConfig(pydantic.BaseModel):
     )
     style_map: OptionalPathText = option(
         None,
-        "colour-coded picture of the style's parts; of several styles, once for each",
+        "colour-coded picture of the style's parts; of several styles, once for each "
+        "or one for all",
         group="Pictures",
         is_path=True,
         is_later=True,

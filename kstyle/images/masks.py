@@ -30,7 +30,11 @@ def read_grey_mask(picture: Picture, name: str) -> np.ndarray:
     Raises: ImageError: it has transparency or colours, or is black or almost black all
         over.
     """
-    check_opaque(picture, name)
+    hint = (
+        " A mask's weights are its grey levels; the content's own alpha is the mask "
+        "with --region alpha."
+    )
+    check_opaque(picture, name, hint)
     low, high = picture.pixels.min(axis=2), picture.pixels.max(axis=2)
     if (high - low).max() > GREY_TOLERANCE:
         raise ImageError(
@@ -59,13 +63,15 @@ def check_peak(mask: np.ndarray, name: str) -> None:
         )
 
 
-def check_opaque(picture: Picture, name: str) -> None:
-    """Refuse a mask with transparency, which could mean either. Raises: ImageError."""
+def check_opaque(picture: Picture, name: str, hint: str = "") -> None:
+    """Refuse a mask or map with transparency, which could mean either.
+
+    hint: what the message ends with.
+    Raises: ImageError.
+    """
     if picture.alpha is not None and picture.alpha.min() < 1:
         raise ImageError(
-            f"{name} is transparent in places, and a mask's weights are its grey "
-            "levels. Save it without alpha. (The content's own alpha is the mask with "
-            "--region alpha.)"
+            f"{name} is transparent in places. Save it without alpha.{hint}"
         )
 
 

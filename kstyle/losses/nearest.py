@@ -9,7 +9,7 @@ from keras import ops
 
 from kstyle.losses.names import STYLE_BALANCE
 from kstyle.losses.optimal_transport import unit_vectors
-from kstyle.losses.samples import SampleLoss
+from kstyle.losses.samples import SampleLoss, positions_inside
 from kstyle.losses.statistics import distance_scale
 
 CHUNK = 1024  # samples of the picture that are compared with all of the style at once
@@ -44,13 +44,15 @@ class NearestLoss(SampleLoss):
         share: float = 1.0,
         draw: int = 0,
     ) -> dict[str, np.ndarray]:
-        """Return the `positions` of the samples, none of them at the border."""
-        inner = np.zeros(size, "float32")
-        inner[BORDER:-BORDER, BORDER:-BORDER] = 1
-        weights = inner if weights is None else inner * weights
-        if not weights.any():  # a layer or a region that is all border
-            return super().select(size, share=share, draw=draw)
-        return super().select(size, weights, share=share, draw=draw)
+        """Return the `positions` of the samples, none of them at the layer's border.
+
+        Of a region that lies on the border, or a layer that is all border, they are.
+        """
+        inside = positions_inside(size, weights)
+        inner = np.zeros(size, bool)
+        inner[BORDER:-BORDER, BORDER:-BORDER] = True
+        chosen = inside & inner if (inside & inner).any() else inside
+        return super().select(size, chosen.astype("float32"), share=share, draw=draw)
 
     def loss_of_zeros(self, target: tf.Tensor) -> tf.Tensor:
         """Compute the loss, `(batch,)`, of features that resemble none of the style.

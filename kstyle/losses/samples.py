@@ -26,11 +26,7 @@ def draw_positions(
         order of all positions, so that each is drawn before one is drawn again.
     Fewer positions than `count` are all returned.
     """
-    if weights is None:
-        known = np.arange(size[0] * size[1])
-    else:
-        check_position_weights(weights, size)
-        known = np.flatnonzero(weights >= INSIDE_SHARE * weights.max())
+    known = np.flatnonzero(positions_inside(size, weights))
     order = np.random.default_rng(POSITION_SEED).permutation(known)
     count = min(count, len(order))
     start = draw * count % len(order)
@@ -38,11 +34,25 @@ def draw_positions(
     return np.stack(np.divmod(np.sort(chosen), size[1]), axis=1).astype("int32")
 
 
+def positions_inside(
+    size: tuple[int, int], weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Return which positions of a layer may be drawn, `(height, width)` of bool.
+
+    Arguments as for `draw_positions`.
+    """
+    if weights is None:
+        return np.ones(size, bool)
+    check_position_weights(weights, size)
+    return weights >= INSIDE_SHARE * weights.max()
+
+
 class SampleLoss(StatisticLoss):
     """Compares the features at `samples` random positions, `(batch, samples, C)`.
 
     In a region only its positions are drawn. Of several styles, each gives a part of
-    the target's samples in proportion to its share.
+    the target's samples in proportion to its share: where a layer has too few positions
+    for that, they are repeated.
     """
 
     collects_means = False
@@ -94,11 +104,22 @@ class SampleLoss(StatisticLoss):
     def blend(
         self, statistics: Sequence[tf.Tensor], shares: Sequence[float]
     ) -> tf.Tensor:
-        """Put the samples of several pictures together; `select` knew the shares."""
-        return ops.concatenate([ops.cast(x, "float32") for x in statistics], axis=1)
+        """Put the samples of several pictures together, in proportion to the shares."""
+        parts = list(zip(statistics, shares, strict=True))
+        # So many that no sample is left out, at most as many as are drawn of one style.
+        total = min(self.samples, max(x.shape[1] / share for x, share in parts))
+        resampled = [spread_samples(x, share * total) for x, share in parts]
+        return ops.concatenate(resampled, axis=1)
 
     def collected_shape(self, channels: int) -> tuple[int | None, ...]:
         return None, channels
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "samples": self.samples}
+
+
+def spread_samples(samples: tf.Tensor, wanted: float) -> tf.Tensor:
+    """Repeat or leave out samples `(batch, n, C)`, evenly, for about `wanted`."""
+    count, wanted = samples.shape[1], max(1, round(wanted))
+    index = np.arange(wanted) * count // wanted
+    return tf.gather(tf.cast(samples, "float32"), index, axis=1)

@@ -165,6 +165,14 @@ def test_a_look_of_plain_weights_is_refused(look, plain):
     assert StyleConfig(**look, **plain, style_weight=9).style_weight == 9
 
 
+def test_a_look_of_weights_that_a_run_has_solved_is_a_style_weight():
+    solved = StyleConfig().replace(style_layers="conv3_1:25", style_growth=1.0)
+    assert solved.style_weights is None
+    painted = solved.replace(look="painterly")
+    assert painted == solved.replace(style_weight=300, look="painterly")
+    assert painted.style_weight == 300 and painted.style_layers == {"conv3_1": 25}
+
+
 def total_variation_options(config):
     return config.tv_loss, config.tv_weight
 

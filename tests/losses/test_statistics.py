@@ -121,6 +121,17 @@ def test_styles_give_samples_in_proportion_to_their_shares():
     assert joined.shape == (1, 8, 3)
 
 
+def test_styles_with_few_positions_keep_their_shares_by_repeating_samples():
+    loss = MeanOfSamples("mean", 8)
+    few = [np.float32([[[1.0], [2.0]]]), np.float32([[[5.0], [6.0]]])]
+    joined = loss.blend(few, [0.75, 0.25])
+    np.testing.assert_array_equal(joined[0, :, 0], [1, 1, 1, 2, 2, 2, 5, 6])
+    np.testing.assert_array_equal(loss.blend(few, [0.5, 0.5])[0, :, 0], [1, 2, 5, 6])
+    # Not more samples than of one style: of the second, one of two is left out.
+    joined = loss.blend(few, [0.9, 0.1])
+    np.testing.assert_array_equal(joined[0, :, 0], [1, 1, 1, 1, 2, 2, 2, 5])
+
+
 @pytest.fixture(scope="module")
 def extractor():
     layers = ["conv1_1", "conv2_1", "conv3_1"]

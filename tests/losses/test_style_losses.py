@@ -248,6 +248,18 @@ def test_nearest_is_the_centred_cosine_of_the_best_match():
     assert sorted(map(tuple, positions)) == [(r, c) for r in (1, 2) for c in (1, 2, 3)]
 
 
+def test_nearest_draws_inside_a_region_at_the_border():
+    def rows(*weights):
+        region = np.repeat(np.float32(weights)[:, None], 3, axis=1)
+        return sorted(
+            {int(r) for r, _ in NearestLoss().select((5, 3), region)["positions"]}
+        )
+
+    assert rows(1, 0, 0, 0, 0) == [0]
+    assert rows(1, 0.3, 0, 0, 0) == [0]  # row 1 is less than half inside
+    assert rows(1, 1, 0.6, 0.4, 0) == [1, 2]
+
+
 def test_self_similarity_ignores_what_the_features_are():
     content = features([[[2.0, 0.0], [0.0, 2.0]]])
     turned = features([[[0.0, 5.0], [1.0, 0.0]]])

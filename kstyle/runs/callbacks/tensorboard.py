@@ -215,7 +215,11 @@ def write_header(
 def write_overlay(writer: tf.summary.SummaryWriter, overlay: np.ndarray) -> None:
     """Write the content, tinted by its regions, as the image `source/regions`."""
     with event_errors(), writer.as_default(step=0):
-        tf.summary.image("source/regions", overlay[None])
+        tf.summary.image(
+            "source/regions",
+            overlay[None],
+            description="The photograph, **tinted by its regions**.",
+        )
         writer.flush()
 
 
