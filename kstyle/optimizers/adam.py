@@ -14,6 +14,7 @@ from kstyle.optimizers.parameterization import Basis, as_basis
 class BasisAdam(keras.optimizers.Adam):
     """Adam (Kingma and Ba 2015) on the coefficients of the variables in a `Basis`.
 
+    With `use_ema` it averages what the constraint of a variable has left of each step.
     basis: a `Basis`; `None`: the variables themselves, as `keras.optimizers.Adam`.
         Other arguments are those of `keras.optimizers.Adam`.
     """
@@ -70,7 +71,10 @@ class BasisAdam(keras.optimizers.Adam):
             square.assign_add((1 - self.beta_2) * (ops.square(part) - square))
             coefficient_steps.append(mean / (ops.sqrt(square) + self.epsilon))
         step = self.basis.apply(coefficient_steps, variable.shape[1:3])
-        variable.assign_sub(rate * step)
+        moved = variable - rate * step
+        # Keras constrains a variable too, but only after it has averaged it.
+        is_limited = variable.constraint is not None
+        variable.assign(variable.constraint(moved) if is_limited else moved)
 
     def get_config(self) -> dict[str, Any]:
         basis = keras.saving.serialize_keras_object(self.basis)

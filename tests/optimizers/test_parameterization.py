@@ -21,6 +21,7 @@ from kstyle.optimizers.parameterization import (
     upsample,
     upsample_adjoint,
 )
+from kstyle.transfer.pixel_range import PixelLimits
 
 TESTED_BASES = (Pyramid(3, 0.7), Fourier(0.5))
 
@@ -144,6 +145,21 @@ def test_adams_average_is_that_of_the_pictures():
     optimizer.finalize_variable_values([variable])
     expected = 0.5 * pictures[0] + 0.5 * pictures[1]
     np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", BASES)
+def test_adams_average_stays_within_the_limits_of_the_pixels(kind):
+    optimizer = make_optimizer("adam", 2.55, average=0.5, parameterization=kind)
+    limits = PixelLimits(*(np.full((2, 2, 3), x, "float32") for x in (0.5, 0.504)))
+    start = np.full((1, 2, 2, 3), 0.5, "float32")
+    variable = keras.Variable(start)
+    variable.constraint = limits
+    optimizer.build([variable])
+    for _ in range(3):
+        optimizer.apply([-tf.ones(start.shape)], [variable])
+    optimizer.finalize_variable_values([variable])
+    # Three steps of 0.01 or more: the limit, in each of the averaged pictures.
+    np.testing.assert_allclose(variable.numpy(), 0.504, rtol=1e-6)
 
 
 def test_an_unknown_parameterization_is_refused():
