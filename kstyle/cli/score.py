@@ -9,6 +9,7 @@ import click
 
 from kstyle.cli import console
 from kstyle.cli.common import one_line, show_log, user_errors
+from kstyle.errors import ConfigError
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.files import json_text
 from kstyle.hardware.tensorflow_setup import load_tensorflow
@@ -22,7 +23,15 @@ TABLE_RESULTS = 4  # results side by side; more are printed in further tables
 @click.command("score")
 @click.argument("results", nargs=-1, required=True, metavar="RESULT...")
 @click.option("--content", required=True, metavar="PICTURE", help="content picture")
-@click.option("--style", required=True, metavar="PICTURE", help="style picture")
+@click.option(
+    "--style",
+    "styles",
+    required=True,
+    multiple=True,
+    metavar="PICTURE",
+    help="style picture; several times: a mixture of them",
+)
+@click.option("--blend", metavar="NUMBERS", help="shares of the styles, as 2,1")
 @click.option(
     "--size",
     type=int,
@@ -34,7 +43,8 @@ TABLE_RESULTS = 4  # results side by side; more are printed in further tables
 def score_command(
     results: tuple[str, ...],
     content: str,
-    style: str,
+    styles: tuple[str, ...],
+    blend: str | None,
     size: int | None,
     as_json: bool,
 ) -> None:
@@ -47,7 +57,9 @@ def score_command(
         load_tensorflow()
         from kstyle.experiments.scoring.pictures import score_pictures
 
-        found = score_pictures(results, content, style, size=size)
+        found = score_pictures(
+            results, content, styles, blend=parse_blend(blend), size=size
+        )
     if as_json:
         rows = [
             {"result": name, **row} for name, row in zip(results, found, strict=True)
@@ -57,6 +69,18 @@ def score_command(
     for start in range(0, len(results), TABLE_RESULTS):
         part = slice(start, start + TABLE_RESULTS)
         print_scores(results[part], found[part])
+
+
+def parse_blend(text: str | None) -> list[float] | None:
+    """Return the numbers of `--blend`. Raises: ConfigError: one is no number."""
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(
+            f"--blend: give a number above 0 for each style, as 2,1. Received: {text}"
+        ) from None
 
 
 def print_scores(results: Sequence[str], found: Sequence["PictureScores"]) -> None:

@@ -217,6 +217,19 @@ def without_replaced_styles(
     return {name: value for name, value in options.items() if name not in replaced}
 
 
+def without_shares_of_styles(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `options` without a blend and lists with a value for each style, if they
+    name one style only: they are then for styles that are chosen later."""
+    if options.get("styles") or isinstance(options.get("style"), (list, tuple)):
+        return dict(options)
+    return {
+        name: value
+        for name, value in options.items()
+        if name != "blend"
+        and not (name in STYLE_KEYS and isinstance(value, (list, tuple)))
+    }
+
+
 def map_style_paths(
     styles: Sequence[Mapping[str, Any]], function: Callable[[str], str]
 ) -> list[dict[str, Any]]:
@@ -230,4 +243,5 @@ def map_style_paths(
 def blend_shares(blend: Sequence[float] | None, count: int) -> tuple[float, ...]:
     """Return the shares of `count` styles, which add up to 1. blend: the option."""
     weights = [1.0] * count if blend is None else blend
-    return tuple(weight / sum(weights) for weight in weights)
+    relative = [weight / max(weights) for weight in weights]  # their sum is finite
+    return tuple(weight / sum(relative) for weight in relative)

@@ -39,6 +39,21 @@ def test_json_has_size_and_scores_of_each_result(command):
     assert second["scores"]["lpips"] == "NaN"  # 21 pixels are too few for AlexNet
 
 
+def test_style_given_twice_is_a_mixture(command):
+    def scores(*words):
+        done = CliRunner().invoke(cli, [*command, "--json", *words])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)[0]["scores"]["style_distance"]
+
+    content = command[command.index("--content") + 1]
+    first, mixture = scores(), scores("--style", content)
+    mostly_first = scores("--style", content, "--blend", "1e9,1")
+    assert mixture != pytest.approx(first, rel=1e-3)
+    assert mostly_first == pytest.approx(first, rel=1e-3)
+    done = CliRunner().invoke(cli, [*command, "--blend", "2,x"])
+    assert done.exit_code == 2 and "Received: 2,x" in done.stderr
+
+
 def test_a_picture_that_is_missing_is_one_sentence(command, tmp_path):
     done = CliRunner().invoke(cli, ["score", str(tmp_path / "none.png"), *command[3:]])
     assert done.exit_code == 1

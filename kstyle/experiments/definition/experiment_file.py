@@ -28,7 +28,10 @@ import pydantic
 from kstyle.config.option_types import validation_error
 from kstyle.config.strict_yaml import read_config_file
 from kstyle.config.style_config import StyleConfig
-from kstyle.config.style_source import without_replaced_styles
+from kstyle.config.style_source import (
+    without_replaced_styles,
+    without_shares_of_styles,
+)
 from kstyle.errors import ConfigError
 from kstyle.experiments.definition.axes import (
     Choice,
@@ -204,7 +207,10 @@ def build_experiment(
     """Build the experiment of a file with valid keys; see `read_experiment`."""
     file_options = base_options(path, file)
     quick_options = QUICK_OPTIONS | file.quick if quick else {}
-    base = StyleConfig(**{**file_options, **quick_options, **changes})
+    # Each trial is checked with all of them.
+    base = StyleConfig(
+        **without_shares_of_styles({**file_options, **quick_options, **changes})
+    )
     check_quick_options(file_options, file.quick)
     repeats = repeat_choices(file, pairs, first_only=quick)
     parts = file.parts or {"": Part()}
@@ -250,7 +256,7 @@ def base_options(path: Path, file: ExperimentFile) -> dict[str, Any]:
 def check_quick_options(base: dict[str, Any], quick: dict[str, Any]) -> None:
     """Raise `ConfigError` for wrong `quick` options, also without `--quick`."""
     try:
-        StyleConfig(**{**base, **quick})
+        StyleConfig(**without_shares_of_styles({**base, **quick}))
     except ConfigError as error:
         raise ConfigError(f"quick: {error}") from None
 

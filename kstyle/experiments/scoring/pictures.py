@@ -1,6 +1,7 @@
 """Scores of any pictures, also those that another program made."""
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from typing import TypedDict
@@ -8,6 +9,7 @@ from typing import TypedDict
 import numpy as np
 from PIL import Image
 
+from kstyle.config.style_source import blend_shares
 from kstyle.errors import ConfigError
 from kstyle.experiments.scoring.judge import MIN_JUDGED_EDGE
 from kstyle.experiments.scoring.scorer import (
@@ -40,14 +42,16 @@ class PictureScores(TypedDict):
 def score(
     result: PictureSource,
     content: PictureSource,
-    style: PictureSource,
+    style: PictureSource | Sequence[PictureSource],
     *,
+    blend: Sequence[float] | None = None,
     size: int | None = None,
 ) -> dict[str, float]:
     """Score a result by its content and style pictures; any program may have made it.
 
     result, content, style: a path, or a picture in memory as `images.arrays.as_picture`
-        takes it.
+        takes it. Several styles, as a list, are compared as the mixture that they are.
+    blend: share of each of several styles; `None`: equal shares.
     size: long edge in pixels at which the result is judged, larger or smaller than it
         is; by default its own, at most 1024. Give one size for results to be compared.
 
@@ -56,20 +60,22 @@ def score(
 
     Returns: `{name: score}`, those of an experiment but for the speed of the run; NaN
         where the picture is too small or too flat for a score.
-    Raises: ImageError: a picture cannot be read. ConfigError: it is too small.
+    Raises: ImageError: a picture cannot be read. ConfigError: it is too small, or
+        `blend` does not fit the styles.
     """
-    (found,) = score_pictures([result], content, style, size=size)
+    (found,) = score_pictures([result], content, style, blend=blend, size=size)
     return found["scores"]
 
 
 def score_pictures(
     results: Sequence[PictureSource],
     content: PictureSource,
-    style: PictureSource,
+    style: PictureSource | Sequence[PictureSource],
     *,
+    blend: Sequence[float] | None = None,
     size: int | None = None,
 ) -> list[PictureScores]:
-    """Score results of the same two pictures, all at one size; see `score`.
+    """Score results of the same content and style, all at one size; see `score`.
 
     size: by default the long edge of the smallest result, at most 1024.
     """
@@ -80,7 +86,12 @@ def score_pictures(
         )
     pictures = [as_picture(result, "result").pixels for result in results]
     content_pixels = as_picture(content, "content").pixels
-    style_pixels = as_picture(style, "style").pixels
+    styles = list(style) if isinstance(style, (list, tuple)) else [style]
+    shares = shares_of_pictures(blend, len(styles))
+    mixture = [
+        (share, as_picture(each, "style").pixels)
+        for share, each in zip(shares, styles, strict=True)
+    ]
     if size is None:
         size = min(MAX_JUDGED_EDGE, *(max(pixels.shape[:2]) for pixels in pictures))
     judges: dict[tuple[int, int], Judges] = {}
@@ -89,12 +100,27 @@ def score_pictures(
         height, width = fit_long_edge(pixels.shape[:2], size)
         if (height, width) not in judges:
             frame = frame_content(content_pixels, pixels.shape[:2], (height, width))
-            judges[height, width] = make_judges(frame, style_pixels)
+            judges[height, width] = make_judges(frame, mixture)
         warn_of_proportions(result, pixels, content_pixels)
         picture = resize(pixels, (height, width))
         scores = ordered_scores(judge_picture(picture, judges[height, width]))
         found.append({"height": height, "width": width, "scores": scores})
     return found
+
+
+def shares_of_pictures(blend: Sequence[float] | None, count: int) -> tuple[float, ...]:
+    """Return the shares of `count` style pictures, which add up to 1.
+
+    Raises: ConfigError: `blend` is not one finite number above 0 for each.
+    """
+    numbers = [1.0] * count if blend is None else [float(each) for each in blend]
+    if len(numbers) != count or not all(0 < each < math.inf for each in numbers):
+        raise ConfigError(
+            f"blend: give a number above 0 for each style picture, {count} in all. "
+            f"Received: {','.join(f'{each:g}' for each in numbers)}",
+            option="blend",
+        )
+    return blend_shares(numbers, count)
 
 
 def frame_content(

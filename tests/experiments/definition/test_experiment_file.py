@@ -45,6 +45,26 @@ def test_a_file_without_axes_is_one_trial_of_the_defaults(read):
     assert (experiment.parts, experiment.axes, experiment.repeats) == ((), {}, {})
 
 
+STYLES = (
+    "axes: {styles: {two: [a.jpg, b.jpg], near: [{picture: a.jpg, scale: 2}, b.jpg]}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("base", "changes"),
+    [("{blend: [3, 1], style_size: [40, 50]}", {}), ("{}", {"blend": "3,1"})],
+)
+def test_shares_in_the_base_are_those_of_styles_on_an_axis(read, base, changes):
+    trials = read(f"base: {base}\n{STYLES}", changes).trials
+    assert [trial.config.style_shares() for trial in trials] == [(0.75, 0.25)] * 2
+    assert all(trial.options["blend"] == (3, 1) for trial in trials)
+
+
+def test_shares_of_styles_that_no_trial_has_are_refused(read):
+    with pytest.raises(ConfigError, match="blend: 2 shares for 1 style"):
+        read("base: {blend: [3, 1]}\naxes: {pool: [avg, max]}")
+
+
 def test_a_grid_has_every_combination_and_lists_differences(read):
     experiment = read(
         "base: {size: 96, pool: avg}\naxes: {pool: [avg, max], size: [96, 128]}"

@@ -33,6 +33,27 @@ def test_scores_are_those_of_an_experiment(tmp_path, pair, random_picture):
     assert kstyle.score(picture, **paths) == pytest.approx(wanted, nan_ok=True)
 
 
+def test_several_styles_are_scored_as_their_mixture(tmp_path, pair, random_picture):
+    content, style = pair
+    result, other = random_picture(24, 32, 2), random_picture(30, 30, 3)
+    paths = [str(tmp_path / f"{n}.png") for n in ("content", "style", "other")]
+    for path, pixels in zip(paths, (content, style, other), strict=True):
+        kstyle.save_picture(path, pixels)
+    config = kstyle.StyleConfig(content=paths[0], style=paths[1:], blend=[3, 1])
+    wanted = Scorer(tmp_path).score(result, config)
+    found = kstyle.score(result, paths[0], paths[1:], blend=[3, 1])
+    assert found == pytest.approx(wanted, nan_ok=True)
+    equal = kstyle.score(result, paths[0], paths[1:])
+    assert equal["style_distance"] != pytest.approx(found["style_distance"])
+
+
+@pytest.mark.parametrize("blend", [[1], [1, 0], [1, float("inf")], [1, 1, 1]])
+def test_a_blend_that_does_not_fit_the_styles_is_refused(pair, blend):
+    content, style = pair
+    with pytest.raises(ConfigError, match="blend: give a number above 0 for each .* 2"):
+        kstyle.score(content, content, [style, style], blend=blend)
+
+
 def test_all_are_judged_at_the_size_of_the_smallest(pair, random_picture):
     results = [random_picture(45, 60, 2), kstyle.Picture(random_picture(27, 36, 3))]
     found = score_pictures(results, *pair)
