@@ -1,7 +1,8 @@
 """Help of a command with many options: the basic ones first, all of them in groups."""
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -17,7 +18,23 @@ class GroupedCommand(click.Command):
 
     An option is listed where its attributes `group` and `is_basic` say; an option
     without a group, as `--help`, comes last.
+
+    basic_options: names of the options that `--help` has, in place of `is_basic`.
+    help_texts: `{name: text}` of options that mean something else in this command.
     """
+
+    def __init__(
+        self,
+        *args: Any,
+        basic_options: Collection[str] = (),
+        help_texts: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.basic_options = basic_options
+        for option in self.params:
+            if isinstance(option, click.Option) and option.name in (help_texts or {}):
+                option.help = (help_texts or {})[option.name]
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """List the command's parameters, with `--help-all` before `--help`."""
@@ -42,7 +59,7 @@ class GroupedCommand(click.Command):
                 write_options(ctx, formatter, name, options)
             return
         options = [option for group in groups.values() for option in group]
-        basic = [option for option in options if is_basic(option)]
+        basic = [option for option in options if self.is_basic(option)]
         write_options(ctx, formatter, "Options", basic)
         left = len(options) - len(basic)
         formatter.write_paragraph()
@@ -50,6 +67,13 @@ class GroupedCommand(click.Command):
             f"{ctx.command_path} --help-all shows {left} more options: "
             f"{', '.join(OPTION_GROUPS)}."
         )
+
+    def is_basic(self, option: click.Option) -> bool:
+        """Return whether `--help` lists an option."""
+        has_no_group = getattr(option, "group", None) is None
+        if self.basic_options:
+            return has_no_group or option.name in self.basic_options
+        return getattr(option, "is_basic", has_no_group)
 
 
 def print_full_help(ctx: click.Context, option: click.Parameter, value: bool) -> None:
@@ -68,11 +92,6 @@ def group_options(params: Sequence[click.Parameter]) -> dict[str, list[click.Opt
         if isinstance(option, click.Option):
             groups[getattr(option, "group", None) or "Help"].append(option)
     return groups
-
-
-def is_basic(option: click.Option) -> bool:
-    """Return whether the short help lists an option."""
-    return getattr(option, "is_basic", getattr(option, "group", None) is None)
 
 
 def write_options(

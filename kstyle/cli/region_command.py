@@ -28,9 +28,33 @@ from kstyle.planning.scales import plan_scales_of_run
 from kstyle.runs.inputs import check_output_is_no_input, read_pictures
 
 DEFAULT_OVERLAY = "regions.png"
+# Those that the overlay depends on, of the options of `kstyle stylize`.
+BASIC_OPTIONS = (
+    "region",
+    "content_map",
+    "style_map",
+    "content_crop",
+    "style_crop",
+    "size",
+    "output",
+    "overwrite",
+    "config_file",
+)
+REGION_EXAMPLES = """\b
+Examples:
+  kstyle regions photo.jpg painting.jpg --region mask.png
+  kstyle regions photo.jpg a.jpg b.jpg --region sky.png --region rest
+  kstyle regions photo.jpg a.jpg --content-map map.png --style-map a-map.png
+"""
 
 
-@click.command("regions", cls=GroupedCommand)
+@click.command(
+    "regions",
+    cls=GroupedCommand,
+    epilog=REGION_EXAMPLES,
+    basic_options=BASIC_OPTIONS,
+    help_texts={"output": f"file of the overlay  [default: {DEFAULT_OVERLAY}]"},
+)
 @picture_arguments
 @config_options
 @config_file_option()

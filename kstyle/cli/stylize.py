@@ -44,7 +44,7 @@ from kstyle.hardware.tensorflow_setup import load_tensorflow
 from kstyle.planning import estimates, memory_fit
 from kstyle.planning.regions import skipped_layers
 from kstyle.planning.scales import plan_scales_of_run
-from kstyle.runs.job import prepare, read_inputs
+from kstyle.runs.job import check_logdir, prepare, read_inputs
 
 STYLIZE_EXAMPLES = """\b
 Examples:
@@ -214,6 +214,7 @@ def print_run_plan(config: StyleConfig, overwrite: bool) -> None:
     """Check all inputs of a run and print an estimate of its scales; write nothing."""
     wanted = config.precision
     config = config.replace(precision=resolve_precision(wanted, config.device))
+    check_logdir(config.logdir)
     pictures, _ = read_inputs(config, overwrite=overwrite)
     available, shortage = THIS_MACHINE.available_bytes(config.device), None
     try:

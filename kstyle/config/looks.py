@@ -153,7 +153,7 @@ def implied_options(options: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(look, str) and look in LOOKS:
             implied["style_weight"] = LOOKS[look]
     # Weights that are given are meant as they are.
-    foreign = options.get("convention", REFERENCE) != REFERENCE
+    foreign = options.get("convention") not in (None, REFERENCE)
     if foreign:
         check_foreign_weights(options)
     default_method = None if foreign or "style_layers" in options else NORMALIZED

@@ -8,6 +8,7 @@ from kstyle.config.layer_balance import (
     parse_content_method,
 )
 from kstyle.config.option_types import counted, named_option
+from kstyle.config.style_source import MIXTURE_HINT
 from kstyle.errors import ConfigError, WeightsError
 from kstyle.images.picture import parse_crop
 from kstyle.losses.names import CONTENT_LOSS_NAMES, STYLE_LOSS_NAMES, choose_losses
@@ -186,8 +187,8 @@ def check_blend(blend: tuple[float, ...] | None, styles: int) -> None:
     if blend is not None and len(blend) != (styles if styles > 1 else 0):
         raise ConfigError(
             f"blend: {counted(len(blend), 'share')} for "
-            f"{counted(styles, 'style picture')}. Name as many styles as shares: "
-            "stylize CONTENT STYLE STYLE --blend 2,1 (each --style is a separate run).",
+            f"{counted(styles, 'style picture')}. Name as many styles as shares."
+            f"{MIXTURE_HINT}",
             option="blend",
         )
 
@@ -196,8 +197,14 @@ def check_region_layers(
     style_layers: Mapping[str, float],
     region_layers: Mapping[str, Mapping[str, float]],
 ) -> None:
-    """Refuse layers of regions that have no loss."""
+    """Refuse regions without layers, and layers of regions that have no loss."""
     for name, layers in region_layers.items():
+        if not layers:
+            raise ConfigError(
+                f"region_layers: {name} has no layers, so it would have no style. Give "
+                f"some, as {name}: {{conv1_1: 2}}, or leave {name} out.",
+                option="region_layers",
+            )
         for layer in set(layers) - set(style_layers):
             raise ConfigError(
                 f"region_layers: {name} has {layer}, which is not among the "

@@ -192,11 +192,22 @@ ShortEdgeOption = Annotated[
     BeforeValidator(empty_as_none),
     one_of(f"a short edge from 1 to {MAX_EDGE} pixels, or original"),
 ]
+CropText = Annotated[
+    str | None,
+    BeforeValidator(empty_as_none),
+    one_of("left, center, right or X,Y,W,H, as 10,20,300,200"),
+]
+FinishText = Annotated[
+    str | None,
+    BeforeValidator(empty_as_none),
+    one_of("nearest or nearest:STEPS, as nearest:100"),
+]
 DeviceOption = Annotated[str, AfterValidator(check_device_text)]
+MAX_SHARE = 1e9  # so that a sum of shares is finite
 Shares = Annotated[
-    tuple[Positive, ...] | None,
+    tuple[Annotated[Positive, Field(le=MAX_SHARE)], ...] | None,
     BeforeValidator(parse_numbers),
-    one_of("numbers above 0, one for each style, as 2,1"),
+    one_of("numbers above 0 and up to 1e9, one for each style, as 2,1"),
 ]
 LayerWeights = Annotated[dict[str, Weight], BeforeValidator(parse_layers)]
 NetworkName = Annotated[str, BeforeValidator(as_path_text), AfterValidator(check_net)]

@@ -45,8 +45,10 @@ from kstyle.config.option_checks import (
 from kstyle.config.option_types import (
     Average,
     Count,
+    CropText,
     DeviceOption,
     EdgeLength,
+    FinishText,
     FitOption,
     Growth,
     IntervalOption,
@@ -66,6 +68,7 @@ from kstyle.config.option_types import (
     as_integer,
     empty_as_none,
     named_option,
+    one_of,
     validation_error,
 )
 from kstyle.config.strict_yaml import read_options
@@ -265,13 +268,17 @@ class StyleConfig(pydantic.BaseModel):
         group="Pictures",
         is_later=True,
     )
-    style_weights: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
+    style_weights: Annotated[
+        str | None, BeforeValidator(empty_as_none), one_of(f"{METHOD_FORMS} or none")
+    ] = option(
         NORMALIZED,
         f"how to compute the style layers' weights at the start: {METHOD_FORMS}, or "
         "none",
         group="Style",
     )
-    content_weights: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
+    content_weights: Annotated[
+        str | None, BeforeValidator(empty_as_none), one_of(CONTENT_METHOD_FORMS)
+    ] = option(
         None,
         "how to compute the content layers' weights from the initial picture: "
         f"{CONTENT_METHOD_FORMS}",
@@ -407,7 +414,7 @@ class StyleConfig(pydantic.BaseModel):
         group="Pictures",
         is_later=True,
     )
-    content_crop: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
+    content_crop: CropText = option(
         None,
         "part of the content image to use: left, center, right (a square) or X,Y,W,H "
         "in pixels or per cent",
@@ -435,7 +442,7 @@ class StyleConfig(pydantic.BaseModel):
         group="Optimisation",
     )
     scale_steps: Count = option(60, "steps at each coarser scale", group="Optimisation")
-    finish: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
+    finish: FinishText = option(
         None,
         "steps after the last scale that pull the features of each place to the "
         f"nearest of the style: nearest, or nearest:STEPS (default {FINISH_STEPS})",
@@ -460,7 +467,7 @@ class StyleConfig(pydantic.BaseModel):
         "for each",
         group="Pictures",
     )
-    style_crop: Annotated[str | None, BeforeValidator(empty_as_none)] = option(
+    style_crop: CropText = option(
         None,
         "part of the style image to use: left, center, right (a square) or X,Y,W,H in "
         "pixels or per cent; of several styles, once for all or once for each",

@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import pydantic
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from kstyle.config.option_types import (
+    CropText,
     OptionalPathText,
     PathText,
     Positive,
     ShortEdgeOption,
     counted,
-    empty_as_none,
 )
 from kstyle.errors import ConfigError
 
@@ -35,6 +35,10 @@ PATH_KEYS = ("picture", "region", "map")  # of a style, whose values can be path
 # Values of `region` that are no files: the content's alpha, and what is left over.
 ALPHA, REST = "alpha", "rest"
 REGION_WORDS = (ALPHA, REST)
+MIXTURE_HINT = (
+    " Each --style is a run of its own; a mixture is CONTENT STYLE STYLE or, for a "
+    "folder of contents, `styles` in a file."
+)
 EXAMPLE = "styles: [{picture: a.jpg}, {picture: b.jpg, size: 256}]"
 
 
@@ -50,7 +54,7 @@ class StyleSource(pydantic.BaseModel):
 
     picture: PathText
     size: ShortEdgeOption = None
-    crop: Annotated[str | None, BeforeValidator(empty_as_none)] = None
+    crop: CropText = None
     scale: Annotated[Positive | None, Field(le=1000)] = None
     region: OptionalPathText = None
     map: OptionalPathText = None
@@ -74,7 +78,7 @@ def fold_styles(options: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(
                 f"{option}: {counted(len(values), 'value')} for "
                 f"{counted(count, 'style picture')}. Give one for all, or one for "
-                "each.",
+                f"each.{MIXTURE_HINT if count == 1 else ''}",
                 option=option,
             )
         del found[option]
@@ -243,5 +247,4 @@ def map_style_paths(
 def blend_shares(blend: Sequence[float] | None, count: int) -> tuple[float, ...]:
     """Return the shares of `count` styles, which add up to 1. blend: the option."""
     weights = [1.0] * count if blend is None else blend
-    relative = [weight / max(weights) for weight in weights]  # their sum is finite
-    return tuple(weight / sum(relative) for weight in relative)
+    return tuple(weight / sum(weights) for weight in weights)

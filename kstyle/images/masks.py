@@ -16,6 +16,7 @@ LEAST_WEIGHT = 0.5 / 255
 LEAST_PEAK = 0.02
 # Relative difference of the proportions of a mask and of its picture.
 PROPORTION_TOLERANCE = 0.02
+MAX_TOLERANCE = 0.2  # of masks and pictures of few pixels
 # Distance of two colours of a map that are taken for one, of RGB in 0..1: JPEG noise
 # and soft edges.
 COLOR_DISTANCE = 0.2
@@ -85,7 +86,7 @@ def check_proportions(
     """
     ratio = (mask[1] / mask[0]) / (size[1] / size[0])
     # A pixel of a small picture is more than the tolerance.
-    tolerance = PROPORTION_TOLERANCE + 1 / min(*mask, *size)
+    tolerance = min(PROPORTION_TOLERANCE + 1 / min(*mask, *size), MAX_TOLERANCE)
     if abs(np.log(ratio)) > tolerance:
         raise ImageError(
             f"{name} is {mask[1]} x {mask[0]} pixels, and the {of} is {size[1]} x "

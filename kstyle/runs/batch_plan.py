@@ -37,7 +37,7 @@ from kstyle.runs.inputs import (
     read_style,
 )
 from kstyle.runs.job import Job
-from kstyle.runs.region_inputs import region_words
+from kstyle.runs.region_inputs import check_regions_of_layers, region_words
 
 PICTURE_SUFFIXES = tuple(
     suffix for suffixes in reading.READABLE_SUFFIXES.values() for suffix in suffixes
@@ -289,6 +289,7 @@ def make_batch_plan(
         load_config_weights(config, inputs)
         if config.has_init_file():
             inputs.load_picture(config.init)
+        check_regions_of_layers(config)
         if config.has_regions():
             inputs.load_masks(config)
         of_styles = [sizes[s.picture, s.crop] for s in config.style_sources()]

@@ -22,6 +22,7 @@ from kstyle.runs.option_pictures import load_or_word
 from kstyle.runs.region_inputs import (
     RegionMasks,
     check_region_names,
+    check_regions_of_layers,
     fit_regions,
     mask_files,
     read_masks,
@@ -147,8 +148,10 @@ def read_regions(
     """Read the regions of a run; none where the style applies to the whole picture.
 
     alpha: of the content, cropped, if it has one.
-    Raises: ConfigError, ImageError: a mask cannot be used.
+    Raises: ConfigError, ImageError: a mask cannot be used, or there are
+        `region_layers` and no regions.
     """
+    check_regions_of_layers(config)
     if not config.has_regions():
         return ()
     masks = (inputs or InputCache()).load_masks(config)

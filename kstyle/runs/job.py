@@ -12,7 +12,7 @@ import numpy as np
 
 from kstyle.config.strict_yaml import read_config_file
 from kstyle.config.style_config import FITTED_OPTIONS, StyleConfig
-from kstyle.errors import ConfigError
+from kstyle.errors import ConfigError, ImageError
 from kstyle.files import (
     check_no_web_address,
     file_hash,
@@ -330,6 +330,18 @@ def make_run_folder(config: StyleConfig, folder: str | Path | None = None) -> Pa
         if not (path.exists() and path.read_text(encoding="utf-8").endswith(text)):
             write_text(path, text)
     return folder
+
+
+def check_logdir(logdir: str) -> None:
+    """Check that a run's folder can be made in `logdir`; nothing is changed.
+
+    Raises: ConfigError: it cannot.
+    """
+    check_folder_name(logdir)
+    try:
+        writing.check_target(Path(logdir) / "run")
+    except ImageError as error:
+        raise ConfigError(f"logdir: {error}", option="logdir") from None
 
 
 def check_folder_name(folder: str | Path) -> None:

@@ -90,6 +90,16 @@ def mask_name(word: str) -> str:
     return f"the region {word}"
 
 
+def check_regions_of_layers(config: StyleConfig) -> None:
+    """Refuse `region_layers` of a run without regions. Raises: ConfigError."""
+    if config.region_layers and not config.has_regions():
+        raise ConfigError(
+            f"region_layers: {', '.join(config.region_layers)} has layers, and there "
+            "are no regions. Give a region or content_map, or leave region_layers out.",
+            option="region_layers",
+        )
+
+
 def check_region_names(config: StyleConfig, masks: RegionMasks) -> None:
     """Refuse layers that are given for a region that there is not.
 

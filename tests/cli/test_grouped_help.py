@@ -37,6 +37,14 @@ def test_the_short_help_has_ten_options_and_names_the_long_one():
     assert re.search(r"stylize --help-all shows \d+ more options", text)
 
 
+def test_the_help_of_regions_has_the_options_of_regions():
+    text = help_of("regions", "--help")
+    basic = listed(text)["Options"]
+    assert {"region", "content-map", "style-map", "output"} <= set(basic)
+    assert not {"look", "steps", "color"} & set(basic)
+    assert "[default: regions.png]" in " ".join(text.split())
+
+
 NO_FLAG = {"content", "style", *STRUCTURED_OPTIONS}
 
 

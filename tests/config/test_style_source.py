@@ -28,6 +28,8 @@ def test_layers_of_regions_take_the_names_that_layers_take():
     assert config.region_layers == {"sky": {"conv3_1": 2, "conv1_1": 1}}
     message = refusal(**regions, region_layers={"sky": "conv9_1"})
     assert message.startswith("region_layers: vgg19 has no layer 'conv9_1'")
+    message = refusal(**regions, region_layers={"sky": {}})
+    assert message.startswith("region_layers: sky has no layers")
 
 
 def test_one_style_of_a_list_is_the_style():

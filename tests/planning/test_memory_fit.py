@@ -175,5 +175,7 @@ def test_a_dry_run_refuses_what_a_run_would(small_run, tmp_path):
     (tmp_path / "taken.png").write_bytes(b"")
     taken = {"output": str(tmp_path / "taken.png")}
     assert "--overwrite" in dry_run(small_run | taken).stderr
+    result = dry_run(small_run | {"logdir": taken["output"]})
+    assert result.exit_code == 2 and "taken.png is not a folder" in result.stderr
     result = dry_run(small_run | {"device": "gpu"})
     assert result.exit_code == 2

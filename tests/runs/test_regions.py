@@ -310,6 +310,8 @@ def test_masks_that_cannot_be_used_are_refused(left, tmp_path):
     config = kstyle.StyleConfig(**left, region_layers={"right": {"conv1_1": 1}})
     with pytest.raises(ConfigError, match="no region 'right'"):
         prepare(config)
+    with pytest.raises(ConfigError, match="right has layers, and there are no regions"):
+        prepare(config.replace(region=None))
     for name, color in (("map", (1, 0, 0)), ("other", (0, 1, 0))):
         kstyle.save_picture(tmp_path / f"{name}.png", flat(color)[:16, :24])
     options = {k: v for k, v in left.items() if k != "region"}

@@ -1,7 +1,6 @@
 """Scores of any pictures, also those that another program made."""
 
 import logging
-import math
 import os
 from collections.abc import Sequence
 from typing import TypedDict
@@ -9,6 +8,7 @@ from typing import TypedDict
 import numpy as np
 from PIL import Image
 
+from kstyle.config.option_types import MAX_SHARE
 from kstyle.config.style_source import blend_shares
 from kstyle.errors import ConfigError
 from kstyle.experiments.scoring.judge import MIN_JUDGED_EDGE
@@ -111,10 +111,10 @@ def score_pictures(
 def shares_of_pictures(blend: Sequence[float] | None, count: int) -> tuple[float, ...]:
     """Return the shares of `count` style pictures, which add up to 1.
 
-    Raises: ConfigError: `blend` is not one finite number above 0 for each.
+    Raises: ConfigError: `blend` is not one number above 0 for each, up to `MAX_SHARE`.
     """
     numbers = [1.0] * count if blend is None else [float(each) for each in blend]
-    if len(numbers) != count or not all(0 < each < math.inf for each in numbers):
+    if len(numbers) != count or not all(0 < each <= MAX_SHARE for each in numbers):
         raise ConfigError(
             f"blend: give a number above 0 for each style picture, {count} in all. "
             f"Received: {','.join(f'{each:g}' for each in numbers)}",
