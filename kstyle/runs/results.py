@@ -3,7 +3,7 @@
 import dataclasses
 import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from kstyle.config.option_types import counted
 from kstyle.config.style_config import StyleConfig
-from kstyle.errors import ConfigError
+from kstyle.errors import ConfigError, ImageError
 from kstyle.images import writing
 from kstyle.images.picture import Picture, resize
 from kstyle.images.reading import load_picture
@@ -119,14 +119,33 @@ def write_result(job: Job, pixels: np.ndarray, word: str) -> Picture:
     }
     if word != "finished":  # a batch does not take it for done then
         record["exit"] = word
-    writing.save_picture(
-        job.output,
-        picture,
-        bits=job.config.bits,
-        quality=job.config.quality,
-        metadata=record,
-    )
+    save_result(job, picture, record)
     return picture
+
+
+def save_result(job: Job, picture: Picture, record: Mapping[str, str]) -> None:
+    """Write the result to the job's output or, where that fails, to the run's folder.
+
+    Raises: ImageError: the output cannot be written; it names the other file.
+    """
+
+    def save(path: Path) -> None:
+        writing.save_picture(
+            path,
+            picture,
+            bits=job.config.bits,
+            quality=job.config.quality,
+            metadata=record,
+        )
+
+    try:
+        save(job.output)
+    except ImageError as error:
+        spare = job.folder / f"result{job.output.suffix}"
+        if spare == job.output:
+            raise
+        save(spare)
+        raise ImageError(f"{error} The picture is in {spare}.") from None
 
 
 def release_model(callbacks: Sequence[keras.callbacks.Callback]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kstyle import Picture, StyleConfig, save_picture, stylize
+from kstyle.errors import ImageError
 from kstyle.images.color_spaces import oklab_of_srgb
 from kstyle.images.color_transfer import color_statistics
 from kstyle.images.picture import resize
@@ -150,3 +151,17 @@ def test_match_gives_the_style_no_colors_that_are_transparent(small_run):
         assert found.mean((0, 1)) == pytest.approx((0.7, 0.4, 0.3), abs=0.01)
     (found,) = read_pictures(StyleConfig(**small_run | {"color": "exact"})).styles
     np.testing.assert_array_equal(found, style)
+
+
+def test_a_result_that_cannot_be_written_is_kept_in_the_folder_of_the_run(
+    small_run, tmp_path
+):
+    place = tmp_path / "late"
+    job = prepare(StyleConfig(**small_run | {"output": str(place / "out.png")}))
+    place.write_text("a file where the folder was to be made")
+    pixels = job.content_at((12, 18))
+    with pytest.raises(
+        ImageError, match="out.png cannot .* The picture is in .*result"
+    ):
+        write_result(job, pixels, "finished")
+    assert abs(read(job.folder / "result.png") - pixels).max() < 1 / 255
