@@ -184,7 +184,7 @@ def check_crops(
 
 def check_blend(blend: tuple[float, ...] | None, styles: int) -> None:
     """Refuse shares that are not as many as the styles."""
-    if blend is not None and len(blend) != (styles if styles > 1 else 0):
+    if blend is not None and len(blend) != styles:
         raise ConfigError(
             f"blend: {counted(len(blend), 'share')} for "
             f"{counted(styles, 'style picture')}. Name as many styles as shares."

@@ -14,6 +14,7 @@ from kstyle.losses.statistics import distance_scale
 
 CHUNK = 1024  # samples of the picture that are compared with all of the style at once
 BORDER = 1  # positions at each edge that are not drawn: they saw the padding
+LEAST_INNER = 0.25  # share of the positions that has to be left without them
 
 
 @keras.saving.register_keras_serializable("kstyle")
@@ -46,12 +47,15 @@ class NearestLoss(SampleLoss):
     ) -> dict[str, np.ndarray]:
         """Return the `positions` of the samples, none of them at the layer's border.
 
-        Of a region that lies on the border, or a layer that is all border, they are.
+        Where that leaves less than `LEAST_INNER` of the positions, as in a region along
+        the border, all are drawn.
         """
         inside = positions_inside(size, weights)
         inner = np.zeros(size, bool)
         inner[BORDER:-BORDER, BORDER:-BORDER] = True
-        chosen = inside & inner if (inside & inner).any() else inside
+        chosen = inside & inner
+        if chosen.sum() < LEAST_INNER * inside.sum():
+            chosen = inside
         return super().select(size, chosen.astype("float32"), share=share, draw=draw)
 
     def loss_of_zeros(self, target: tf.Tensor) -> tf.Tensor:

@@ -87,6 +87,11 @@ def loss_terms(
     whole = {**style, IMAGE: palette} if palette else style
     for region, layers in ({"": whole} if regions is None else regions).items():
         place = f"/{region}" if region else ""
+        for layer in layers.keys() - {*names, IMAGE}:
+            raise ConfigError(
+                f"The region {region!r} has {layer}, which is not among the layers of "
+                f"the style: {', '.join(names)}."
+            )
         terms += [
             LossTerm(
                 f"style/{layer}{place}",

@@ -80,9 +80,15 @@ def plan_regions(
         grids = position_grids(get_chain(config.net).layers, config.padding)
     else:
         grids = even_grids(tables[scale.content_size])
-    layers = tuple(config.style_layers)
     return tuple(
-        region_at_scale(region, scale, layers, grids, sizes) for region in regions
+        region_at_scale(
+            region,
+            scale,
+            tuple(config.region_layers.get(region.name, config.style_layers)),
+            grids,
+            sizes,
+        )
+        for region in regions
     )
 
 
@@ -93,7 +99,7 @@ def region_at_scale(
     grids: Mapping[str, PositionGrid],
     sizes: Mapping[Size, Mapping[str, Size]],
 ) -> RegionAtScale:
-    """Compute the weights of a region at the style's `layers`.
+    """Compute the weights of a region at the `layers` of its style.
 
     grids: of the layers. sizes: `{(height, width) of a picture: {layer: (height,
         width) of its positions}}` of the content and the styles at this scale.

@@ -69,6 +69,45 @@ def check_terms(
     return terms
 
 
+def check_same_terms(
+    terms: Iterable[LossTerm], before: Sequence[LossTerm]
+) -> tuple[LossTerm, ...]:
+    """Return `terms`, which are those `before` with other weights at most.
+
+    Raises: ConfigError: a tag, layer, source or kind of loss differs.
+    """
+    terms = tuple(terms)
+
+    def kinds(given: Sequence[LossTerm]) -> list[tuple[Any, ...]]:
+        return [(t.tag, t.layer, t.source, type(t.loss)) for t in given]
+
+    if kinds(terms) != kinds(before):
+        raise ConfigError(
+            "The terms of a model can get other weights, and nothing else of them can "
+            f"change: {', '.join(term.tag for term in before)}. Make a new model for "
+            "other layers or losses."
+        )
+    return terms
+
+
+def check_weighted_tags(
+    position_weights: Mapping[str, Any] | None, terms: Sequence[LossTerm]
+) -> dict[str, np.ndarray]:
+    """Return `position_weights` as arrays, each of a term with a statistic.
+
+    Raises: ConfigError: there is no such term.
+    """
+    known = [term.tag for term in terms if isinstance(term.loss, StatisticLoss)]
+    for tag in position_weights or {}:
+        if tag not in known:
+            raise ConfigError(
+                f"`position_weights` has {tag!r}, which is not the tag of a term with "
+                f"a statistic. These are {', '.join(known) or 'none'}."
+            )
+    given = (position_weights or {}).items()
+    return {tag: np.asarray(weights, "float32") for tag, weights in given}
+
+
 def check_pixel_limits(
     limits: Sequence[np.ndarray], shape: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,9 @@ from kstyle.transfer.checks import (
     check_no_losses,
     check_no_strategy,
     check_pixel_limits,
+    check_same_terms,
     check_terms,
+    check_weighted_tags,
 )
 from kstyle.transfer.pixel_range import PixelLimits, PixelRange
 from kstyle.transfer.progress_line import ProgressLine
@@ -124,7 +126,7 @@ class StyleTransfer(keras.Model):
         if targets is None:
             pictures = {"content": content, "style": as_target_source(style)}
             targets = compute_targets(extractor, self.terms, pictures, tile)
-        self.position_weights = dict(position_weights or {})
+        self.position_weights = check_weighted_tags(position_weights, self.terms)
         self.draw = 0  # number of the drawing of random positions
         given = (extractor, self.terms, targets, self._select_positions())
         self.evaluator = (
@@ -228,6 +230,8 @@ class StyleTransfer(keras.Model):
         pixel_limits: in place of those of this model, if it has any.
         Raises: ImageError, ConfigError: a picture cannot be used.
         """
+        if not self.compiled:
+            raise ConfigError("Call compile() before reset().")
         start = as_batch(as_picture(init, "init").pixels)
         if start.shape != tuple(self.image.shape):
             raise ConfigError(
@@ -236,8 +240,10 @@ class StyleTransfer(keras.Model):
             )
         if targets is None:
             targets = self._targets_of({"content": content, "style": style})
+        if pixel_limits is not None:
+            pixel_limits = check_pixel_limits(pixel_limits, start.shape[1:])
         if terms is not None:
-            self.terms = tuple(terms)
+            self.terms = check_same_terms(terms, self.terms)
             self.evaluator.set_terms(self.terms)
         self.evaluator.set_targets(targets)
         self._draw_positions(0)
@@ -256,6 +262,13 @@ class StyleTransfer(keras.Model):
             for source, picture in given.items()
             if picture is not None
         }
+        sources = {term.source for term in self.terms}
+        for source in pictures.keys() - sources:
+            raise ConfigError(
+                f"No term of this model is compared with `{source}`. Its sources are "
+                f"{', '.join(sorted(filter(None, sources)))}: give `targets` from "
+                "compute_targets."
+            )
         terms = [term for term in self.terms if term.source in pictures]
         targets = compute_targets(self.extractor, terms, pictures, self.tile)
         for tag, target in targets.items():
@@ -545,6 +558,9 @@ class StyleTransfer(keras.Model):
             self.position_weights = {
                 tag: np.asarray(store[name]) for tag, name in positions.items()
             }
+            if not self._targets_are_known:
+                # A model by `from_config` has drawn as if all positions counted.
+                self.evaluator.forget_selections()
             self.evaluator.set_selections(self._select_positions())
         self.global_step = int(np.asarray(store["global_step"]))
         self.evaluator.set_targets(
@@ -554,6 +570,8 @@ class StyleTransfer(keras.Model):
             }
         )
         self._targets_are_known = True
+        # The positions of the picture's last step, so that its losses are the same.
+        self._draw_positions(max(0, self.global_step - 1) // STEPS_PER_DRAW)
 
     def _check_targets(self) -> None:
         """Refuse to compute losses of a model that `from_config` has made."""

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kstyle.errors import ConfigError
 from kstyle.images.arrays import as_picture
 from kstyle.losses.base import LossTerm
 from kstyle.losses.names import IMAGE
@@ -49,6 +50,7 @@ def compute_targets(
         statistics are blended.
     tile: largest edge in pixels of the tiles that a picture is cut into; `None`: a
         picture goes through the network as a whole.
+    Raises: ConfigError: a term has a source that is not among the pictures.
     """
     by_source: dict[str, list[LossTerm]] = {}
     for term in terms:
@@ -56,6 +58,11 @@ def compute_targets(
             by_source.setdefault(term.source, []).append(term)
     targets: dict[str, Any] = {}
     for source, own in by_source.items():
+        if source not in pictures:
+            raise ConfigError(
+                f"There is no picture {source!r}, with which {own[0].tag!r} is "
+                f"compared. Given: {', '.join(pictures) or 'none'}."
+            )
         parts = target_pictures(pictures[source])
         found = [picture_statistics(extractor, own, part, tile) for part in parts]
         shares = [part.share for part in parts]

@@ -74,6 +74,9 @@ class TiledEvaluator:
         self.image_terms = [t for t in at_image if t not in self.image_statistics]
         self.layer_terms = [term for term in self.terms if term.layer != IMAGE]
 
+    def forget_selections(self) -> None:
+        """Do nothing: selections of any shapes can follow."""
+
     def set_selections(self, selections: Mapping[str, PositionSelection]) -> None:
         """Replace the selections by others of the same types."""
         self.selections = selections

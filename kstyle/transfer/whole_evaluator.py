@@ -69,6 +69,10 @@ class WholeEvaluator:
         for term in self.terms:
             self.weights[term.tag].assign(term.weight)
 
+    def forget_selections(self) -> None:
+        """Let the next selections have other shapes; only before a graph is made."""
+        self.selections = {}
+
     def set_selections(self, selections: Mapping[str, PositionSelection]) -> None:
         """Replace the selections by others of the same shapes, in place."""
         for tag, selection in selections.items():

@@ -250,13 +250,16 @@ def test_nearest_is_the_centred_cosine_of_the_best_match():
 
 def test_nearest_draws_inside_a_region_at_the_border():
     def rows(*weights):
-        region = np.repeat(np.float32(weights)[:, None], 3, axis=1)
+        region = np.repeat(np.float32(weights)[:, None], 6, axis=1)
         return sorted(
-            {int(r) for r, _ in NearestLoss().select((5, 3), region)["positions"]}
+            {int(r) for r, _ in NearestLoss().select((5, 6), region)["positions"]}
         )
 
     assert rows(1, 0, 0, 0, 0) == [0]
     assert rows(1, 0.3, 0, 0, 0) == [0]  # row 1 is less than half inside
+    bump = np.zeros((5, 9), "float32")
+    bump[0] = bump[1, 4] = 1  # one of ten is no border position
+    assert len(NearestLoss().select((5, 9), bump)["positions"]) == 10
     assert rows(1, 1, 0.6, 0.4, 0) == [1, 2]
 
 

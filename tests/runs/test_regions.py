@@ -151,6 +151,16 @@ def test_a_layer_is_solved_at_the_first_scale_that_has_it(left, method):
         assert float(losses["style/conv1_1/left"]) == pytest.approx(1e9, rel=1e-4)
 
 
+def test_a_region_that_is_too_small_for_its_own_layers_is_refused(left):
+    corner = np.zeros_like(LEFT)
+    corner[:4, :4] = 1
+    region = save_mask(left["region"], corner)
+    few = {"region": region, "region_layers": {"left": {"conv2_1": 1}}}
+    with pytest.raises(ConfigError, match="region left has too few positions"):
+        prepare(kstyle.StyleConfig(**left | few))
+    assert prepare(kstyle.StyleConfig(**left | {"region": region}))
+
+
 def test_the_style_loss_of_all_regions_is_theirs_by_share(left):
     left |= {"weights": "builtin", "all_losses": True}
     whole = layer_losses(prepare(kstyle.StyleConfig(**{**left, "region": None})))

@@ -18,7 +18,9 @@ from kstyle.losses.terms import loss_terms
 from kstyle.networks.extractor import build_extractor
 from kstyle.optimizers.factory import make_optimizer
 from kstyle.optimizers.lbfgs import LBFGS
+from kstyle.transfer.selections import STEPS_PER_DRAW
 from kstyle.transfer.style_transfer import StyleTransfer
+from kstyle.transfer.targets import compute_targets
 
 ROOT = Path(__file__).parents[2]
 TERMS = loss_terms({"conv1_2": 8}, {"conv1_1": 200, "conv1_2": 100}, tv=3)
@@ -143,6 +145,17 @@ def test_a_copy_continues_with_the_same_bits(make_model, tmp_path, way, optimize
         each.fit(steps_per_epoch=3, verbose=0)
     np.testing.assert_array_equal(other.pixels(), model.pixels())
     assert other.evaluate() == model.evaluate()
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("loss", ["sliced", "nearest"])
+def test_a_copy_draws_the_same_positions_of_a_region(make_model, tmp_path, way, loss):
+    region = np.zeros((9, 8), "float32")
+    region[2:7, 1:5] = 1
+    terms = loss_terms({"conv1_2": 8}, {"conv1_1": 200}, style_loss=loss)
+    model = make_model(terms=terms, position_weights={"style/conv1_1": region})
+    model.fit(steps_per_epoch=STEPS_PER_DRAW + 1, verbose=0)
+    assert COPIES[way](model, tmp_path).evaluate() == model.evaluate()
 
 
 @pytest.mark.end_to_end
@@ -315,6 +328,36 @@ def test_reset_refuses_pictures_of_another_size(make_model, random_picture):
         model.reset(random_picture(8, 9))
     with pytest.raises(ConfigError, match="The target of 'content/conv1_2' has the sh"):
         model.reset(random_picture(9, 8), content=random_picture(8, 8))
+
+
+def test_reset_refuses_what_the_model_cannot_become(make_model, random_picture):
+    model, start = make_model(), random_picture(9, 8)
+    with pytest.raises(ConfigError, match="nothing else of them can change"):
+        model.reset(start, terms=TERMS[:-1])
+    above = np.ones((9, 8, 3)), np.zeros((9, 8, 3))
+    with pytest.raises(ConfigError, match="the first nowhere above the second"):
+        model.reset(start, pixel_limits=above)
+    regions = loss_terms({"conv1_2": 8}, {"conv1_1": 1}, regions={"a": {"conv1_1": 1}})
+    targets = compute_targets(
+        model.extractor, regions, {"content": start, "style/a": start}
+    )
+    model = make_model(terms=regions, targets=targets)
+    with pytest.raises(ConfigError, match="No term of this model .* `style`"):
+        model.reset(start, style=start)
+    loose = StyleTransfer(model.extractor, TERMS, start, start)
+    with pytest.raises(ConfigError, match="Call compile"):
+        loose.reset(start)
+
+
+def test_regions_of_terms_need_their_pictures_layers_and_tags(make_model):
+    with pytest.raises(ConfigError, match="The region 'a' has conv1_2"):
+        loss_terms({}, {"conv1_1": 1}, regions={"a": {"conv1_2": 1}})
+    regions = loss_terms({}, {"conv1_1": 1}, regions={"a": {"conv1_1": 1}})
+    with pytest.raises(ConfigError, match="no picture 'style/a', .* Given: content"):
+        make_model(terms=regions)
+    weights = {"conv1_1": np.ones((9, 8))}
+    with pytest.raises(ConfigError, match="'conv1_1', which is not the tag of a term"):
+        make_model(position_weights=weights)
 
 
 def test_a_term_has_the_weight_1_and_no_target_by_default():

@@ -87,6 +87,8 @@ def score_pictures(
     pictures = [as_picture(result, "result").pixels for result in results]
     content_pixels = as_picture(content, "content").pixels
     styles = list(style) if isinstance(style, (list, tuple)) else [style]
+    if not styles:
+        raise ConfigError("style: the list is empty. Give one picture or more.")
     shares = shares_of_pictures(blend, len(styles))
     mixture = [
         (share, as_picture(each, "style").pixels)
@@ -111,13 +113,16 @@ def score_pictures(
 def shares_of_pictures(blend: Sequence[float] | None, count: int) -> tuple[float, ...]:
     """Return the shares of `count` style pictures, which add up to 1.
 
-    Raises: ConfigError: `blend` is not one number above 0 for each, up to `MAX_SHARE`.
+    Raises: ConfigError: `blend` is not a number above 0, up to `MAX_SHARE`, for each.
     """
-    numbers = [1.0] * count if blend is None else [float(each) for each in blend]
+    try:
+        numbers = [1.0] * count if blend is None else [float(each) for each in blend]
+    except (TypeError, ValueError):
+        numbers = []
     if len(numbers) != count or not all(0 < each <= MAX_SHARE for each in numbers):
         raise ConfigError(
-            f"blend: give a number above 0 for each style picture, {count} in all. "
-            f"Received: {','.join(f'{each:g}' for each in numbers)}",
+            f"blend: give a number above 0 and up to {MAX_SHARE:g} for each style "
+            f"picture, {count} in all. Received: {blend!r}",
             option="blend",
         )
     return blend_shares(numbers, count)

@@ -47,11 +47,13 @@ def test_several_styles_are_scored_as_their_mixture(tmp_path, pair, random_pictu
     assert equal["style_distance"] != pytest.approx(found["style_distance"])
 
 
-@pytest.mark.parametrize("blend", [[1], [1, 0], [1, float("inf")], [1, 1, 1]])
+@pytest.mark.parametrize("blend", [[1], [1, 0], [1, 1e10], [1, 1, 1], "2,1", 2])
 def test_a_blend_that_does_not_fit_the_styles_is_refused(pair, blend):
     content, style = pair
-    with pytest.raises(ConfigError, match="blend: give a number above 0 for each .* 2"):
+    with pytest.raises(ConfigError, match="blend: give a number above 0 .* 2 in all"):
         kstyle.score(content, content, [style, style], blend=blend)
+    with pytest.raises(ConfigError, match="style: the list is empty"):
+        kstyle.score(content, content, [])
 
 
 def test_all_are_judged_at_the_size_of_the_smallest(pair, random_picture):
