@@ -32,9 +32,10 @@ class GroupedCommand(click.Command):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.basic_options = basic_options
+        texts = help_texts or {}
         for option in self.params:
-            if isinstance(option, click.Option) and option.name in (help_texts or {}):
-                option.help = (help_texts or {})[option.name]
+            if isinstance(option, click.Option) and option.name in texts:
+                option.help = texts[option.name]
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """List the command's parameters, with `--help-all` before `--help`."""

@@ -9,7 +9,7 @@ import click
 
 from kstyle.cli import console
 from kstyle.cli.common import one_line, show_log, user_errors
-from kstyle.errors import ConfigError
+from kstyle.config.option_types import parse_numbers
 from kstyle.experiments.scoring.names import SCORES
 from kstyle.files import json_text
 from kstyle.hardware.tensorflow_setup import load_tensorflow
@@ -58,7 +58,7 @@ def score_command(
         from kstyle.experiments.scoring.pictures import score_pictures
 
         found = score_pictures(
-            results, content, styles, blend=parse_blend(blend), size=size
+            results, content, styles, blend=parse_numbers(blend), size=size
         )
     if as_json:
         rows = [
@@ -69,18 +69,6 @@ def score_command(
     for start in range(0, len(results), TABLE_RESULTS):
         part = slice(start, start + TABLE_RESULTS)
         print_scores(results[part], found[part])
-
-
-def parse_blend(text: str | None) -> list[float] | None:
-    """Return the numbers of `--blend`. Raises: ConfigError: one is no number."""
-    if text is None:
-        return None
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(
-            f"--blend: give a number above 0 for each style, as 2,1. Received: {text}"
-        ) from None
 
 
 def print_scores(results: Sequence[str], found: Sequence["PictureScores"]) -> None:

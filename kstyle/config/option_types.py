@@ -192,16 +192,11 @@ ShortEdgeOption = Annotated[
     BeforeValidator(empty_as_none),
     one_of(f"a short edge from 1 to {MAX_EDGE} pixels, or original"),
 ]
+OptionalText = Annotated[str | None, BeforeValidator(empty_as_none)]
 CropText = Annotated[
-    str | None,
-    BeforeValidator(empty_as_none),
-    one_of("left, center, right or X,Y,W,H, as 10,20,300,200"),
+    OptionalText, one_of("left, center, right or X,Y,W,H, as 10,20,300,200")
 ]
-FinishText = Annotated[
-    str | None,
-    BeforeValidator(empty_as_none),
-    one_of("nearest or nearest:STEPS, as nearest:100"),
-]
+FinishText = Annotated[OptionalText, one_of("nearest or nearest:STEPS, as nearest:100")]
 DeviceOption = Annotated[str, AfterValidator(check_device_text)]
 MAX_SHARE = 1e9  # so that a sum of shares is finite
 Shares = Annotated[

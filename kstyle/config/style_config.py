@@ -57,6 +57,7 @@ from kstyle.config.option_types import (
     Natural,
     NetworkName,
     OptionalPathText,
+    OptionalText,
     PathText,
     Positive,
     ScalesOption,
@@ -66,7 +67,6 @@ from kstyle.config.option_types import (
     TileOption,
     Weight,
     as_integer,
-    empty_as_none,
     named_option,
     one_of,
     validation_error,
@@ -268,17 +268,13 @@ class StyleConfig(pydantic.BaseModel):
         group="Pictures",
         is_later=True,
     )
-    style_weights: Annotated[
-        str | None, BeforeValidator(empty_as_none), one_of(f"{METHOD_FORMS} or none")
-    ] = option(
+    style_weights: Annotated[OptionalText, one_of(f"{METHOD_FORMS} or none")] = option(
         NORMALIZED,
         f"how to compute the style layers' weights at the start: {METHOD_FORMS}, or "
         "none",
         group="Style",
     )
-    content_weights: Annotated[
-        str | None, BeforeValidator(empty_as_none), one_of(CONTENT_METHOD_FORMS)
-    ] = option(
+    content_weights: Annotated[OptionalText, one_of(CONTENT_METHOD_FORMS)] = option(
         None,
         "how to compute the content layers' weights from the initial picture: "
         f"{CONTENT_METHOD_FORMS}",
@@ -666,6 +662,10 @@ class StyleConfig(pydantic.BaseModel):
         """Return whether styles apply to regions of the content."""
         first = self.style_sources()[0]
         return first.region is not None or self.content_map is not None
+
+    def layers_of_region(self, name: str) -> dict[str, float]:
+        """Return the layers of the style loss of a region, with weights."""
+        return self.region_layers.get(name, self.style_layers)
 
     def style_shares(self) -> tuple[float, ...]:
         """Return the share of each of `style_sources`; they add up to 1."""

@@ -36,8 +36,8 @@ PATH_KEYS = ("picture", "region", "map")  # of a style, whose values can be path
 ALPHA, REST = "alpha", "rest"
 REGION_WORDS = (ALPHA, REST)
 MIXTURE_HINT = (
-    " Each --style is a run of its own; a mixture is CONTENT STYLE STYLE or, for a "
-    "folder of contents, `styles` in a file."
+    " Each --style starts a separate run. To blend styles, name them after CONTENT or, "
+    "for a folder of contents, list them under `styles` in a file."
 )
 EXAMPLE = "styles: [{picture: a.jpg}, {picture: b.jpg, size: 256}]"
 

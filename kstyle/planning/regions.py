@@ -82,11 +82,7 @@ def plan_regions(
         grids = even_grids(tables[scale.content_size])
     return tuple(
         region_at_scale(
-            region,
-            scale,
-            tuple(config.region_layers.get(region.name, config.style_layers)),
-            grids,
-            sizes,
+            region, scale, tuple(config.layers_of_region(region.name)), grids, sizes
         )
         for region in regions
     )

@@ -213,9 +213,7 @@ def shares_of_styles(job: Job) -> dict[str, dict[str, float]]:
     if not job.regions:
         return {"style": config.style_layers}
     return {
-        f"style/{region.name}": config.region_layers.get(
-            region.name, config.style_layers
-        )
+        f"style/{region.name}": config.layers_of_region(region.name)
         for region in job.regions
     }
 

@@ -86,7 +86,7 @@ def region_weights(
     config: StyleConfig, region: RegionAtScale, style_weight: float
 ) -> dict[str, float]:
     """Return `{layer: weight}` of the style layers and the palette of a region."""
-    layers = config.region_layers.get(region.region.name, config.style_layers)
+    layers = config.layers_of_region(region.region.name)
     weights = {
         k: weight * style_weight for k, weight in layers.items() if k in region.weights
     }

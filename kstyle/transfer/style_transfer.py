@@ -304,8 +304,7 @@ class StyleTransfer(keras.Model):
             isinstance(c, keras.callbacks.ProgbarLogger) for c in callbacks
         ):
             callbacks.append(ProgressLine())
-        # Those of the last step: a new drawing comes before the next one.
-        self._draw_positions(max(0, self.global_step - 1) // STEPS_PER_DRAW)
+        self._draw_positions_of_last_step()
         self.initial_losses = self.evaluate_losses()
         with no_retracing_warning():
             return super().fit(
@@ -391,6 +390,10 @@ class StyleTransfer(keras.Model):
         self.draw = number
         self.evaluator.set_selections(self._select_positions())
         return True
+
+    def _draw_positions_of_last_step(self) -> None:
+        """Draw those that the losses of the picture were measured at."""
+        self._draw_positions(max(0, self.global_step - 1) // STEPS_PER_DRAW)
 
     def call(self, inputs: Any = None) -> dict[str, tf.Tensor]:
         """Compute the features of the current picture, with the picture among them."""
@@ -570,8 +573,7 @@ class StyleTransfer(keras.Model):
             }
         )
         self._targets_are_known = True
-        # The positions of the picture's last step, so that its losses are the same.
-        self._draw_positions(max(0, self.global_step - 1) // STEPS_PER_DRAW)
+        self._draw_positions_of_last_step()
 
     def _check_targets(self) -> None:
         """Refuse to compute losses of a model that `from_config` has made."""

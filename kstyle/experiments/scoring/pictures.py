@@ -120,9 +120,10 @@ def shares_of_pictures(blend: Sequence[float] | None, count: int) -> tuple[float
     except (TypeError, ValueError):
         numbers = []
     if len(numbers) != count or not all(0 < each <= MAX_SHARE for each in numbers):
+        given = ",".join(map(str, blend)) if isinstance(blend, list) else repr(blend)
         raise ConfigError(
             f"blend: give a number above 0 and up to {MAX_SHARE:g} for each style "
-            f"picture, {count} in all. Received: {blend!r}",
+            f"picture, {count} in all. Received: {given}",
             option="blend",
         )
     return blend_shares(numbers, count)
